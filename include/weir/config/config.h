@@ -1,0 +1,275 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * config - the operator's YAML file: read, checked as a whole, then immutable.
+ *
+ * WHY       Every room reads its settings from one snapshot that can never be half right.
+ * OWNS      A struct config owns all it points to; counted by its snap. Secrets lie in secret
+ *           memory and are wiped when the last reference goes.
+ * THREADS   config_load: one thread at a time. A loaded config: any thread, read only.
+ * REENTRY   none
+ * UNITS     *_us: microseconds. *_bytes: bytes. Ports in host order.
+ * ERRORS    0, or -WR_E_CONFIG with the mistakes in errs; then *ret_config is untouched.
+ * BOUNDS    File <= CONFIG_FILE_MAX bytes, nesting <= 8, CONFIG_ERRORS_MAX mistakes reported,
+ *           lists as CONFIG_*_MAX.
+ */
+#ifndef WEIR_CONFIG_CONFIG_H
+#define WEIR_CONFIG_CONFIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "weir/util/attr.h"
+#include "weir/util/snap.h"
+
+#define CONFIG_FILE_MAX      (1024 * 1024)
+#define CONFIG_ERRORS_MAX    20
+#define CONFIG_LISTENERS_MAX 16
+#define CONFIG_SERVERS_MAX   128
+#define CONFIG_USERS_MAX     10000
+#define CONFIG_SOURCES_MAX   3
+
+enum config_tls_mode {
+    CONFIG_TLS_OFF,
+    CONFIG_TLS_PREFERRED, /* listener: offered; server: used when offered, not verified */
+    CONFIG_TLS_REQUIRED,  /* no login without it; a server's certificate is not verified */
+    CONFIG_TLS_VERIFY,    /* servers only: chain and name are verified */
+};
+
+enum config_tls_version {
+    CONFIG_TLS_1_2,
+    CONFIG_TLS_1_3
+};
+
+enum config_addr_kind {
+    CONFIG_ADDR_NONE,
+    CONFIG_ADDR_TCP,
+    CONFIG_ADDR_UNIX
+};
+
+struct config_addr {
+    enum config_addr_kind kind;
+    uint16_t port;
+    const char *host; /* name or literal without brackets; NULL unless TCP */
+    const char *path; /* NULL unless UNIX */
+    const char *text; /* as written, for logs: "db1:3306", "[::1]:3306", "unix:/run/x" */
+};
+
+/* Not terminated; p is NULL when nothing was configured, and not when it was empty. */
+struct config_secret {
+    const uint8_t *p;
+    size_t len;
+};
+
+struct config_listener {
+    struct config_addr address;
+    enum config_tls_mode tls; /* never CONFIG_TLS_VERIFY */
+    uint32_t backlog;
+};
+
+struct config_tls {   /* what weir shows to clients */
+    const char *cert; /* NULL: a certificate is generated in dir at first start */
+    const char *key;
+    const char *ca; /* trusted for servers that verify and name no tls_ca; NULL: the system's */
+    const char *dir;
+    enum config_tls_version min_version;
+};
+
+enum config_user_source {
+    CONFIG_SOURCE_PASSTHROUGH,
+    CONFIG_SOURCE_SERVER,
+    CONFIG_SOURCE_LIST,
+};
+
+struct config_user {
+    const char *name;
+    struct config_secret password; /* at most one of the two is set */
+    bool has_native_hash;
+    uint8_t native_hash[20]; /* SHA1(SHA1(password)) */
+};
+
+struct config_users {
+    enum config_user_source source[CONFIG_SOURCES_MAX]; /* in the order they are tried */
+    uint32_t source_count;
+    uint64_t recheck_us;
+    struct config_user *list; /* sorted by name (bytes) */
+    uint32_t list_count;
+};
+
+struct config_auth {
+    uint32_t max_checks; /* backend logins that clients cause, running at once */
+    uint32_t max_checks_per_address;
+    uint32_t max_checks_per_user;
+    uint64_t negative_cache_us; /* a refused pair (user, proof) is not tried again before */
+    uint64_t login_timeout_us;  /* accept to logged in */
+    uint32_t max_unauthenticated;
+    uint32_t max_packet_before_login_bytes;
+};
+
+enum config_role {
+    CONFIG_ROLE_AUTO,
+    CONFIG_ROLE_PRIMARY,
+    CONFIG_ROLE_REPLICA
+};
+
+struct config_server {
+    const char *name;
+    struct config_addr address;
+    enum config_role role;
+    uint32_t weight;
+    uint32_t max_connections; /* that weir opens for clients */
+    enum config_tls_mode tls;
+    const char *tls_ca;          /* NULL: tls.ca */
+    const char *tls_server_name; /* NULL: the host of address */
+};
+
+struct config_monitor {
+    const char *user;
+    struct config_secret password;
+    uint64_t interval_us;
+    uint64_t timeout_us; /* connect, and one probe */
+    uint64_t max_lag_us;
+    uint32_t lag_recover_percent; /* a replica returns when its lag is below this part of max_lag */
+    uint32_t failures;            /* consecutive bad samples that take a server out */
+    uint32_t recover;             /* consecutive good samples that take it back */
+    uint64_t catalogue_interval_us;
+};
+
+enum config_policy {
+    CONFIG_WEIGHTED_RANDOM,
+    CONFIG_LEAST_PENDING,
+    CONFIG_LATENCY
+};
+enum config_reads_on_primary {
+    CONFIG_READS_FALLBACK, /* when no replica is eligible */
+    CONFIG_READS_NEVER,    /* replica-eligible reads fail instead */
+};
+
+struct config_balance {
+    enum config_policy policy;
+    enum config_reads_on_primary reads_on_primary;
+};
+
+enum config_raw_mode {
+    CONFIG_RAW_WINDOW,
+    CONFIG_RAW_OFF
+};
+enum config_raw_scope {
+    CONFIG_SCOPE_SESSION,
+    CONFIG_SCOPE_USER,
+    CONFIG_SCOPE_GLOBAL
+};
+
+struct config_raw { /* read_after_write */
+    enum config_raw_mode mode;
+    enum config_raw_scope scope;
+    uint64_t window_us; /* never "auto": computed when not given */
+    bool unsafe;
+};
+
+struct config_limits {
+    uint32_t max_clients;
+    uint32_t max_packet_bytes;   /* a client's whole command, all its 16 MiB parts */
+    uint32_t relay_high_bytes;   /* a peer's unsent bytes at which its source is no longer read */
+    uint32_t relay_low_bytes;    /* ... and at which it is read again */
+    uint32_t max_prepared;       /* statements of one session */
+    uint64_t client_idle_us;     /* 0: no limit */
+    uint64_t connect_timeout_us; /* to a server, login included */
+};
+
+struct config_http {
+    struct config_addr address; /* kind NONE: off */
+};
+
+/* Values are those of util/log.h's levels, most severe first. */
+enum config_log_level {
+    CONFIG_LOG_ERROR,
+    CONFIG_LOG_WARN,
+    CONFIG_LOG_INFO,
+    CONFIG_LOG_DEBUG,
+    CONFIG_LOG_TRACE,
+};
+enum config_log_format {
+    CONFIG_LOG_LOGFMT,
+    CONFIG_LOG_JSON
+};
+enum config_log_sql {
+    CONFIG_SQL_OFF,
+    CONFIG_SQL_DIGEST,
+    CONFIG_SQL_FULL
+};
+
+struct config_log {
+    enum config_log_level level;
+    enum config_log_format format;
+    const char *file; /* NULL: standard error */
+    enum config_log_sql sql;
+};
+
+struct config_drain {
+    uint64_t timeout_us; /* SIGTERM to the end of sessions that did not end by themselves */
+};
+
+struct config {
+    struct snap snap;
+    const char *path; /* the file it came from */
+    uint32_t workers; /* 0: as many as there are cores, at most 64 */
+
+    struct config_listener *listeners;
+    uint32_t listener_count; /* >= 1 */
+    struct config_server *servers;
+    uint32_t server_count; /* >= 1; the index is the server's index in the topology */
+
+    struct config_tls tls;
+    struct config_users users;
+    struct config_auth auth;
+    struct config_monitor monitor;
+    struct config_balance balance;
+    struct config_raw read_after_write;
+    struct config_limits limits;
+    struct config_http http;
+    struct config_log log;
+    struct config_drain drain;
+
+    struct config_mem *mem; /* private: everything that the pointers above lead to */
+};
+
+struct config_error {
+    uint32_t line; /* from 1; 0: the file as a whole */
+    uint32_t column;
+    bool is_warning;
+    char text[320]; /* "what; what to do" */
+};
+
+struct config_errors {
+    char path[256];
+    uint32_t count;       /* entries of item, mistakes and warnings */
+    uint32_t error_count; /* mistakes, also those that found no place */
+    struct config_error item[CONFIG_ERRORS_MAX];
+};
+
+/* Read and check the file. Returns 0 with *ret_config holding one reference (warnings may
+ * stand in errs), or -WR_E_CONFIG with at least one mistake in errs. */
+WR_NODISCARD int config_load(const char *path, struct config **ret_config,
+                             struct config_errors *errs);
+
+/* The same from memory. path is used in messages and as the base of relative file names; no
+ * permission of path itself is checked. Also the entry of tests and of the fuzzer. */
+WR_NODISCARD int config_parse(const char *path, const uint8_t *text, size_t len,
+                              struct config **ret_config, struct config_errors *errs);
+
+/* One line per entry, "file:line:column: what; what to do". */
+void config_print_errors(const struct config_errors *errs, FILE *out);
+
+struct config *config_ref(struct config *config);
+void config_unref(struct config *config); /* NULL is fine */
+
+/* NULL when there is none of that name. Borrowed from the config. */
+const struct config_user *config_find_user(const struct config *config, const char *name);
+bool config_has_source(const struct config *config, enum config_user_source source);
+
+/* Every setting with the value in force, as YAML; secrets as "(set)". */
+void config_print(const struct config *config, FILE *out);
+
+#endif
