@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * sess - one client session of one worker, from the accepted socket to its close.
+ *
+ * WHY       The front door: everything a driver may say, answered as the server would.
+ * OWNS      A session owns its socket, its login, its statements and its backend connections.
+ *           A sess_set owns the sessions of one worker; the env outlives it.
+ * THREADS   The owning worker only. What comes from others comes as mail through
+ *           sess_set_on_kill().
+ * REENTRY   Nothing here calls back into core but env->mail_kill and env->on_idle_empty.
+ * UNITS     *_us: microseconds of loop_now_us().
+ * ERRORS    0 or more on success, a negative err code on failure.
+ * BOUNDS    limits.* of the config; see src/client/README.md for what each one bounds.
+ */
+#ifndef WEIR_CLIENT_SESS_H
+#define WEIR_CLIENT_SESS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/socket.h>
+
+#include "weir/util/attr.h"
+
+struct accounts;
+struct catalogue;
+struct config;
+struct conn_env;
+struct guard_board;
+struct loop;
+struct metric_shard;
+struct rand_state;
+struct sess;
+struct sess_set;
+struct slots;
+struct tls_ctx;
+struct topo;
+struct users;
+
+/* A KILL on its way to the worker that owns the target, or its outcome on the way back. */
+struct sess_kill {
+    uint32_t target_id;    /* weir's id of the session to end or interrupt */
+    uint32_t requester_id; /* weir's id of the session that waits for the outcome */
+    uint32_t worker;       /* where the requester lives */
+    bool is_query_only;
+    bool is_reply;
+    int outcome; /* reply: 0, -WR_E_NOT_FOUND (1094) or -WR_E_AUTH (1095) */
+    char user[128];
+};
+
+/* What core gives each worker's sessions. Pointers to snapshots are swapped by the worker between
+ * callbacks; sessions read them through the env and never keep one across a return to the loop. */
+struct sess_env {
+    struct loop *loop;
+    struct rand_state *rand;
+    struct metric_shard *metrics;
+    const struct config *config;
+    const struct topo *topo;           /* never NULL; may have no primary */
+    const struct catalogue *catalogue; /* never NULL; may be "not loaded" */
+    const struct accounts *accounts;   /* may be NULL: not read, or not configured */
+    struct users *users;               /* verifiers, shared by all workers */
+    struct guard_board *board;         /* read-after-write marks of users and of all */
+    struct slots *slots;               /* connections per server, across workers */
+    const struct conn_env *conn_env;   /* for opening backend connections */
+    struct tls_ctx *server_tls;        /* NULL: TLS is off on the listeners */
+    uint32_t worker;                   /* 0.. */
+    uint8_t instance_tag;              /* upper byte of connection ids */
+    /* Sends a KILL (or its outcome) to a worker by index; may be the own one. */
+    void (*mail_kill)(void *arg, uint32_t worker, const struct sess_kill *kill);
+    /* In-band failure of a server: counts at once in the monitor. */
+    void (*report_failure)(void *arg, uint32_t server, int err);
+    /* DDL passed that may change what a known name means: load the catalogue again. */
+    void (*poke_catalogue)(void *arg);
+    void *arg;
+};
+
+/* One accepted socket as core hands it over; fd is the session's from here on. */
+struct sess_accept {
+    int fd;
+    bool is_unix;
+    bool is_tls_required; /* of the listener */
+    bool is_tls_offered;
+    struct sockaddr_storage peer;
+    socklen_t peer_len;
+};
+
+/* env is borrowed until sess_set_destroy(). max: sessions of this worker at most. */
+WR_NODISCARD int sess_set_create(const struct sess_env *env, uint32_t max,
+                                 struct sess_set **ret_set);
+/* Closes every session at once. NULL is fine. */
+void sess_set_destroy(struct sess_set *set);
+
+/* Starts a session on an accepted socket. On failure the fd has been closed. */
+int sess_set_accept(struct sess_set *set, const struct sess_accept *accept);
+
+/* A KILL from another worker (or its outcome) has arrived. */
+void sess_set_on_kill(struct sess_set *set, const struct sess_kill *kill);
+
+/* The env has new snapshots: sessions that wait for a primary look again. */
+void sess_set_on_snapshot(struct sess_set *set);
+
+/* No new commands: idle sessions are closed, the others after their transaction, all at the
+ * deadline (with 1053). Ask sess_set_count() for the rest. */
+void sess_set_drain(struct sess_set *set, uint64_t deadline_us);
+uint32_t sess_set_count(const struct sess_set *set);
+
+#endif
