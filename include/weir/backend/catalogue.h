@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * catalogue - what the names in a statement mean on the primary.
+ *
+ * WHY       `SELECT * FROM v` writes when v is a view over a function that does. Only a name that
+ *           is known to be a base table, or a view known to be harmless, may go to a replica.
+ * OWNS      struct catalogue: its names.
+ * THREADS   A catalogue is immutable once published. catalogue_ddl_*: any thread.
+ * REENTRY   none
+ * UNITS     none
+ * ERRORS    Builder functions: 0, or a negative err code; a failed builder builds nothing.
+ * BOUNDS    CATALOGUE_OBJECTS_MAX objects; a primary with more has its catalogue left "not loaded".
+ */
+#ifndef WEIR_BACKEND_CATALOGUE_H
+#define WEIR_BACKEND_CATALOGUE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "weir/util/attr.h"
+#include "weir/util/snap.h"
+#include "weir/util/str.h"
+
+#define CATALOGUE_OBJECTS_MAX 2000000
+
+/* X(name, text). The first three are answers of a look-up only. */
+#define CATALOGUE_KINDS(X)                                                 \
+    X(NOT_LOADED, "the catalogue is not loaded")                           \
+    X(OUTDATED, "a definition has changed since the catalogue was read")   \
+    X(UNKNOWN, "not a known name")                                         \
+    X(BASE_TABLE, "base table")                                            \
+    X(VIEW_HARMLESS, "view that only reads")                               \
+    X(VIEW_OTHER, "view that may do more than read, or is not understood") \
+    X(SEQUENCE, "sequence")                                                \
+    X(FUNCTION, "stored function")                                         \
+    X(PROCEDURE, "stored procedure")
+
+enum catalogue_kind {
+#define X(name, text) CATALOGUE_##name,
+    CATALOGUE_KINDS(X)
+#undef X
+};
+
+/*
+ * Counts definitions that changed through weir, process-wide. Whoever relays a statement that could
+ * change what a known name means bumps it twice: before the statement is sent (from here on the
+ * loaded catalogue does not count) and again after its reply (a catalogue that was read in between
+ * may have missed it). Then the monitor is poked to read the catalogue again.
+ */
+void catalogue_ddl_bump(void);
+uint64_t catalogue_ddl_seen(void);
+
+struct catalogue;
+
+/* A counted reference more; returns its argument. */
+const struct catalogue *catalogue_ref(const struct catalogue *cat);
+void catalogue_unref(const struct catalogue *cat);
+
+/*
+ * What schema.name is. cat may be NULL (NOT_LOADED). ddl_seen is catalogue_ddl_seen(); a newer
+ * value than the catalogue covers gives OUTDATED. Names are bytes as the statement holds them,
+ * without quotes; case is folded when the primary folds it (lower_case_table_names 1 and 2). Only
+ * ASCII is folded: any other difference of case makes a name unknown, which is the safe side.
+ */
+enum catalogue_kind catalogue_table(const struct catalogue *cat, uint64_t ddl_seen,
+                                    struct span schema, struct span name);
+/* FUNCTION when any schema has a stored function of this name, or it is a loadable one: then a call
+ * may not be what the name says. PROCEDURE is never given. */
+enum catalogue_kind catalogue_function(const struct catalogue *cat, uint64_t ddl_seen,
+                                       struct span name);
+
+uint64_t catalogue_generation(const struct catalogue *cat);
+/* The value of catalogue_ddl_seen() that this catalogue covers. */
+uint64_t catalogue_covers(const struct catalogue *cat);
+/* How many objects of a kind; views over both verdicts are counted apart. */
+size_t catalogue_count(const struct catalogue *cat, enum catalogue_kind kind);
+/* Objects that are there but whose definition the monitor may not read (views: VIEW_OTHER). */
+size_t catalogue_hidden_count(const struct catalogue *cat);
+const char *catalogue_kind_text(enum catalogue_kind kind);
+
+/* One that answers NOT_LOADED to everything, for the time before the first load. */
+struct catalogue *catalogue_create_unloaded(void);
+
+/* --- building: one thread, then published --- */
+struct catalogue_builder;
+
+/* fold: names are compared without case (lower_case_table_names 1, 2). NULL: no memory. */
+struct catalogue_builder *catalogue_builder_create(bool fold);
+void catalogue_builder_destroy(struct catalogue_builder *builder);
+WR_NODISCARD int catalogue_builder_add(struct catalogue_builder *builder, enum catalogue_kind kind,
+                                       struct span schema, struct span name);
+/* Changes the kind of a table-like name added before (a view's verdict). -WR_E_NOT_FOUND. */
+WR_NODISCARD int catalogue_builder_set(struct catalogue_builder *builder, enum catalogue_kind kind,
+                                       struct span schema, struct span name);
+/* What has been added so far: the builder as a look-up. */
+enum catalogue_kind catalogue_builder_get(const struct catalogue_builder *builder,
+                                          struct span schema, struct span name);
+void catalogue_builder_hidden(struct catalogue_builder *builder, size_t count);
+/* Takes the builder apart, on success and on failure. NULL: no memory. */
+struct catalogue *catalogue_builder_finish(struct catalogue_builder *builder, uint64_t generation,
+                                           uint64_t covers);
+
+#endif
