@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * decide - facts + session + topology -> one server, and why.
+ *
+ * WHY       Everything that weir promises about reads hangs on this one function, so it is pure:
+ *           tables prove it, and an explanation runs the same code as a statement.
+ * OWNS      none; the decision borrows nothing but indexes into the arguments.
+ * THREADS   any
+ * REENTRY   none
+ * UNITS     *_us: microseconds of clock_now_us().
+ * ERRORS    none: target ROUTE_NONE when no server may run the statement now.
+ * BOUNDS    ROUTE_STEPS_MAX reasons, TOPO_SERVERS_MAX candidates.
+ */
+#ifndef WEIR_ROUTE_DECIDE_H
+#define WEIR_ROUTE_DECIDE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "weir/backend/catalogue.h"
+#include "weir/backend/topo.h"
+#include "weir/classify/facts.h"
+#include "weir/route/balance.h"
+#include "weir/route/guard.h"
+
+#define ROUTE_STEPS_MAX 12
+
+/*
+ * X(name, kind of argument, text). Kinds: NONE, PIN, HINT, ISOLATION, SERVER, LEFT (time), TABLE
+ * (catalogue_kind, index in facts.tables), CULPRIT (classify_why and facts.culprit).
+ * The step that decided is the last but PRIMARY.
+ */
+#define ROUTE_REASONS(X)                                                                   \
+    X(READ, NONE, "one read of known shape")                                               \
+    X(NOT_A_READ, CULPRIT, "not a read that a replica may run")                            \
+    X(LAST, SERVER, "it asks about the statement before it: same server")                  \
+    X(LAST_NONE, NONE, "it asks about the statement before it, and there was none")        \
+    X(PINNED, PIN, "the session is pinned to the primary")                                 \
+    X(IN_TX, NONE, "a transaction is open on the primary")                                 \
+    X(RO_TX, SERVER, "a read-only transaction is open")                                    \
+    X(RO_TX_LOST, SERVER, "the server of the read-only transaction is gone")               \
+    X(RO_TX_END, SERVER, "it ends the read-only transaction first")                        \
+    X(RO_TX_MOVE, SERVER, "the read-only transaction moves to the primary")                \
+    X(RO_TX_START, NONE, "a read-only transaction may run on a replica")                   \
+    X(AUTOCOMMIT_OFF, NONE, "autocommit is off: it begins a transaction")                  \
+    X(NEXT_TX, NONE, "SET TRANSACTION is pending for the next transaction")                \
+    X(ISOLATION, ISOLATION, "the isolation level holds on the primary only")               \
+    X(HINT_PRIMARY, HINT, "hinted to the primary")                                         \
+    X(HINT_REPLICA, HINT, "hinted to a replica")                                           \
+    X(HINT_SERVER, SERVER, "hinted to a server")                                           \
+    X(HINT_SERVER_UNKNOWN, HINT, "hint ignored: no such server")                           \
+    X(HINT_SERVER_NOT_NOW, SERVER, "hint not obeyed: the server may not be used now")      \
+    X(HINT_IGNORED, HINT, "hint ignored: only a read may be moved")                        \
+    X(HINT_INVALID, HINT, "hint ignored: its value is not understood")                     \
+    X(HINT_MAX_LAG, LEFT, "hinted limit of lag")                                           \
+    X(HINT_RAW_OFF, HINT, "hinted: reads after writes need not see them")                  \
+    X(TABLE, TABLE, "a name is not known to be harmless")                                  \
+    X(TABLE_NO_SCHEMA, TABLE, "a table name without a schema, and no schema is selected")  \
+    X(TABLE_NAME, TABLE, "a table name that cannot be compared")                           \
+    X(TABLES_KNOWN, NONE, "all its names are base tables or harmless views")               \
+    X(READ_AFTER_WRITE, LEFT, "a write was made a moment ago: not before its window ends") \
+    X(BALANCED, SERVER, "chosen among the eligible replicas")                              \
+    X(NO_REPLICA, NONE, "no replica is eligible")                                          \
+    X(FALLBACK_FORBIDDEN, NONE, "reads may not fall back to the primary (balance)")        \
+    X(PRIMARY, SERVER, "the primary")                                                      \
+    X(NO_PRIMARY, NONE, "there is no primary now")
+
+/* Why a server was not among the eligible replicas. X(name, text) */
+#define ROUTE_EXCLUDES(X)                       \
+    X(NONE, "eligible")                         \
+    X(ROLE, "not a replica")                    \
+    X(STATE, "its state")                       \
+    X(NO_ADDRESS, "its name has no address")    \
+    X(WEIGHT, "weight 0")                       \
+    X(STALE, "its last good sample is too old") \
+    X(LAG, "lag above the limit")               \
+    X(LAG_UNKNOWN, "lag unknown")               \
+    X(FAILED, "has just failed this statement")
+
+/* clang-format off */
+enum route_reason {
+#define X(name, arg, text) ROUTE_##name,
+    ROUTE_REASONS(X)
+#undef X
+    ROUTE_REASON_END_
+};
+enum route_exclude {
+#define X(name, text) ROUTE_EX_##name,
+    ROUTE_EXCLUDES(X)
+#undef X
+};
+/* clang-format on */
+
+enum route_target {
+    ROUTE_TO_NONE,    /* hold or refuse: see the last step */
+    ROUTE_TO_PRIMARY, /* server is topo->primary */
+    ROUTE_TO_REPLICA, /* server is a replica, or what a hint named */
+    ROUTE_TO_LAST,    /* server ran the session's last statement */
+};
+
+/* What the router needs to know of a session. All zero but ro_tx_server and last_server (-1), and
+ * autocommit_off false, is a fresh session. */
+struct route_sess {
+    bool in_tx;           /* a transaction is open on the session's primary connection */
+    bool autocommit_off;  /* the session's autocommit is 0 */
+    bool next_tx_pending; /* SET TRANSACTION ... waits for the next transaction */
+    bool is_utf8;         /* character_set_client is utf8mb3 or utf8mb4 */
+    int16_t ro_tx_server; /* an open READ ONLY transaction's server, when not the primary; or -1 */
+    int16_t last_server;  /* who ran the last statement, or -1 */
+    enum topo_isolation isolation;
+    uint32_t pins;         /* PIN_BIT()s in force */
+    uint64_t failed_mask;  /* servers that failed this statement: not asked again */
+    uint64_t raw_until_us; /* guard_until_us(): reads before it need the primary */
+    struct span schema;    /* default schema, plain name; empty: none */
+};
+
+/* The world as this decision sees it. */
+struct route_view {
+    const struct topo *topo;
+    const struct catalogue *catalogue; /* may be NULL: nothing is known */
+    uint64_t ddl_seen;                 /* catalogue_ddl_seen() */
+    const struct route_conf *conf;
+    const struct balance_load *load; /* may be NULL with weighted_random */
+    uint64_t now_us;
+    uint64_t random; /* 64 fresh random bits */
+};
+
+struct route_step {
+    enum route_reason reason;
+    uint8_t detail; /* by the reason's kind: classify_why, pin, hint, catalogue_kind, isolation */
+    uint8_t table;  /* index in facts.tables */
+    int16_t server; /* or -1 */
+    uint64_t left_us;
+};
+
+struct route_candidate {
+    int16_t server;
+    enum route_exclude exclude;
+    uint32_t weight_eff;
+    uint64_t lag_us; /* TOPO_LAG_UNKNOWN */
+};
+
+/* The session's read-only transaction on a replica must be ended (COMMIT, awaited) before this
+ * statement goes to the primary. */
+#define ROUTE_F_END_RO_TX 1U
+/* The same, and START TRANSACTION READ ONLY (awaited) opens it again on the primary first. */
+#define ROUTE_F_MOVE_RO_TX 2U
+
+struct route_decision {
+    enum route_target target;
+    int16_t server; /* index in the topology; -1 with ROUTE_TO_NONE */
+    uint8_t flags;  /* ROUTE_F_* */
+    uint8_t step_count;
+    uint8_t candidate_count; /* 0: the replicas were not looked at */
+    uint64_t topo_generation;
+    struct route_step steps[ROUTE_STEPS_MAX];            /* up to step_count */
+    struct route_candidate candidates[TOPO_SERVERS_MAX]; /* up to candidate_count */
+};
+
+/* The decision. Only the parts of *ret up to their counts are written. */
+void route_decide(const struct facts *facts, const struct route_sess *sess,
+                  const struct route_view *view, struct route_decision *ret_decision);
+
+/* The step that decided (the last); ROUTE_PRIMARY and the like are not among the deciding. */
+enum route_reason route_decision_reason(const struct route_decision *decision);
+const char *route_reason_name(enum route_reason reason); /* "read_after_write": for metrics */
+const char *route_reason_text(enum route_reason reason);
+const char *route_exclude_text(enum route_exclude exclude);
+const char *route_target_text(enum route_target target);
+
+/* One line of an explanation: what it is about ("class", "step 2", "candidate r1", "server"), and
+ * the text. Both borrowed for the call. */
+typedef void (*route_explain_fn)(void *arg, const char *item, const char *text);
+
+/* The decision, in the order in which it was reached. The one formatter behind EXPLAIN ROUTE and
+ * `weir explain`. */
+void route_explain(const struct facts *facts, const struct route_sess *sess,
+                   const struct route_view *view, const struct route_decision *decision,
+                   route_explain_fn fn, void *arg);
+
+#endif

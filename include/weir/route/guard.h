@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * guard - reads after writes: until when a reader must go to the primary.
+ *
+ * WHY       A replica is behind; whoever has just written must not be shown the past. The causal
+ *           way (GTID tokens) will have its place beside the window here.
+ * OWNS      struct guard_board: one mark per user slot, and one for all.
+ * THREADS   The board: any thread, atomics only. The rest is pure.
+ * REENTRY   none
+ * UNITS     *_us: microseconds of clock_now_us(), shared by all threads of the machine.
+ * ERRORS    NULL when there is no memory.
+ * BOUNDS    GUARD_SLOTS user marks. Users that share a slot share its mark: more reads go to the
+ *           primary, never fewer.
+ */
+#ifndef WEIR_ROUTE_GUARD_H
+#define WEIR_ROUTE_GUARD_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "weir/config/config.h"
+#include "weir/util/str.h"
+
+#define GUARD_SLOTS 4096
+
+/* The settings that a decision needs, taken from a config once. */
+struct route_conf {
+    enum config_policy policy;
+    enum config_reads_on_primary reads_on_primary;
+    enum config_raw_mode raw_mode;
+    enum config_raw_scope raw_scope;
+    uint64_t raw_window_us;
+    uint64_t max_lag_us;
+    uint64_t sample_max_age_us; /* a replica whose last good sample is older is not eligible */
+};
+
+void route_conf_init(const struct config *config, struct route_conf *ret_conf);
+
+/* The smallest window that cannot show the past: the lag that a replica may have reached before
+ * its verdict says so. resolution_us: how coarse the source of lag is. */
+uint64_t guard_window_default_us(uint64_t max_lag_us, uint64_t interval_us, uint32_t failures,
+                                 uint64_t resolution_us);
+
+struct guard_board;
+
+struct guard_board *guard_board_create(void);
+void guard_board_destroy(struct guard_board *board);
+
+/* The slot of a user name. */
+uint32_t guard_user_slot(struct span user);
+
+/*
+ * A write has been answered (or its outcome is unknown), by this user at now_us: marks the board
+ * and returns the session's own mark, to be kept by it. Call at the reply of a write outside a
+ * transaction, and at the end of a transaction that wrote; a write that failed is a write. board
+ * may be NULL: only the session knows.
+ */
+uint64_t guard_mark(struct guard_board *board, const struct route_conf *conf, uint32_t user_slot,
+                    uint64_t now_us);
+
+/* Until when this session's reads need the primary, by the scope in force: session_until_us is its
+ * own mark. 0: no mark. With mode off the mark is still given; route_decide() weighs it. */
+uint64_t guard_until_us(const struct guard_board *board, const struct route_conf *conf,
+                        uint64_t session_until_us, uint32_t user_slot);
+
+#endif
