@@ -16,22 +16,22 @@
 #define WR_E_BASE 2000
 
 /* X(name, text); the position gives the number, so add at the end only. */
-#define WR_ERRORS(X)                                        \
-    X(BAD_PACKET, "malformed packet")                       \
-    X(TOO_LARGE, "larger than its limit")                   \
-    X(SEQUENCE, "packet out of order")                      \
-    X(CLOSED, "closed by the peer")                         \
-    X(TIMEOUT, "timed out")                                 \
-    X(AUTH, "authentication failed")                        \
-    X(AUTH_PLUGIN, "authentication plugin not supported")   \
-    X(TLS, "TLS failed")                                    \
-    X(TLS_REQUIRED, "TLS is required and was not offered")  \
-    X(CONFIG, "bad configuration")                          \
-    X(LIMIT, "limit reached")                               \
-    X(NO_SERVER, "no server is eligible")                   \
-    X(UNSUPPORTED, "not supported")                         \
-    X(STATE, "not possible in this state")                  \
-    X(SERVER_ERROR, "the server answered with an error")    \
+#define WR_ERRORS(X)                                       \
+    X(BAD_PACKET, "malformed packet")                      \
+    X(TOO_LARGE, "larger than its limit")                  \
+    X(SEQUENCE, "packet out of order")                     \
+    X(CLOSED, "closed by the peer")                        \
+    X(TIMEOUT, "timed out")                                \
+    X(AUTH, "authentication failed")                       \
+    X(AUTH_PLUGIN, "authentication plugin not supported")  \
+    X(TLS, "TLS failed")                                   \
+    X(TLS_REQUIRED, "TLS is required and was not offered") \
+    X(CONFIG, "bad configuration")                         \
+    X(LIMIT, "limit reached")                              \
+    X(NO_SERVER, "no server is eligible")                  \
+    X(UNSUPPORTED, "not supported")                        \
+    X(STATE, "not possible in this state")                 \
+    X(SERVER_ERROR, "the server answered with an error")   \
     X(NOT_FOUND, "not found")
 
 enum wr_err {
@@ -39,7 +39,7 @@ enum wr_err {
 #define X(name, text) WR_E_##name,
     WR_ERRORS(X)
 #undef X
-        WR_E_END_
+    WR_E_END_
 };
 
 /* The text of a negative code, errno values included. Never NULL; static storage, or a

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "weir/util/str.h"
+
+#include <string.h>
+
+struct span span_of(const char *text)
+{
+    if (text == NULL) {
+        return (struct span){NULL, 0};
+    }
+    return (struct span){(const uint8_t *)text, strlen(text)};
+}
+
+bool span_eq(struct span a, struct span b)
+{
+    return a.len == b.len && (a.len == 0 || memcmp(a.p, b.p, a.len) == 0);
+}
+
+static uint8_t fold(uint8_t c)
+{
+    return c >= 'A' && c <= 'Z' ? (uint8_t)(c | 0x20U) : c;
+}
+
+bool span_eq_nocase(struct span a, struct span b)
+{
+    if (a.len != b.len) {
+        return false;
+    }
+    for (size_t i = 0; i < a.len; i++) {
+        if (fold(a.p[i]) != fold(b.p[i])) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool span_eq_text(struct span a, const char *text)
+{
+    return span_eq(a, span_of(text));
+}
+
+bool span_eq_text_nocase(struct span a, const char *text)
+{
+    return span_eq_nocase(a, span_of(text));
+}
+
+size_t span_copy(struct span a, char *dst, size_t cap)
+{
+    if (cap == 0) {
+        return 0;
+    }
+    size_t len = a.len < cap - 1 ? a.len : cap - 1;
+    if (len > 0) {
+        memcpy(dst, a.p, len);
+    }
+    dst[len] = '\0';
+    return len;
+}
