@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * stmt - prepared statements on the wire: the answer to PREPARE, the body of EXECUTE.
+ *
+ * WHY       A statement that is executed on another connection than the client believes needs
+ *           another id, and its parameter types sent again.
+ * OWNS      none: decoded spans borrow the payload.
+ * THREADS   any
+ * REENTRY   none
+ * UNITS     bytes
+ * ERRORS    enum dec_rc, never DEC_MORE
+ * BOUNDS    at most 65535 parameters (16 bits on the wire)
+ */
+#ifndef WEIR_PROTOCOL_STMT_H
+#define WEIR_PROTOCOL_STMT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "weir/protocol/wire.h"
+
+#define STMT_CURSOR_NONE      0x00u
+#define STMT_CURSOR_READ_ONLY 0x01u
+#define STMT_CURSOR_MASK      0x07u
+
+struct stmt_prepared {
+    uint32_t id;
+    uint16_t columns;
+    uint16_t params;
+    uint16_t warnings;
+};
+
+/* payload: the PREPARE_OK packet, beginning with 0x00. */
+enum dec_rc stmt_prepared_decode(struct span payload, struct stmt_prepared *ret_prepared);
+
+struct stmt_execute {
+    uint32_t id;
+    uint32_t iterations;
+    uint8_t flags;      /* cursor type */
+    bool has_types;     /* new_params_bound: types is set */
+    struct span nulls;  /* bitmap, (params + 7) / 8 bytes */
+    struct span types;  /* two bytes for each parameter */
+    struct span values; /* whatever follows */
+};
+
+/* payload begins with the command byte. params: as PREPARE said. With params == 0 whatever
+ * follows the fixed part is taken as values and ignored, as servers do. */
+enum dec_rc stmt_execute_decode(struct span payload, uint16_t params,
+                                struct stmt_execute *ret_execute);
+
+/* Walk the values: checks that they fill `values` exactly as the types demand (has_types or
+ * types given). Long data parameters (bit set in `long_data`, NULL for none) carry no value. */
+enum dec_rc stmt_execute_check_values(const struct stmt_execute *execute, uint16_t params,
+                                      struct span types, const uint8_t *long_data);
+
+/* Append the payload of an EXECUTE that means the same on another connection: id replaced and,
+ * when the client sent no types, `types` (remembered from an earlier EXECUTE) put in. */
+void stmt_execute_encode(struct wire_out *out, const struct stmt_execute *execute, uint32_t id,
+                         struct span types, uint16_t params);
+
+#endif
