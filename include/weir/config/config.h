@@ -26,7 +26,7 @@
 #define CONFIG_FILE_MAX      (1024 * 1024)
 #define CONFIG_ERRORS_MAX    20
 #define CONFIG_LISTENERS_MAX 16
-#define CONFIG_SERVERS_MAX   128
+#define CONFIG_SERVERS_MAX   64
 #define CONFIG_USERS_MAX     10000
 #define CONFIG_SOURCES_MAX   3
 
@@ -85,8 +85,7 @@ enum config_user_source {
 struct config_user {
     const char *name;
     struct config_secret password; /* at most one of the two is set */
-    bool has_native_hash;
-    uint8_t native_hash[20]; /* SHA1(SHA1(password)) */
+    const uint8_t *native_hash;    /* SHA1(SHA1(password)), 20 bytes of secret memory; or NULL */
 };
 
 struct config_users {

@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * schema - the list of all settings: the only place where a setting is described.
+ *
+ * WHY       Defaults, parsing, ranges, the words of mistakes, conf/weir.yaml and the table in
+ *           README.md come from here, so that they cannot differ.
+ * OWNS      none
+ * THREADS   none
+ * REENTRY   none
+ * UNITS     min and max: microseconds for DURATION, bytes for SIZE, else a plain count.
+ * ERRORS    none
+ * BOUNDS    none
+ *
+ * tests/lint/gen_tables.py reads these lists as text: one X(...) per setting, literals only in
+ * the columns default, min, max, unit and help.
+ *
+ * CONFIG_SETTINGS: X(path, type, owner, member, default, min, max, unit, help)
+ *   path     as in the file; "[]" stands for each element of a list
+ *   owner    the struct that holds member
+ *   default  as it would be written; "" = not set; "-" = must be given
+ *   unit     ENUM: the words, in the order of the enum; ADDRESS: what it is for
+ *   A default of "auto" or "off" is a word that the file may use too: "auto" is UINT64_MAX for a
+ *   DURATION until checked and 0 for a COUNT, "off" is 0.
+ */
+#ifndef WEIR_CONFIG_SCHEMA_H
+#define WEIR_CONFIG_SCHEMA_H
+
+/* X(name, help): one mapping each, in the order in which they are shown */
+#define CONFIG_SECTIONS(X)                                                         \
+    X("tls", "what weir shows to its clients, and whom it trusts")                 \
+    X("users", "who may log in, and how weir finds out")                           \
+    X("auth", "limits on logins")                                                  \
+    X("monitor", "the account that watches the servers, and when a server is out") \
+    X("balance", "how reads are spread")                                           \
+    X("read_after_write", "who sees their own writes, and how")                    \
+    X("limits", "bounds on what clients may use")                                  \
+    X("http", "where /metrics and /health are served")                             \
+    X("log", "what is written, and where to")                                      \
+    X("drain", "the end of the process on SIGTERM")
+
+/* X(path, owner, member, count, max, help): lists of mappings */
+#define CONFIG_LISTS(X)                                                     \
+    X("listeners", config, listeners, listener_count, CONFIG_LISTENERS_MAX, \
+      "where clients connect")                                              \
+    X("servers", config, servers, server_count, CONFIG_SERVERS_MAX,         \
+      "the database servers; exactly one can be the primary at a time")     \
+    X("users.list", config, users.list, users.list_count, CONFIG_USERS_MAX, \
+      "accounts for source: list; each with exactly one kind of password")
+
+#define CONFIG_SETTINGS(X)                                                                         \
+    X("workers", COUNT, config, workers, "auto", 1, 64, "threads",                                 \
+      "threads that serve clients; auto: one for each core")                                       \
+    X("listeners[].address", ADDRESS, config_listener, address, "-", 0, 0, "listen",               \
+      "IP:PORT, [IPv6]:PORT or unix:/PATH")                                                        \
+    X("listeners[].tls", ENUM, config_listener, tls, "preferred", 0, 0, "off|preferred|required",  \
+      "preferred: offered; required: no login without it")                                         \
+    X("listeners[].backlog", COUNT, config_listener, backlog, "1024", 1, 65535, "connections",     \
+      "connections that the kernel may hold until weir accepts them")                              \
+    X("tls.cert", PATH, config, tls.cert, "", 0, 0, "file",                                        \
+      "certificate chain (PEM) shown to clients; not set: one is made in tls.dir")                 \
+    X("tls.key", PATH, config, tls.key, "", 0, 0, "file", "private key (PEM) of tls.cert")         \
+    X("tls.ca", PATH, config, tls.ca, "", 0, 0, "file",                                            \
+      "authorities trusted for servers that verify; not set: the system's own")                    \
+    X("tls.dir", PATH, config, tls.dir, "/var/lib/weir", 0, 0, "directory",                        \
+      "where a generated certificate and its key are kept")                                        \
+    X("tls.min_version", ENUM, config, tls.min_version, "TLSv1.2", 0, 0, "TLSv1.2|TLSv1.3",        \
+      "the oldest version that weir speaks, to clients and to servers")                            \
+    X("users.source", SOURCES, config, users.source, "passthrough", 0, 0,                          \
+      "passthrough|server|list",                                                                   \
+      "one or several, tried in this order: what a server says; the primary's account "            \
+      "table (mysql_native_password); users.list")                                                 \
+    X("users.recheck", DURATION, config, users.recheck_us, "60s", 1000000, 3600000000, "time",     \
+      "after which a server must have said yes to the user again")                                 \
+    X("users.list[].name", USER, config_user, name, "-", 0, 0, "text", "account name")             \
+    X("users.list[].password", SECRET, config_user, password, "", 0, 0, "text",                    \
+      "the password; the file must then be readable by its owner alone")                           \
+    X("users.list[].password_file", SECRET_FILE, config_user, password, "", 0, 0, "file",          \
+      "a file that holds the password and nothing else")                                           \
+    X("users.list[].password_env", SECRET_ENV, config_user, password, "", 0, 0, "name",            \
+      "an environment variable that holds the password")                                           \
+    X("users.list[].password_hash", NATIVE_HASH, config_user, native_hash, "", 0, 0, "text",       \
+      "\"*\" and 40 hex digits, as mysql_native_password stores it; as secret as a password")      \
+    X("auth.max_checks", COUNT, config, auth.max_checks, "64", 1, 10000, "logins",                 \
+      "logins to servers that clients may cause at one time")                                      \
+    X("auth.max_checks_per_address", COUNT, config, auth.max_checks_per_address, "32", 1, 10000,   \
+      "logins", "the same for one client address")                                                 \
+    X("auth.max_checks_per_user", COUNT, config, auth.max_checks_per_user, "16", 1, 10000,         \
+      "logins", "the same for one user name")                                                      \
+    X("auth.negative_cache", DURATION, config, auth.negative_cache_us, "1s", 0, 60000000, "time",  \
+      "for how long a refused login is refused again without asking a server")                     \
+    X("auth.login_timeout", DURATION, config, auth.login_timeout_us, "10s", 100000, 300000000,     \
+      "time", "from accept to logged in")                                                          \
+    X("auth.max_unauthenticated", COUNT, config, auth.max_unauthenticated, "4096", 1, 1000000,     \
+      "connections", "connections that have not logged in yet")                                    \
+    X("auth.max_packet_before_login", SIZE, config, auth.max_packet_before_login_bytes, "64KiB",   \
+      4096, 1048576, "size", "the largest packet taken before login")                              \
+    X("servers[].name", NAME, config_server, name, "-", 0, 0, "name",                              \
+      "for logs, metrics and hints; letters, digits and . _ - #")                                  \
+    X("servers[].address", ADDRESS, config_server, address, "-", 0, 0, "server",                   \
+      "HOST:PORT, [IPv6]:PORT or unix:/PATH")                                                      \
+    X("servers[].role", ENUM, config_server, role, "auto", 0, 0, "auto|primary|replica",           \
+      "auto: found out by the server's read_only")                                                 \
+    X("servers[].weight", COUNT, config_server, weight, "100", 0, 1000, "parts",                   \
+      "its share of the reads; 0: none unless a hint asks for it")                                 \
+    X("servers[].max_connections", COUNT, config_server, max_connections, "4000", 1, 1000000,      \
+      "connections", "that weir opens to it for its clients")                                      \
+    X("servers[].tls", ENUM, config_server, tls, "preferred", 0, 0,                                \
+      "off|preferred|required|verify",                                                             \
+      "required: encrypted, whoever answers; verify: certificate and name are checked")            \
+    X("servers[].tls_ca", PATH, config_server, tls_ca, "", 0, 0, "file",                           \
+      "authorities trusted for this server; not set: tls.ca")                                      \
+    X("servers[].tls_server_name", STRING, config_server, tls_server_name, "", 0, 0, "text",       \
+      "the name that its certificate must have; not set: the host of its address")                 \
+    X("monitor.user", USER, config, monitor.user, "-", 0, 0, "text",                               \
+      "the account of conf/grants-mysql.sql or conf/grants-mariadb.sql")                           \
+    X("monitor.password", SECRET, config, monitor.password, "", 0, 0, "text",                      \
+      "its password; the file must then be readable by its owner alone")                           \
+    X("monitor.password_file", SECRET_FILE, config, monitor.password, "", 0, 0, "file",            \
+      "a file that holds the password and nothing else")                                           \
+    X("monitor.password_env", SECRET_ENV, config, monitor.password, "", 0, 0, "name",              \
+      "an environment variable that holds the password")                                           \
+    X("monitor.interval", DURATION, config, monitor.interval_us, "250ms", 20000, 60000000, "time", \
+      "between two probes of a server")                                                            \
+    X("monitor.timeout", DURATION, config, monitor.timeout_us, "2s", 100000, 60000000, "time",     \
+      "for connecting, and for one probe")                                                         \
+    X("monitor.max_lag", DURATION, config, monitor.max_lag_us, "5s", 100000, 86400000000, "time",  \
+      "a replica further behind gets no reads")                                                    \
+    X("monitor.lag_recover_percent", COUNT, config, monitor.lag_recover_percent, "80", 1, 100,     \
+      "%", "a replica returns when its lag is below this part of max_lag")                         \
+    X("monitor.failures", COUNT, config, monitor.failures, "3", 1, 100, "probes",                  \
+      "failed probes in a row that take a server out")                                             \
+    X("monitor.recover", COUNT, config, monitor.recover, "2", 1, 100, "probes",                    \
+      "good probes in a row that take it back")                                                    \
+    X("monitor.catalogue_interval", DURATION, config, monitor.catalogue_interval_us, "10s",        \
+      100000, 3600000000, "time",                                                                  \
+      "between two looks at the primary's tables, views, routines and accounts")                   \
+    X("balance.policy", ENUM, config, balance.policy, "weighted_random", 0, 0,                     \
+      "weighted_random|least_pending|latency", "how a replica is picked")                          \
+    X("balance.reads_on_primary", ENUM, config, balance.reads_on_primary, "fallback", 0, 0,        \
+      "fallback|never",                                                                            \
+      "fallback: reads go to the primary when no replica will do; never: they fail")               \
+    X("read_after_write.mode", ENUM, config, read_after_write.mode, "window", 0, 0, "window|off",  \
+      "window: reads go to the primary for a while after a write")                                 \
+    X("read_after_write.scope", ENUM, config, read_after_write.scope, "session", 0, 0,             \
+      "session|user|global", "whose reads a write sends to the primary")                           \
+    X("read_after_write.window", DURATION, config, read_after_write.window_us, "auto", 0,          \
+      86400000000, "time",                                                                         \
+      "auto: monitor.max_lag + monitor.interval x (monitor.failures + 1) + 1s")                    \
+    X("read_after_write.unsafe", BOOL, config, read_after_write.unsafe, "false", 0, 0, "",         \
+      "allows a window shorter than auto, which can show data from before the write")              \
+    X("limits.max_clients", COUNT, config, limits.max_clients, "20000", 1, 1000000, "connections", \
+      "client connections at one time")                                                            \
+    X("limits.max_packet", SIZE, config, limits.max_packet_bytes, "64MiB", 1048576, 1073741824,    \
+      "size", "the longest command of a client")                                                   \
+    X("limits.relay_high", SIZE, config, limits.relay_high_bytes, "256KiB", 65536, 67108864,       \
+      "size", "unsent bytes at which the other side is no longer read")                            \
+    X("limits.relay_low", SIZE, config, limits.relay_low_bytes, "64KiB", 0, 67108864, "size",      \
+      "unsent bytes at which it is read again")                                                    \
+    X("limits.max_prepared", COUNT, config, limits.max_prepared, "16382", 1, 1048576,              \
+      "statements", "prepared statements of one session")                                          \
+    X("limits.client_idle", DURATION, config, limits.client_idle_us, "off", 1000000,               \
+      31536000000000, "time", "a session that says nothing for so long is closed")                 \
+    X("limits.connect_timeout", DURATION, config, limits.connect_timeout_us, "5s", 100000,         \
+      300000000, "time", "for connecting and logging in to a server for a client")                 \
+    X("http.address", ADDRESS, config, http.address, "127.0.0.1:9310", 0, 0, "listen|off",         \
+      "IP:PORT; off: not served")                                                                  \
+    X("log.level", ENUM, config, log.level, "info", 0, 0, "error|warn|info|debug|trace",           \
+      "the least severe lines that are written")                                                   \
+    X("log.format", ENUM, config, log.format, "logfmt", 0, 0, "logfmt|json",                       \
+      "one line for each event")                                                                   \
+    X("log.file", PATH, config, log.file, "", 0, 0, "file", "not set: standard error")             \
+    X("log.sql", ENUM, config, log.sql, "off", 0, 0, "off|digest|full",                            \
+      "statements in logs: none, with their literals taken out, or as they are")                   \
+    X("drain.timeout", DURATION, config, drain.timeout_us, "30s", 0, 3600000000, "time",           \
+      "sessions that are still busy after it are closed")
+
+/* X(name): known words of later versions, so that the mistake can say so */
+#define CONFIG_LATER(X) \
+    X("pool")           \
+    X("rules")          \
+    X("failover")       \
+    X("cache")          \
+    X("redis")          \
+    X("admin")          \
+    X("alarms")         \
+    X("cloudwatch")
+
+#endif
