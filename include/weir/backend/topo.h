@@ -142,10 +142,9 @@ struct topo_server {
 };
 
 struct topo {
-    struct snap snap; /* first: reference count and generation */
-    uint64_t generation;
-    uint64_t epoch;  /* goes up with each change of primary, "none" included */
-    int16_t primary; /* index, or -1: there is none (or two claim it and none was chosen) */
+    struct snap snap; /* reference count, and the generation of this picture */
+    uint64_t epoch;   /* goes up with each change of primary, "none" included */
+    int16_t primary;  /* index, or -1: there is none (or two claim it and none was chosen) */
     uint16_t server_count;
     bool second_writer; /* a second writable server is seen; writes stay where they are */
     struct topo_server servers[];

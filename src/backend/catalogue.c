@@ -1,0 +1,410 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Names lie one behind the other in one block ("schema" "name", no terminators); a table with open
+ * addressing points into it. A builder is the same thing while it grows, so that the verdicts on
+ * views can be asked for while they are being found.
+ */
+#include "weir/backend/catalogue.h"
+
+#include <errno.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <xxhash.h>
+
+#include "weir/util/err.h"
+
+#define NAME_BYTES_MAX 256 /* 64 characters of at most 4 bytes */
+#define BLOCK_MAX      ((size_t)UINT32_MAX)
+
+struct entry {
+    uint32_t off; /* of the schema's bytes in the block, the name follows */
+    uint32_t hash;
+    uint16_t schema_len;
+    uint16_t name_len;
+    uint8_t kind; /* enum catalogue_kind; 0 (NOT_LOADED): a free place */
+};
+
+/* Owning. */
+struct names {
+    uint8_t *block;
+    size_t block_len;
+    size_t block_cap;
+    struct entry *entries;
+    size_t count;
+    size_t cap; /* a power of two, or 0 */
+};
+
+struct catalogue_builder {
+    struct names tables;
+    struct names functions; /* by name alone: schema is empty, case folded */
+    size_t kind_count[CATALOGUE_PROCEDURE + 1];
+    size_t hidden;
+    bool fold;
+};
+
+struct catalogue {
+    struct snap snap;
+    struct catalogue_builder *content; /* owned; NULL: not loaded */
+    uint64_t covers;
+};
+
+/* Process-wide by its nature: what a DDL through any worker makes doubtful is doubtful for all. */
+static _Atomic uint64_t ddl_seen; /* NOLINT(cppcoreguidelines-avoid-non-const-global-variables) */
+
+void catalogue_ddl_bump(void)
+{
+    /* Release and acquire: who sees the new value also sees that the statement was not sent yet. */
+    atomic_fetch_add_explicit(&ddl_seen, 1, memory_order_acq_rel);
+}
+
+uint64_t catalogue_ddl_seen(void)
+{
+    return atomic_load_explicit(&ddl_seen, memory_order_acquire);
+}
+
+static uint32_t names_hash(struct span schema, struct span name)
+{
+    XXH64_hash_t seed = XXH3_64bits(schema.p, schema.len);
+
+    return (uint32_t)XXH3_64bits_withSeed(name.p, name.len, seed);
+}
+
+static void names_fini(struct names *names)
+{
+    free(names->block);
+    free(names->entries);
+}
+
+static struct entry *names_find(const struct names *names, struct span schema, struct span name)
+{
+    uint32_t hash = 0;
+
+    if (names->cap == 0) {
+        return NULL;
+    }
+    hash = names_hash(schema, name);
+    for (size_t i = hash & (names->cap - 1);; i = (i + 1) & (names->cap - 1)) {
+        struct entry *entry = &names->entries[i];
+        const uint8_t *bytes = names->block + entry->off;
+
+        if (entry->kind == CATALOGUE_NOT_LOADED) {
+            return NULL;
+        }
+        if (entry->hash == hash && entry->schema_len == schema.len && entry->name_len == name.len &&
+            memcmp(bytes, schema.p, schema.len) == 0 &&
+            memcmp(bytes + schema.len, name.p, name.len) == 0) {
+            return entry;
+        }
+    }
+}
+
+static void names_place(struct entry *entries, size_t cap, const struct entry *entry)
+{
+    size_t i = entry->hash & (cap - 1);
+
+    while (entries[i].kind != CATALOGUE_NOT_LOADED) {
+        i = (i + 1) & (cap - 1);
+    }
+    entries[i] = *entry;
+}
+
+/* At most half full, so that a search ends soon, and always. */
+static int names_grow(struct names *names, size_t extra_bytes)
+{
+    if ((names->count + 1) * 2 > names->cap) {
+        size_t cap = names->cap ? names->cap * 2 : 64;
+        struct entry *entries = calloc(cap, sizeof(*entries));
+
+        if (!entries) {
+            return -ENOMEM;
+        }
+        for (size_t i = 0; i < names->cap; i++) {
+            if (names->entries[i].kind != CATALOGUE_NOT_LOADED) {
+                names_place(entries, cap, &names->entries[i]);
+            }
+        }
+        free(names->entries);
+        names->entries = entries;
+        names->cap = cap;
+    }
+    if (names->block_len + extra_bytes > names->block_cap) {
+        size_t cap = names->block_cap ? names->block_cap * 2 : 4096;
+        uint8_t *block = NULL;
+
+        if (cap > BLOCK_MAX) {
+            return -WR_E_LIMIT;
+        }
+        block = realloc(names->block, cap);
+        if (!block) {
+            return -ENOMEM;
+        }
+        names->block = block;
+        names->block_cap = cap;
+    }
+    return 0;
+}
+
+static int names_add(struct names *names, enum catalogue_kind kind, struct span schema,
+                     struct span name)
+{
+    struct entry entry = {0};
+    int rc = names_grow(names, schema.len + name.len);
+
+    if (rc < 0) {
+        return rc;
+    }
+    entry.off = (uint32_t)names->block_len;
+    entry.hash = names_hash(schema, name);
+    entry.schema_len = (uint16_t)schema.len;
+    entry.name_len = (uint16_t)name.len;
+    entry.kind = (uint8_t)kind;
+    if (schema.len > 0) {
+        memcpy(names->block + names->block_len, schema.p, schema.len);
+    }
+    memcpy(names->block + names->block_len + schema.len, name.p, name.len);
+    names->block_len += schema.len + name.len;
+    names_place(names->entries, names->cap, &entry);
+    names->count++;
+    return 0;
+}
+
+static struct span span_fold(struct span text, uint8_t *dst)
+{
+    for (size_t i = 0; i < text.len; i++) {
+        uint8_t c = text.p[i];
+
+        dst[i] = (uint8_t)(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c);
+    }
+    return (struct span){dst, text.len};
+}
+
+static bool name_is_fit(struct span schema, struct span name)
+{
+    return name.len > 0 && name.len <= NAME_BYTES_MAX && schema.len <= NAME_BYTES_MAX;
+}
+
+static struct entry *table_find(const struct catalogue_builder *content, struct span schema,
+                                struct span name)
+{
+    uint8_t folded_schema[NAME_BYTES_MAX];
+    uint8_t folded_name[NAME_BYTES_MAX];
+
+    if (!name_is_fit(schema, name)) {
+        return NULL;
+    }
+    if (content->fold) {
+        schema = span_fold(schema, folded_schema);
+        name = span_fold(name, folded_name);
+    }
+    return names_find(&content->tables, schema, name);
+}
+
+struct catalogue_builder *catalogue_builder_create(bool fold)
+{
+    struct catalogue_builder *builder = calloc(1, sizeof(*builder));
+
+    if (builder) {
+        builder->fold = fold;
+    }
+    return builder;
+}
+
+void catalogue_builder_destroy(struct catalogue_builder *builder)
+{
+    if (builder) {
+        names_fini(&builder->tables);
+        names_fini(&builder->functions);
+        free(builder);
+    }
+}
+
+static int function_add(struct catalogue_builder *builder, struct span name)
+{
+    uint8_t folded[NAME_BYTES_MAX];
+    struct span none = {folded, 0};
+
+    name = span_fold(name, folded);
+    if (names_find(&builder->functions, none, name)) {
+        return 0;
+    }
+    return names_add(&builder->functions, CATALOGUE_FUNCTION, none, name);
+}
+
+int catalogue_builder_add(struct catalogue_builder *builder, enum catalogue_kind kind,
+                          struct span schema, struct span name)
+{
+    uint8_t folded_schema[NAME_BYTES_MAX];
+    uint8_t folded_name[NAME_BYTES_MAX];
+    int rc = 0;
+
+    if (!name_is_fit(schema, name) || kind < CATALOGUE_BASE_TABLE) {
+        return -WR_E_TOO_LARGE;
+    }
+    if (builder->tables.count + builder->functions.count >= CATALOGUE_OBJECTS_MAX) {
+        return -WR_E_LIMIT;
+    }
+    if (kind == CATALOGUE_FUNCTION) {
+        rc = function_add(builder, name);
+    } else if (kind != CATALOGUE_PROCEDURE) {
+        if (builder->fold) {
+            schema = span_fold(schema, folded_schema);
+            name = span_fold(name, folded_name);
+        }
+        if (names_find(&builder->tables, schema, name)) {
+            return -WR_E_STATE;
+        }
+        rc = names_add(&builder->tables, kind, schema, name);
+    }
+    if (rc == 0) {
+        builder->kind_count[kind]++;
+    }
+    return rc;
+}
+
+int catalogue_builder_set(struct catalogue_builder *builder, enum catalogue_kind kind,
+                          struct span schema, struct span name)
+{
+    struct entry *entry = table_find(builder, schema, name);
+
+    if (!entry) {
+        return -WR_E_NOT_FOUND;
+    }
+    builder->kind_count[entry->kind]--;
+    builder->kind_count[kind]++;
+    entry->kind = (uint8_t)kind;
+    return 0;
+}
+
+enum catalogue_kind catalogue_builder_get(const struct catalogue_builder *builder,
+                                          struct span schema, struct span name)
+{
+    const struct entry *entry = table_find(builder, schema, name);
+
+    return entry ? (enum catalogue_kind)entry->kind : CATALOGUE_UNKNOWN;
+}
+
+void catalogue_builder_hidden(struct catalogue_builder *builder, size_t count)
+{
+    builder->hidden += count;
+}
+
+static void catalogue_free(struct snap *snap)
+{
+    struct catalogue *cat = WR_CONTAINER_OF(snap, struct catalogue, snap);
+
+    catalogue_builder_destroy(cat->content);
+    free(cat);
+}
+
+static struct catalogue *catalogue_wrap(struct catalogue_builder *content, uint64_t generation,
+                                        uint64_t covers)
+{
+    struct catalogue *cat = calloc(1, sizeof(*cat));
+
+    if (!cat) {
+        catalogue_builder_destroy(content);
+        return NULL;
+    }
+    snap_init(&cat->snap, generation, catalogue_free);
+    cat->content = content;
+    cat->covers = covers;
+    return cat;
+}
+
+struct catalogue *catalogue_create_unloaded(void)
+{
+    return catalogue_wrap(NULL, 0, 0);
+}
+
+struct catalogue *catalogue_builder_finish(struct catalogue_builder *builder, uint64_t generation,
+                                           uint64_t covers)
+{
+    return catalogue_wrap(builder, generation, covers);
+}
+
+/* Only the count changes after publication. */
+static struct catalogue *catalogue_counted(const struct catalogue *cat)
+{
+    return (struct catalogue *)(uintptr_t)cat;
+}
+
+const struct catalogue *catalogue_ref(const struct catalogue *cat)
+{
+    snap_ref(&catalogue_counted(cat)->snap);
+    return cat;
+}
+
+void catalogue_unref(const struct catalogue *cat)
+{
+    if (cat) {
+        snap_unref(&catalogue_counted(cat)->snap);
+    }
+}
+
+static enum catalogue_kind catalogue_is_usable(const struct catalogue *cat, uint64_t seen)
+{
+    if (!cat || !cat->content) {
+        return CATALOGUE_NOT_LOADED;
+    }
+    return cat->covers < seen ? CATALOGUE_OUTDATED : CATALOGUE_UNKNOWN;
+}
+
+enum catalogue_kind catalogue_table(const struct catalogue *cat, uint64_t seen, struct span schema,
+                                    struct span name)
+{
+    enum catalogue_kind usable = catalogue_is_usable(cat, seen);
+
+    if (usable != CATALOGUE_UNKNOWN) {
+        return usable;
+    }
+    return catalogue_builder_get(cat->content, schema, name);
+}
+
+enum catalogue_kind catalogue_function(const struct catalogue *cat, uint64_t seen, struct span name)
+{
+    enum catalogue_kind usable = catalogue_is_usable(cat, seen);
+    uint8_t folded[NAME_BYTES_MAX];
+    struct span none = {folded, 0};
+
+    if (usable != CATALOGUE_UNKNOWN) {
+        return usable;
+    }
+    if (name.len > NAME_BYTES_MAX) {
+        return CATALOGUE_UNKNOWN;
+    }
+    name = span_fold(name, folded);
+    return names_find(&cat->content->functions, none, name) ? CATALOGUE_FUNCTION
+                                                            : CATALOGUE_UNKNOWN;
+}
+
+uint64_t catalogue_generation(const struct catalogue *cat)
+{
+    return cat ? cat->snap.generation : 0;
+}
+
+uint64_t catalogue_covers(const struct catalogue *cat)
+{
+    return cat ? cat->covers : 0;
+}
+
+size_t catalogue_count(const struct catalogue *cat, enum catalogue_kind kind)
+{
+    return cat && cat->content ? cat->content->kind_count[kind] : 0;
+}
+
+size_t catalogue_hidden_count(const struct catalogue *cat)
+{
+    return cat && cat->content ? cat->content->hidden : 0;
+}
+
+const char *catalogue_kind_text(enum catalogue_kind kind)
+{
+    static const char *const texts[] = {
+#define X(name, text) text,
+        CATALOGUE_KINDS(X)
+#undef X
+    };
+    return texts[kind];
+}
