@@ -30,15 +30,10 @@ struct greet {
     uint8_t scramble[GREET_SCRAMBLE];
 };
 
-/* Append the payload (no frame header). The scramble must hold no 0x00. */
+/* Append the payload (no frame header). The scramble is crypto_scramble()'s: no 0x00 in it. */
 void greet_encode(struct wire_out *out, const struct greet *greet);
 
 /* An ERR in place of a greeting gives DEC_BAD here: look with errpkt_is first. */
 enum dec_rc greet_decode(struct span payload, struct greet *ret_greet);
-
-/* Turn random bytes into a scramble that is fit for clients that use C strings: 7 bit, no 0x00
- * and no '$' (which MariaDB and MySQL avoid as well). */
-void greet_scramble_from_random(const uint8_t random[GREET_SCRAMBLE],
-                                uint8_t ret_scramble[GREET_SCRAMBLE]);
 
 #endif

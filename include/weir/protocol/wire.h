@@ -61,12 +61,13 @@ struct span wire_rest(struct wire *wire);
 struct wire_out {
     struct buf *buf; /* grows this one... */
     uint8_t *array;  /* ...or fills this one */
-    size_t cap;
-    size_t len; /* written so far by this writer */
+    size_t cap;      /* of the array, or buf's max */
+    size_t len;      /* written so far by this writer */
     bool failed;
 };
 
-void wire_out_buf(struct wire_out *out, struct buf *buf);
+/* max: bytes that buf may hold in all. */
+void wire_out_buf(struct wire_out *out, struct buf *buf, size_t max);
 void wire_out_array(struct wire_out *out, uint8_t *array, size_t cap);
 bool wire_out_ok(const struct wire_out *out);
 

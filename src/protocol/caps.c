@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "weir/protocol/caps.h"
+
+/* Honoured end to end when the server has them: what they change happens at the server, whose
+ * connection is opened with the same flag. */
+static uint64_t mirrored(void)
+{
+    return CAP_LONG_PASSWORD | CAP_FOUND_ROWS | CAP_LONG_FLAG | CAP_NO_SCHEMA | CAP_ODBC |
+           CAP_IGNORE_SPACE | CAP_INTERACTIVE | CAP_IGNORE_SIGPIPE | CAP_TRANSACTIONS |
+           CAP_RESERVED | CAP_MULTI_STATEMENTS | CAP_MULTI_RESULTS | CAP_PS_MULTI_RESULTS |
+           CAP_CAN_HANDLE_EXPIRED_PASSWORDS;
+}
+
+/* weir does these itself, whatever the server can. SESSION_TRACK and DEPRECATE_EOF are translated
+ * by the reply tracker, so that a server's bit decides nothing (caps_missing sees to it). */
+static uint64_t own(void)
+{
+    return CAP_CONNECT_WITH_DB | CAP_PROTOCOL_41 | CAP_SECURE_CONNECTION | CAP_PLUGIN_AUTH |
+           CAP_CONNECT_ATTRS | CAP_PLUGIN_AUTH_LENENC | CAP_SESSION_TRACK | CAP_DEPRECATE_EOF;
+}
+
+uint64_t caps_offer(uint64_t server_caps, bool has_tls)
+{
+    /* Bit 0 is set for MariaDB as well: it says "no extended flags follow". */
+    return (server_caps & mirrored()) | CAP_LONG_PASSWORD | own() | (has_tls ? CAP_SSL : 0);
+}
+
+uint64_t caps_agree(uint64_t offered, uint64_t client_caps)
+{
+    return offered & client_caps;
+}
+
+uint64_t caps_request(uint64_t server_caps, uint64_t client_caps, bool use_tls, bool wants_db)
+{
+    uint64_t want = CAP_LONG_PASSWORD | CAP_LONG_FLAG | CAP_TRANSACTIONS | CAP_RESERVED |
+                    CAP_MULTI_RESULTS | CAP_PS_MULTI_RESULTS | CAP_PROTOCOL_41 |
+                    CAP_SECURE_CONNECTION | CAP_PLUGIN_AUTH | CAP_CONNECT_ATTRS |
+                    CAP_PLUGIN_AUTH_LENENC | CAP_SESSION_TRACK | CAP_DEPRECATE_EOF;
+
+    if (client_caps != 0) {
+        /* A client that cannot read several results gets the server's own error for a CALL. */
+        want &= ~(CAP_MULTI_RESULTS | CAP_PS_MULTI_RESULTS | CAP_TRANSACTIONS | CAP_LONG_FLAG);
+        want |= client_caps & mirrored();
+    }
+    want |= use_tls ? CAP_SSL : 0;
+    want |= wants_db ? CAP_CONNECT_WITH_DB : 0;
+    /* Bit 0 stays even where a MariaDB greeting has it clear: it keeps the extended flags out. */
+    return (want & server_caps) | CAP_LONG_PASSWORD;
+}
+
+uint64_t caps_missing(uint64_t server_caps)
+{
+    uint64_t need = CAP_PROTOCOL_41 | CAP_SECURE_CONNECTION | CAP_PLUGIN_AUTH | CAP_SESSION_TRACK |
+                    CAP_DEPRECATE_EOF;
+    return need & ~server_caps;
+}
+
+uint64_t caps_semantic(uint64_t caps)
+{
+    return caps & (CAP_FOUND_ROWS | CAP_NO_SCHEMA | CAP_ODBC | CAP_LOCAL_FILES | CAP_IGNORE_SPACE |
+                   CAP_INTERACTIVE | CAP_MULTI_STATEMENTS | CAP_MULTI_RESULTS |
+                   CAP_PS_MULTI_RESULTS | CAP_CAN_HANDLE_EXPIRED_PASSWORDS);
+}
+
+const char *caps_name(uint64_t caps)
+{
+#define X(name, bit)                \
+    if ((caps & CAP_##name) != 0) { \
+        return #name;               \
+    }
+    CAPS_FLAGS(X)
+#undef X
+    return "none";
+}

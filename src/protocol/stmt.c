@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "weir/protocol/stmt.h"
+
+#include "weir/protocol/command.h"
+
+enum dec_rc stmt_prepared_decode(struct span payload, struct stmt_prepared *ret_prepared)
+{
+    struct stmt_prepared prepared;
+    struct wire wire;
+    wire_init(&wire, payload);
+    if (wire_u8(&wire) != 0) {
+        return DEC_BAD;
+    }
+    prepared.id = wire_u32(&wire);
+    prepared.columns = wire_u16(&wire);
+    prepared.params = wire_u16(&wire);
+    wire_skip(&wire, 1);
+    prepared.warnings = wire_u16(&wire);
+    if (!wire_ok(&wire)) {
+        return DEC_BAD;
+    }
+    *ret_prepared = prepared;
+    return DEC_OK;
+}
+
+enum dec_rc stmt_execute_decode(struct span payload, uint16_t params,
+                                struct stmt_execute *ret_execute)
+{
+    struct stmt_execute execute = {0};
+    struct wire wire;
+    wire_init(&wire, payload);
+    wire_skip(&wire, 1);
+    execute.id = wire_u32(&wire);
+    execute.flags = wire_u8(&wire);
+    execute.iterations = wire_u32(&wire);
+    if (params > 0) {
+        execute.nulls = wire_bytes(&wire, ((size_t)params + 7) / 8);
+        execute.has_types = wire_u8(&wire) == 1;
+        if (execute.has_types) {
+            execute.types = wire_bytes(&wire, (size_t)params * 2);
+        }
+    }
+    execute.values = wire_rest(&wire);
+    if (!wire_ok(&wire)) {
+        return DEC_BAD;
+    }
+    *ret_execute = execute;
+    return DEC_OK;
+}
+
+/* Skip one value. The low byte of the type says how long it is. */
+static void skip_value(struct wire *wire, uint8_t type)
+{
+    switch (type) {
+    case 0x06: /* NULL */
+        break;
+    case 0x01: /* TINY */
+        wire_skip(wire, 1);
+        break;
+    case 0x02: /* SHORT */
+    case 0x0d: /* YEAR */
+        wire_skip(wire, 2);
+        break;
+    case 0x03: /* LONG */
+    case 0x04: /* FLOAT */
+    case 0x09: /* INT24 */
+        wire_skip(wire, 4);
+        break;
+    case 0x05: /* DOUBLE */
+    case 0x08: /* LONGLONG */
+        wire_skip(wire, 8);
+        break;
+    case 0x07: /* TIMESTAMP */
+    case 0x0a: /* DATE */
+    case 0x0b: /* TIME */
+    case 0x0c: /* DATETIME */
+        wire_skip(wire, wire_u8(wire));
+        break;
+    case 0x00: /* DECIMAL and everything below: length-encoded bytes */
+    case 0x0f: /* VARCHAR */
+    case 0x10: /* BIT */
+    case 0xf2: /* VECTOR */
+    case 0xf5: /* JSON */
+    case 0xf6: /* NEWDECIMAL */
+    case 0xf7: /* ENUM */
+    case 0xf8: /* SET */
+    case 0xf9: /* TINY_BLOB */
+    case 0xfa: /* MEDIUM_BLOB */
+    case 0xfb: /* LONG_BLOB */
+    case 0xfc: /* BLOB */
+    case 0xfd: /* VAR_STRING */
+    case 0xfe: /* STRING */
+    case 0xff: /* GEOMETRY */
+        (void)wire_lenenc_bytes(wire);
+        break;
+    default:
+        wire_fail(wire);
+        break;
+    }
+}
+
+static bool bit_at(const uint8_t *bits, uint32_t at)
+{
+    return (bits[at / 8] >> (at % 8) & 1) != 0;
+}
+
+enum dec_rc stmt_execute_check_values(const struct stmt_execute *execute, uint16_t params,
+                                      struct span types, const uint8_t *long_data)
+{
+    struct wire wire;
+    if (execute->has_types) {
+        types = execute->types;
+    }
+    if (params == 0) {
+        return DEC_OK;
+    }
+    if (types.len != (size_t)params * 2 || execute->nulls.len != ((size_t)params + 7) / 8) {
+        return DEC_BAD;
+    }
+    wire_init(&wire, execute->values);
+    for (uint32_t i = 0; i < params; i++) {
+        if (!bit_at(execute->nulls.p, i) && (long_data == NULL || !bit_at(long_data, i))) {
+            skip_value(&wire, types.p[(size_t)i * 2]);
+        }
+    }
+    return wire_is_done(&wire) ? DEC_OK : DEC_BAD;
+}
+
+void stmt_execute_encode(struct wire_out *out, const struct stmt_execute *execute, uint32_t id,
+                         struct span types, uint16_t params)
+{
+    if (execute->has_types) {
+        types = execute->types;
+    }
+    wire_put_u8(out, COM_STMT_EXECUTE);
+    wire_put_u32(out, id);
+    wire_put_u8(out, execute->flags);
+    wire_put_u32(out, execute->iterations);
+    if (params > 0) {
+        /* Without types the server would take those of another statement, or none. */
+        if (types.len != (size_t)params * 2) {
+            out->failed = true;
+            return;
+        }
+        wire_put_bytes(out, execute->nulls);
+        wire_put_u8(out, 1);
+        wire_put_bytes(out, types);
+    }
+    wire_put_bytes(out, execute->values);
+}
