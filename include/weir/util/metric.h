@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * metric - counters, gauges and histograms, one shard per thread, summed when read.
+ *
+ * WHY       Counting must cost a store into the thread's own memory and nothing else.
+ * OWNS      The registry owns all shards, until metric_registry_destroy().
+ * THREADS   A shard is written by one thread at a time; format and read may run in any.
+ * REENTRY   none
+ * UNITS     Histograms are fed in microseconds and shown in seconds.
+ * ERRORS    -ENOMEM, -WR_E_TOO_LARGE
+ * BOUNDS    METRIC_SERVERS_MAX servers; a higher index counts as the last one.
+ */
+#ifndef WEIR_UTIL_METRIC_H
+#define WEIR_UTIL_METRIC_H
+
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "weir/util/attr.h"
+#include "weir/util/buf.h"
+
+#define METRIC_SERVERS_MAX 128
+#define METRIC_BUCKETS     16 /* bounds in metric.c; one more for what is above */
+
+/*
+ * Label sets: X(set, value, text). A metric of a set has one value per row. To add a set: a list
+ * here, its line in METRIC_SETS. SERVER and NONE are built in.
+ */
+#define METRIC_SET_CLASS(X)                                       \
+    X(CLASS, READ_PRIMARY, "class=\"read\",target=\"primary\"")   \
+    X(CLASS, READ_REPLICA, "class=\"read\",target=\"replica\"")   \
+    X(CLASS, WRITE_PRIMARY, "class=\"write\",target=\"primary\"") \
+    X(CLASS, WRITE_REPLICA, "class=\"write\",target=\"replica\"") \
+    X(CLASS, OTHER_PRIMARY, "class=\"other\",target=\"primary\"") \
+    X(CLASS, OTHER_REPLICA, "class=\"other\",target=\"replica\"")
+
+#define METRIC_SET_LOGIN(X)                   \
+    X(LOGIN, PASSWORD, "reason=\"password\"") \
+    X(LOGIN, TIMEOUT, "reason=\"timeout\"")   \
+    X(LOGIN, PROTOCOL, "reason=\"protocol\"") \
+    X(LOGIN, LIMIT, "reason=\"limit\"")       \
+    X(LOGIN, SERVER, "reason=\"server\"")     \
+    X(LOGIN, TLS, "reason=\"tls\"")           \
+    X(LOGIN, CLOSED, "reason=\"closed\"")     \
+    X(LOGIN, DATABASE, "reason=\"database\"") \
+    X(LOGIN, OTHER, "reason=\"other\"")
+
+#define METRIC_SET_DIR(X)                                   \
+    X(DIR, CLIENT_IN, "side=\"client\",direction=\"in\"")   \
+    X(DIR, CLIENT_OUT, "side=\"client\",direction=\"out\"") \
+    X(DIR, SERVER_IN, "side=\"server\",direction=\"in\"")   \
+    X(DIR, SERVER_OUT, "side=\"server\",direction=\"out\"")
+
+#define METRIC_SET_PIN(X)                             \
+    X(PIN, TRANSACTION, "reason=\"transaction\"")     \
+    X(PIN, TEMP_TABLE, "reason=\"temp_table\"")       \
+    X(PIN, LOCK, "reason=\"lock\"")                   \
+    X(PIN, USER_VARIABLE, "reason=\"user_variable\"") \
+    X(PIN, SESSION_STATE, "reason=\"session_state\"") \
+    X(PIN, PREPARED, "reason=\"prepared\"")           \
+    X(PIN, CURSOR, "reason=\"cursor\"")               \
+    X(PIN, ROLE, "reason=\"role\"")                   \
+    X(PIN, UNKNOWN, "reason=\"unknown\"")             \
+    X(PIN, OTHER, "reason=\"other\"")
+
+/* Why weir itself, not a server, sent an error. */
+#define METRIC_SET_ERROR(X)                         \
+    X(ERROR, NO_SERVER, "reason=\"no_server\"")     \
+    X(ERROR, SERVER_LOST, "reason=\"server_lost\"") \
+    X(ERROR, CONNECT, "reason=\"connect\"")         \
+    X(ERROR, TIMEOUT, "reason=\"timeout\"")         \
+    X(ERROR, AUTH, "reason=\"auth\"")               \
+    X(ERROR, LIMIT, "reason=\"limit\"")             \
+    X(ERROR, PROTOCOL, "reason=\"protocol\"")       \
+    X(ERROR, REFUSED, "reason=\"refused\"")         \
+    X(ERROR, STATE, "reason=\"state\"")             \
+    X(ERROR, SHUTDOWN, "reason=\"shutdown\"")       \
+    X(ERROR, OTHER, "reason=\"other\"")
+
+#define METRIC_SETS(X) \
+    X(CLASS)           \
+    X(LOGIN)           \
+    X(DIR)             \
+    X(PIN)             \
+    X(ERROR)
+
+/* X(name, prometheus name, kind, label set, help); add at the end of its block. */
+#define METRIC_LIST(X)                                                                             \
+    X(SESSIONS_OPEN, "weir_sessions_open", GAUGE, NONE, "Client sessions open now.")               \
+    X(SESSIONS_TOTAL, "weir_sessions_accepted_total", COUNTER, NONE, "Client sessions accepted.")  \
+    X(SESSIONS_REFUSED, "weir_sessions_refused_total", COUNTER, NONE,                              \
+      "Client connections refused by a limit.")                                                    \
+    X(SESSIONS_TLS, "weir_sessions_tls_total", COUNTER, NONE, "Client sessions that took TLS.")    \
+    X(LOGINS_OK, "weir_logins_ok_total", COUNTER, NONE, "Client logins that succeeded.")           \
+    X(LOGINS_FAILED, "weir_logins_failed_total", COUNTER, LOGIN, "Client logins that failed.")     \
+    X(LOGINS_FAST, "weir_logins_fast_total", COUNTER, NONE,                                        \
+      "Client logins answered from a kept verifier.")                                              \
+    X(QUERIES, "weir_queries_routed_total", COUNTER, CLASS,                                        \
+      "Statements by class and by the role they ran on.")                                          \
+    X(QUERY_SECONDS, "weir_query_duration_seconds", HISTOGRAM, NONE,                               \
+      "From the statement's last byte read to its reply's last byte written.")                     \
+    X(BYTES, "weir_traffic_relayed_bytes_total", COUNTER, DIR, "Bytes read and written.")          \
+    X(REROUTES, "weir_reads_rerouted_total", COUNTER, NONE,                                        \
+      "Reads run again on another server before any byte of a reply was forwarded.")               \
+    X(RETRIES, "weir_connects_retried_total", COUNTER, NONE,                                       \
+      "Server connections tried again for a waiting statement.")                                   \
+    X(MISROUTED, "weir_reads_misrouted_total", COUNTER, NONE,                                      \
+      "Statements a replica refused as writes (1792, 1290, 1836), run again on the primary.")      \
+    X(PROTOCOL_VIOLATIONS, "weir_protocol_violations_total", COUNTER, NONE,                        \
+      "Sessions closed because a peer broke the protocol.")                                        \
+    X(CHECKS_FAILED, "weir_checks_failed_total", COUNTER, NONE,                                    \
+      "Sessions closed because weir's own check failed.")                                          \
+    X(ERRORS, "weir_errors_sent_total", COUNTER, ERROR,                                            \
+      "Errors that weir itself sent to clients.")                                                  \
+    X(PINS, "weir_pins_taken_total", COUNTER, PIN, "Times a session was pinned to the primary.")   \
+    X(SESSIONS_PINNED, "weir_sessions_pinned", GAUGE, NONE, "Sessions pinned to the primary now.") \
+    X(HINTS_UNKNOWN, "weir_hints_unknown_total", COUNTER, NONE, "Hints with an unknown name.")     \
+    X(STATE_REPLAYS, "weir_state_replays_total", COUNTER, NONE,                                    \
+      "Times session state was set on a connection ahead of a statement.")                         \
+    X(READS_TOO_OLD, "weir_reads_fallback_total", COUNTER, NONE,                                   \
+      "Replica-eligible reads sent to the primary because no replica was fresh enough.")           \
+    X(SERVER_QUERIES, "weir_server_queries_total", COUNTER, SERVER, "Statements sent.")            \
+    X(SERVER_ERRORS, "weir_server_errors_total", COUNTER, SERVER, "Errors that the server sent.")  \
+    X(SERVER_CONNECTIONS, "weir_server_connections_open", GAUGE, SERVER, "Connections open now.")  \
+    X(SERVER_CONNECTS, "weir_server_connects_total", COUNTER, SERVER, "Connections opened.")       \
+    X(SERVER_CONNECT_FAILURES, "weir_server_connects_failed_total", COUNTER, SERVER,               \
+      "Connections that could not be opened or logged in.")                                        \
+    X(SERVER_LOST, "weir_server_connections_lost_total", COUNTER, SERVER,                          \
+      "Connections that broke while in use.")                                                      \
+    X(SERVER_UP, "weir_server_up", GAUGE, SERVER, "1 when the monitor calls the server up.")       \
+    X(SERVER_IS_PRIMARY, "weir_server_is_primary", GAUGE, SERVER, "1 for the primary.")            \
+    X(SERVER_LAG, "weir_server_lag_us", GAUGE, SERVER,                                             \
+      "Replication lag in microseconds; -1 when unknown.")                                         \
+    X(SERVER_PROBES, "weir_server_probes_total", COUNTER, SERVER, "Probes by the monitor.")        \
+    X(SERVER_PROBE_FAILURES, "weir_server_probes_failed_total", COUNTER, SERVER,                   \
+      "Probes that failed or came too late.")                                                      \
+    X(LOG_DROPS, "weir_log_lines_dropped_total", COUNTER, NONE, "Log lines dropped, ring full.")   \
+    X(CONFIG_RELOADS, "weir_config_reloads_total", COUNTER, NONE, "Configurations taken over.")    \
+    X(CONFIG_REFUSED, "weir_config_refused_total", COUNTER, NONE, "Configurations refused.")       \
+    X(CONFIG_GENERATION, "weir_config_generation", GAUGE, NONE, "Generation in force.")            \
+    X(TOPO_GENERATION, "weir_topo_generation", GAUGE, NONE, "Generation of the topology.")         \
+    X(WORKER_TURNS_SLOW, "weir_worker_turns_slow_total", COUNTER, NONE,                            \
+      "Loop turns of a worker longer than 100 ms.")
+
+enum metric_kind {
+    METRIC_KIND_COUNTER,
+    METRIC_KIND_GAUGE,
+    METRIC_KIND_HISTOGRAM,
+};
+
+/* METRIC_CLASS_READ_PRIMARY, ...: the label argument of the calls below. */
+#define X(set, value, text) METRIC_##set##_##value,
+enum metric_class {
+    METRIC_SET_CLASS(X) METRIC_CLASS_COUNT_
+};
+enum metric_login {
+    METRIC_SET_LOGIN(X) METRIC_LOGIN_COUNT_
+};
+enum metric_dir {
+    METRIC_SET_DIR(X) METRIC_DIR_COUNT_
+};
+enum metric_pin {
+    METRIC_SET_PIN(X) METRIC_PIN_COUNT_
+};
+enum metric_error {
+    METRIC_SET_ERROR(X) METRIC_ERROR_COUNT_
+};
+#undef X
+enum metric_none {
+    METRIC_NONE,
+    METRIC_NONE_COUNT_
+};
+enum metric_server {
+    METRIC_SERVER_COUNT_ = METRIC_SERVERS_MAX
+};
+
+/* Words of one label value, by kind: a histogram has its sum, its buckets and the one above. */
+enum metric_width {
+    METRIC_WIDTH_COUNTER = 1,
+    METRIC_WIDTH_GAUGE = 1,
+    METRIC_WIDTH_HISTOGRAM = METRIC_BUCKETS + 2,
+};
+
+/* Only measured, never made: where each metric's words lie in a shard. */
+struct metric_layout {
+#define X(name, text, kind, set, help) uint64_t name[METRIC_##set##_COUNT_ * METRIC_WIDTH_##kind];
+    METRIC_LIST(X)
+#undef X
+};
+
+/* METRIC_SESSIONS_OPEN, ...: the first word of each. */
+enum metric {
+#define X(name, text, kind, set, help) \
+    METRIC_##name = offsetof(struct metric_layout, name) / sizeof(uint64_t),
+    METRIC_LIST(X)
+#undef X
+    METRIC_WORDS = sizeof(struct metric_layout) / sizeof(uint64_t)
+};
+
+struct metric_registry;
+
+struct metric_shard {
+    _Alignas(64) _Atomic uint64_t words[METRIC_WORDS];
+};
+
+WR_NODISCARD int metric_registry_create(struct metric_registry **ret_registry);
+void metric_registry_destroy(struct metric_registry *registry);
+/* A shard for the calling thread to write, zeroed; lives as long as the registry. */
+WR_NODISCARD int metric_shard_create(struct metric_registry *registry,
+                                     struct metric_shard **ret_shard);
+/* Only servers with a name are shown. Copies; NULL takes the name away. */
+WR_NODISCARD int metric_server_name(struct metric_registry *registry, size_t server,
+                                    const char *name);
+
+/* label: METRIC_NONE, a value of the metric's set, or a server's index. A shard of NULL counts
+ * nothing, for tests of other things. */
+void metric_add(struct metric_shard *shard, enum metric metric, size_t label, uint64_t n);
+static inline void metric_inc(struct metric_shard *shard, enum metric metric, size_t label)
+{
+    metric_add(shard, metric, label, 1);
+}
+/* Gauges: a thread's shard holds its part, the parts are summed. */
+void metric_sub(struct metric_shard *shard, enum metric metric, size_t label, uint64_t n);
+void metric_set(struct metric_shard *shard, enum metric metric, size_t label, int64_t value);
+/* Histograms without labels. */
+void metric_observe(struct metric_shard *shard, enum metric metric, uint64_t value_us);
+
+/* Sum over all shards; of a histogram, the count of observations. */
+int64_t metric_read(struct metric_registry *registry, enum metric metric, size_t label);
+/* Upper bound in microseconds of the bucket that holds the given quantile (0..1); 0: empty. */
+uint64_t metric_quantile(struct metric_registry *registry, enum metric metric, double quantile);
+
+/* The Prometheus text format, appended to out; at most max bytes in out. */
+WR_NODISCARD int metric_format(struct metric_registry *registry, struct buf *out, size_t max);
+
+/* One line per label value, for SHOW METRICS; stops when the callback returns non-zero, which is
+ * then returned. Texts are borrowed for the call; labels may be "". */
+typedef int (*metric_each_fn)(void *arg, const char *name, const char *labels,
+                              enum metric_kind kind, int64_t value);
+int metric_each(struct metric_registry *registry, metric_each_fn each, void *arg);
+
+#endif
