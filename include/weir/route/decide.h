@@ -161,9 +161,9 @@ struct route_decision {
 void route_decide(const struct facts *facts, const struct route_sess *sess,
                   const struct route_view *view, struct route_decision *ret_decision);
 
-/* The step that decided (the last); ROUTE_PRIMARY and the like are not among the deciding. */
+/* The step that decided: the last one but PRIMARY and notes on hints. ROUTE_REASON_END_: none. */
 enum route_reason route_decision_reason(const struct route_decision *decision);
-const char *route_reason_name(enum route_reason reason); /* "read_after_write": for metrics */
+const char *route_reason_name(enum route_reason reason); /* "READ_AFTER_WRITE": for metrics */
 const char *route_reason_text(enum route_reason reason);
 const char *route_exclude_text(enum route_exclude exclude);
 const char *route_target_text(enum route_target target);

@@ -1,0 +1,499 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The order of the questions is the order of weir's promises:
+ *
+ *   open read-only transaction? -> its server, or its end, or its move to the primary
+ *   about the statement before? -> the server that ran that one
+ *   open transaction, pins, pending SET TRANSACTION, autocommit off, isolation
+ *                               -> the primary: the session's state is there
+ *   not proven to be one read?  -> the primary (a hint may move what only differs per server)
+ *   hinted to the primary?      -> the primary
+ *   a name not known harmless?  -> the primary
+ *   inside a write's window?    -> the primary
+ *   an eligible replica?        -> one of them, by hint or by balance; else the primary, if allowed
+ *
+ * A hint is only asked for what it may change: it can make a decision stricter at any point, and
+ * freer only where it says so itself (read_after_write=off, a larger max_lag).
+ */
+#include "weir/route/decide.h"
+
+#include <string.h>
+
+#include "weir/classify/classify.h"
+#include "weir/util/assert.h"
+
+#include "decide_priv.h"
+
+#define TABLE_NAME_MAX 256
+
+/* Everything of one decision under way; borrowed for the call. */
+struct deciding {
+    const struct facts *facts;
+    const struct route_sess *sess;
+    const struct route_view *view;
+    struct route_decision *ret;
+};
+
+static struct route_step *step_add(struct route_decision *ret, enum route_reason reason)
+{
+    struct route_step *step = NULL;
+
+    WR_DASSERT(ret->step_count < ROUTE_STEPS_MAX);
+    if (ret->step_count == ROUTE_STEPS_MAX) {
+        ret->step_count--;
+    }
+    step = &ret->steps[ret->step_count++];
+    *step = (struct route_step){.reason = reason, .server = -1};
+    return step;
+}
+
+static bool has_bit(const struct facts *facts, uint64_t bit)
+{
+    return (facts->bits & bit) != 0;
+}
+
+static bool has_hint(const struct facts *facts, enum classify_hint hint)
+{
+    return (facts->hints & HINT_BIT(hint)) != 0;
+}
+
+static void hint_step(struct deciding *d, enum route_reason reason, enum classify_hint hint)
+{
+    step_add(d->ret, reason)->detail = (uint8_t)hint;
+}
+
+static bool server_is_there(const struct deciding *d, int16_t server)
+{
+    return server >= 0 && server < (int16_t)d->view->topo->server_count &&
+           d->view->topo->servers[server].addr_len > 0;
+}
+
+static void go_primary(struct deciding *d)
+{
+    const struct topo *topo = d->view->topo;
+
+    if (topo->primary < 0) {
+        step_add(d->ret, ROUTE_NO_PRIMARY);
+        d->ret->target = ROUTE_TO_NONE;
+        d->ret->server = -1;
+        return;
+    }
+    step_add(d->ret, ROUTE_PRIMARY)->server = topo->primary;
+    d->ret->target = ROUTE_TO_PRIMARY;
+    d->ret->server = topo->primary;
+}
+
+static void go_server(struct deciding *d, enum route_target target, int16_t server)
+{
+    d->ret->target = server == d->view->topo->primary ? ROUTE_TO_PRIMARY : target;
+    d->ret->server = server;
+}
+
+/* Hints that ask for more freedom than the statement has, said once. */
+static void note_ignored_hints(struct deciding *d)
+{
+    static const enum classify_hint freeing[] = {HINT_REPLICA, HINT_SERVER};
+
+    for (size_t i = 0; i < sizeof(freeing) / sizeof(freeing[0]); i++) {
+        if (has_hint(d->facts, freeing[i])) {
+            hint_step(d, ROUTE_HINT_IGNORED, freeing[i]);
+            return;
+        }
+    }
+}
+
+/* --- an open read-only transaction on a replica --- */
+
+static void decide_ro_tx(struct deciding *d)
+{
+    int16_t server = d->sess->ro_tx_server;
+    uint64_t bits = d->facts->bits;
+    uint64_t stays = FACT(READ) | FACT(LAST) | FACT(ENDS_TX) | FACT(WRITE) | FACT(DML) | FACT(DDL);
+    bool begins = (bits & FACT(STARTS_TX)) != 0;
+    bool commits = (bits & FACT(IMPLICIT_COMMIT)) != 0 && (bits & (FACT(DML) | FACT(DDL))) == 0;
+
+    step_add(d->ret, ROUTE_RO_TX)->server = server;
+    if (!server_is_there(d, server)) {
+        /* Its snapshot is lost: nobody else can go on with it. */
+        step_add(d->ret, ROUTE_RO_TX_LOST)->server = server;
+        d->ret->target = ROUTE_TO_NONE;
+        d->ret->server = -1;
+        return;
+    }
+    if (begins || commits) {
+        step_add(d->ret, ROUTE_RO_TX_END)->server = server;
+        d->ret->flags |= ROUTE_F_END_RO_TX;
+        go_primary(d);
+        return;
+    }
+    /* Whatever changes data is refused there with the very error of a read-only transaction. */
+    if (!has_bit(d->facts, FACT(MULTI)) &&
+        ((bits & stays) != 0 || d->facts->verb == VERB_SAVEPOINT)) {
+        go_server(d, ROUTE_TO_REPLICA, server);
+        return;
+    }
+    /* A named lock, a user variable, an unknown function: its effect belongs on the primary. */
+    step_add(d->ret, ROUTE_RO_TX_MOVE)->server = server;
+    d->ret->flags |= ROUTE_F_MOVE_RO_TX;
+    go_primary(d);
+}
+
+static void decide_last(struct deciding *d)
+{
+    int16_t server = d->sess->last_server;
+
+    if (!server_is_there(d, server)) {
+        step_add(d->ret, ROUTE_LAST_NONE);
+        go_primary(d);
+        return;
+    }
+    step_add(d->ret, ROUTE_LAST)->server = server;
+    go_server(d, ROUTE_TO_LAST, server);
+}
+
+/* --- the session's state --- */
+
+static bool is_bound_by_session(struct deciding *d)
+{
+    const struct route_sess *sess = d->sess;
+
+    if (sess->in_tx) {
+        step_add(d->ret, ROUTE_IN_TX);
+        return true;
+    }
+    if (sess->pins != 0) {
+        step_add(d->ret, ROUTE_PINNED)->detail = (uint8_t)__builtin_ctz(sess->pins);
+        return true;
+    }
+    if (sess->next_tx_pending) {
+        step_add(d->ret, ROUTE_NEXT_TX);
+        return true;
+    }
+    if (sess->autocommit_off) {
+        step_add(d->ret, ROUTE_AUTOCOMMIT_OFF);
+        return true;
+    }
+    return false;
+}
+
+/* SERIALIZABLE reads lock; READ UNCOMMITTED shows what has not reached any replica. */
+static bool is_bound_by_isolation(struct deciding *d)
+{
+    enum topo_isolation isolation = d->sess->isolation;
+
+    if (isolation != TOPO_ISO_SERIALIZABLE && isolation != TOPO_ISO_READ_UNCOMMITTED) {
+        return false;
+    }
+    step_add(d->ret, ROUTE_ISOLATION)->detail = (uint8_t)isolation;
+    return true;
+}
+
+/* --- names --- */
+
+/* The plain name without a copy where there are no quotes, which is nearly always. */
+static bool name_plain(struct span written, char *dst, struct span *ret_plain)
+{
+    size_t len = 0;
+
+    if (written.len == 0) {
+        return false;
+    }
+    if (written.p[0] != '`' && written.p[0] != '"' && written.p[0] != '[') {
+        *ret_plain = written;
+        return true;
+    }
+    len = classify_name_decode(written, dst, TABLE_NAME_MAX);
+    if (len == 0 || len >= TABLE_NAME_MAX) {
+        return false;
+    }
+    *ret_plain = (struct span){(const uint8_t *)dst, len};
+    return true;
+}
+
+static bool span_is_ascii(struct span text)
+{
+    for (size_t i = 0; i < text.len; i++) {
+        if (text.p[i] >= 0x80) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool table_is_harmless(struct deciding *d, uint8_t at)
+{
+    const struct facts_table *table = &d->facts->tables[at];
+    char schema_bytes[TABLE_NAME_MAX];
+    char name_bytes[TABLE_NAME_MAX];
+    struct span schema = d->sess->schema;
+    struct span name = {NULL, 0};
+    enum route_reason reason = ROUTE_TABLE;
+    enum catalogue_kind kind = CATALOGUE_UNKNOWN;
+    struct route_step *step = NULL;
+
+    if (!name_plain(table->name, name_bytes, &name) ||
+        (table->schema.len > 0 && !name_plain(table->schema, schema_bytes, &schema))) {
+        reason = ROUTE_TABLE_NAME;
+    } else if (schema.len == 0) {
+        reason = ROUTE_TABLE_NO_SCHEMA;
+    } else if (!d->sess->is_utf8 && (!span_is_ascii(name) || !span_is_ascii(schema))) {
+        /* The catalogue holds UTF-8; these bytes spell another name. */
+        reason = ROUTE_TABLE_NAME;
+    } else {
+        kind = catalogue_table(d->view->catalogue, d->view->ddl_seen, schema, name);
+        if (kind == CATALOGUE_BASE_TABLE || kind == CATALOGUE_VIEW_HARMLESS) {
+            return true;
+        }
+    }
+    step = step_add(d->ret, reason);
+    step->detail = (uint8_t)kind;
+    step->table = at;
+    return false;
+}
+
+static bool tables_are_harmless(struct deciding *d)
+{
+    for (uint8_t i = 0; i < d->facts->table_count; i++) {
+        if (!table_is_harmless(d, i)) {
+            return false;
+        }
+    }
+    if (d->facts->table_count > 0) {
+        step_add(d->ret, ROUTE_TABLES_KNOWN);
+    }
+    return true;
+}
+
+/* --- reads after writes --- */
+
+static bool is_in_window(struct deciding *d)
+{
+    bool applies = d->view->conf->raw_mode == CONFIG_RAW_WINDOW;
+
+    if (has_hint(d->facts, HINT_READ_AFTER_WRITE)) {
+        struct span value = d->facts->hint[HINT_READ_AFTER_WRITE];
+
+        if (span_eq_text_nocase(value, "off")) {
+            hint_step(d, ROUTE_HINT_RAW_OFF, HINT_READ_AFTER_WRITE);
+            applies = false;
+        } else if (span_eq_text_nocase(value, "window")) {
+            applies = true;
+        } else {
+            hint_step(d, ROUTE_HINT_INVALID, HINT_READ_AFTER_WRITE);
+        }
+    }
+    if (!applies || d->view->now_us >= d->sess->raw_until_us) {
+        return false;
+    }
+    step_add(d->ret, ROUTE_READ_AFTER_WRITE)->left_us = d->sess->raw_until_us - d->view->now_us;
+    return true;
+}
+
+/* --- replicas --- */
+
+/* How much lag this statement bears. */
+static uint64_t lag_limit(struct deciding *d)
+{
+    uint64_t limit_us = d->view->conf->max_lag_us;
+    uint64_t hinted_us = 0;
+
+    if (!has_hint(d->facts, HINT_MAX_LAG)) {
+        return limit_us;
+    }
+    if (!route_duration_parse(d->facts->hint[HINT_MAX_LAG], &hinted_us)) {
+        hint_step(d, ROUTE_HINT_INVALID, HINT_MAX_LAG);
+        return limit_us;
+    }
+    step_add(d->ret, ROUTE_HINT_MAX_LAG)->left_us = hinted_us;
+    return hinted_us;
+}
+
+static enum route_exclude replica_exclude(const struct deciding *d,
+                                          const struct topo_server *server, uint64_t limit_us)
+{
+    uint64_t max_age_us = d->view->conf->sample_max_age_us;
+    bool is_late_only = server->state == TOPO_ST_LAGGING && server->why == TOPO_WHY_LAG &&
+                        has_hint(d->facts, HINT_MAX_LAG);
+
+    if (server->role != TOPO_ROLE_REPLICA || (int)server->index == d->view->topo->primary) {
+        return ROUTE_EX_ROLE;
+    }
+    if (server->addr_len == 0) {
+        return ROUTE_EX_NO_ADDRESS;
+    }
+    if ((d->sess->failed_mask >> server->index & 1) != 0) {
+        return ROUTE_EX_FAILED;
+    }
+    if (server->state != TOPO_ST_UP && !is_late_only) {
+        return ROUTE_EX_STATE;
+    }
+    if (server->last_good_us == 0 || server->last_good_us + max_age_us < d->view->now_us) {
+        return ROUTE_EX_STALE;
+    }
+    if (server->lag_us == TOPO_LAG_UNKNOWN) {
+        return ROUTE_EX_LAG_UNKNOWN;
+    }
+    return server->lag_us > limit_us ? ROUTE_EX_LAG : ROUTE_EX_NONE;
+}
+
+/* hint server=NAME: true when it settled the matter. A weight of 0 keeps a server from the balance
+ * only, not from being named. */
+static bool go_hinted_server(struct deciding *d, uint64_t limit_us)
+{
+    const struct topo *topo = d->view->topo;
+    int found = topo_find(topo, d->facts->hint[HINT_SERVER]);
+
+    if (found < 0) {
+        hint_step(d, ROUTE_HINT_SERVER_UNKNOWN, HINT_SERVER);
+        return false;
+    }
+    if (found != topo->primary &&
+        replica_exclude(d, &topo->servers[found], limit_us) != ROUTE_EX_NONE) {
+        step_add(d->ret, ROUTE_HINT_SERVER_NOT_NOW)->server = (int16_t)found;
+        return false;
+    }
+    step_add(d->ret, ROUTE_HINT_SERVER)->server = (int16_t)found;
+    go_server(d, ROUTE_TO_REPLICA, (int16_t)found);
+    return true;
+}
+
+static void go_replica(struct deciding *d)
+{
+    const struct topo *topo = d->view->topo;
+    struct balance_choice choices[TOPO_SERVERS_MAX];
+    size_t count = 0;
+    uint64_t limit_us = lag_limit(d);
+    int16_t chosen = -1;
+
+    if (has_hint(d->facts, HINT_SERVER) && go_hinted_server(d, limit_us)) {
+        return;
+    }
+    for (uint16_t i = 0; i < topo->server_count && i < TOPO_SERVERS_MAX; i++) {
+        const struct topo_server *server = &topo->servers[i];
+        struct route_candidate *candidate = &d->ret->candidates[i];
+
+        candidate->server = (int16_t)i;
+        candidate->weight_eff = server->weight_eff;
+        candidate->lag_us = server->lag_us;
+        candidate->exclude = replica_exclude(d, server, limit_us);
+        if (candidate->exclude == ROUTE_EX_NONE && server->weight_eff == 0) {
+            candidate->exclude = ROUTE_EX_WEIGHT;
+        }
+        if (candidate->exclude == ROUTE_EX_NONE) {
+            choices[count++] = (struct balance_choice){(int16_t)i, server->weight_eff};
+        }
+        d->ret->candidate_count++;
+    }
+    chosen = balance_pick(d->view->conf->policy, choices, count, d->view->load, d->view->now_us,
+                          d->view->random);
+    if (chosen >= 0) {
+        step_add(d->ret, ROUTE_BALANCED)->server = chosen;
+        go_server(d, ROUTE_TO_REPLICA, chosen);
+        return;
+    }
+    step_add(d->ret, ROUTE_NO_REPLICA);
+    if (d->view->conf->reads_on_primary == CONFIG_READS_NEVER) {
+        step_add(d->ret, ROUTE_FALLBACK_FORBIDDEN);
+        d->ret->target = ROUTE_TO_NONE;
+        d->ret->server = -1;
+        return;
+    }
+    go_primary(d);
+}
+
+/* --- */
+
+/* What is not a read. SHOW STATUS and its like are the same question to every server, so an
+ * operator's hint may say whom to ask. */
+static void decide_not_a_read(struct deciding *d)
+{
+    bool is_movable = has_bit(d->facts, FACT(PER_SERVER)) &&
+                      !has_bit(d->facts, FACT(WRITE) | FACT(MULTI) | FACT(SETS_STATE));
+    struct route_step *step = step_add(d->ret, ROUTE_NOT_A_READ);
+
+    step->detail = (uint8_t)d->facts->why;
+    if (is_movable && !has_hint(d->facts, HINT_PRIMARY) &&
+        (has_hint(d->facts, HINT_REPLICA) || has_hint(d->facts, HINT_SERVER))) {
+        if (has_hint(d->facts, HINT_REPLICA)) {
+            hint_step(d, ROUTE_HINT_REPLICA, HINT_REPLICA);
+        }
+        go_replica(d);
+        return;
+    }
+    note_ignored_hints(d);
+    go_primary(d);
+}
+
+static void decide_read(struct deciding *d)
+{
+    if (has_hint(d->facts, HINT_PRIMARY)) {
+        hint_step(d, ROUTE_HINT_PRIMARY, HINT_PRIMARY);
+        go_primary(d);
+        return;
+    }
+    if (!tables_are_harmless(d) || is_in_window(d)) {
+        note_ignored_hints(d);
+        go_primary(d);
+        return;
+    }
+    if (has_hint(d->facts, HINT_REPLICA)) {
+        hint_step(d, ROUTE_HINT_REPLICA, HINT_REPLICA);
+    }
+    go_replica(d);
+}
+
+void route_decide(const struct facts *facts, const struct route_sess *sess,
+                  const struct route_view *view, struct route_decision *ret_decision)
+{
+    struct deciding d = {facts, sess, view, ret_decision};
+    bool is_ro_start = has_bit(facts, FACT(STARTS_TX)) && has_bit(facts, FACT(TX_READ_ONLY)) &&
+                       !has_bit(facts, FACT(MULTI) | FACT(WRITE));
+    bool is_read = has_bit(facts, FACT(READ)) &&
+                   !has_bit(facts, FACT(MULTI) | FACT(WRITE) | FACT(OVERFLOW) | FACT(LARGE));
+
+    ret_decision->target = ROUTE_TO_NONE;
+    ret_decision->server = -1;
+    ret_decision->flags = 0;
+    ret_decision->step_count = 0;
+    ret_decision->candidate_count = 0;
+    ret_decision->topo_generation = view->topo->snap.generation;
+
+    if (sess->ro_tx_server >= 0) {
+        decide_ro_tx(&d);
+        return;
+    }
+    if (has_bit(facts, FACT(LAST)) && !has_bit(facts, FACT(MULTI) | FACT(WRITE))) {
+        decide_last(&d);
+        return;
+    }
+    if (is_bound_by_session(&d)) {
+        note_ignored_hints(&d);
+        go_primary(&d);
+        return;
+    }
+    if (!is_read && !is_ro_start) {
+        decide_not_a_read(&d);
+        return;
+    }
+    step_add(ret_decision, is_read ? ROUTE_READ : ROUTE_RO_TX_START);
+    if (is_bound_by_isolation(&d)) {
+        note_ignored_hints(&d);
+        go_primary(&d);
+        return;
+    }
+    decide_read(&d);
+}
+
+enum route_reason route_decision_reason(const struct route_decision *decision)
+{
+    uint8_t at = decision->step_count;
+
+    while (at > 0) {
+        enum route_reason reason = decision->steps[--at].reason;
+
+        if (reason != ROUTE_PRIMARY && reason != ROUTE_HINT_IGNORED) {
+            return reason;
+        }
+    }
+    return ROUTE_REASON_END_;
+}
