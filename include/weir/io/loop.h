@@ -7,7 +7,7 @@
  * OWNS      The event base, the scratch buffer, what is buried until the turn ends. Tasks,
  *           timers, streams and watches are their holder's storage and must be cancelled or
  *           closed before loop_destroy().
- * THREADS   The thread that runs it. Only a mailbox may be reached from another thread.
+ * THREADS   The thread that runs it; loop_busy_since_us(): any. Others write to a mailbox.
  * REENTRY   A task may defer, cancel and bury anything, itself included. A task that is deferred
  *           while tasks run comes in the next round of the same turn.
  * UNITS     *_us: microseconds of the monotonic clock.
@@ -22,6 +22,7 @@
 #include <stdint.h>
 
 #include "weir/util/attr.h"
+#include "weir/util/list.h"
 
 #define LOOP_SCRATCH_BYTES ((size_t)128 * 1024)
 
@@ -31,8 +32,7 @@ typedef void (*loop_fn)(void *arg);
 
 /* Embedded in its owner; zeroed or loop_task_init()ed before use. */
 struct loop_task {
-    struct loop_task *next;
-    struct loop_task **slot; /* what points at this task; NULL when not queued */
+    struct list_node link;
     loop_fn fn;
     void *arg;
 };
@@ -53,6 +53,8 @@ void loop_stop(struct loop *loop);
 uint64_t loop_now_us(struct loop *loop);
 /* Turns so far. */
 uint64_t loop_turn_count(const struct loop *loop);
+/* Since when the turn in hand runs callbacks, 0: it waits. Any thread, for a watchdog. */
+uint64_t loop_busy_since_us(const struct loop *loop);
 
 void loop_task_init(struct loop_task *task, loop_fn fn, void *arg);
 /* Queue a task behind those queued. One that is queued already stays where it is. */

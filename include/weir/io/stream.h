@@ -57,7 +57,8 @@ struct stream {
     /* owning */
     int fd; /* -1: not open */
     void *ssl;
-    void *write_event; /* made when output first blocks, then kept until it is drained */
+    struct tls_ctx *tls; /* counted */
+    void *write_event;   /* made when output blocks, kept until it is drained */
     struct stream_chunk *out_head;
     struct stream_chunk *out_tail;
     uint8_t *early; /* bytes read before TLS began, still to be given to it */
@@ -74,7 +75,7 @@ struct stream {
     uint32_t early_len;
     uint32_t early_done;
     uint32_t flags;
-    uint32_t pending; /* events to be delivered from the run queue */
+    uint32_t pending; /* what the run queue has to deliver, stream_priv.h */
     int error;
     unsigned long tls_code;
     long tls_verify;
@@ -85,6 +86,9 @@ struct stream_connect_opts {
     uint32_t keepalive_s;     /* 0: keepalive off */
     uint32_t user_timeout_ms; /* TCP_USER_TIMEOUT; 0: the kernel's rule */
 };
+
+/* TCP_NODELAY and opts (may be NULL) on any TCP socket; other sockets are left as they are. */
+WR_NODISCARD int stream_tune_fd(int fd, const struct stream_connect_opts *opts);
 
 /* Forget everything; the state in which stream_close() is harmless. */
 void stream_init(struct stream *stream);

@@ -35,7 +35,7 @@ enum tls_mode {
 struct tls_server_conf {
     const char *cert_file; /* PEM, leaf first, then its chain */
     const char *key_file;  /* PEM */
-    const char *ca_file;   /* not NULL: ask clients for a certificate signed by these */
+    bool is_13_only;       /* else 1.2 is good enough */
 };
 
 /* A server's context. */
@@ -48,10 +48,10 @@ struct tls_ctx *tls_ref(struct tls_ctx *ctx);
 /* NULL is fine. */
 void tls_unref(struct tls_ctx *ctx);
 
-/* Make a CA and a server certificate signed by it, unless cert_file exists: EC P-256, 10 years,
- * names localhost, the host's own, 127.0.0.1 and ::1. Keys are mode 0600. Files appear whole or
- * not at all. Returns 1: made, 0: were there. */
-WR_NODISCARD int tls_make_files(const char *ca_file, const char *cert_file, const char *key_file,
+/* Make a self-signed certificate and its key unless cert_file exists: P-256, ten years, names
+ * localhost and 127.0.0.1. The key's mode is 0600; both appear whole or not at all, the key first.
+ * Clients may use the certificate as its own CA. Returns 1: made, 0: was there. */
+WR_NODISCARD int tls_make_files(const char *cert_file, const char *key_file,
                                 char ret_why[TLS_WHY_BYTES]);
 /* Days until the context's own certificate expires; negative when it has. */
 WR_NODISCARD int tls_days_left(const struct tls_ctx *ctx);
