@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What no single value can tell: settings that contradict each other, names used twice, and the
+ * values that are computed from others. Pure.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "errors_priv.h"
+#include "load_priv.h"
+#include "value_priv.h"
+
+#define CHECK_LAG_RESOLUTION_US 1000000u /* Seconds_Behind_Source counts whole seconds */
+
+/* The node of one setting of a list's element; the element itself when it is not given. */
+static const struct yaml_node *check_node(const struct yaml_node *element, const char *word)
+{
+    const struct yaml_node *node = yaml_get(element, word);
+
+    return node != NULL ? node : element;
+}
+
+static void check_servers(struct loader *l, const struct yaml_node *root)
+{
+    const struct config *c = l->config;
+    const struct yaml_node *list = yaml_get(root, "servers");
+    const struct yaml_node *n = list != NULL ? list->first : NULL;
+    uint32_t primary_line = 0;
+    uint32_t replicas = 0;
+
+    if (list == NULL || (list->kind == YAML_KIND_LIST && list->count == 0)) {
+        errors_add(l->errs, list,
+                   "servers is missing; name at least one, as in "
+                   "servers: [{name: db1, address: \"db1:3306\"}]");
+        return;
+    }
+    for (uint32_t i = 0; i < c->server_count; i++, n = n->next) {
+        const struct config_server *s = &c->servers[i];
+
+        for (uint32_t k = 0; k < i; k++) {
+            if (s->name != NULL && c->servers[k].name != NULL &&
+                strcmp(s->name, c->servers[k].name) == 0) {
+                errors_add(l->errs, check_node(n, "name"),
+                           "two servers are called %s; give each its own name", s->name);
+                break;
+            }
+        }
+        for (uint32_t k = 0; k < i; k++) {
+            if (s->address.text != NULL && c->servers[k].address.text != NULL &&
+                strcmp(s->address.text, c->servers[k].address.text) == 0) {
+                errors_add(l->errs, check_node(n, "address"),
+                           "two servers have the address %.60s; a server is one address",
+                           s->address.text);
+                break;
+            }
+        }
+        if (s->role == CONFIG_ROLE_PRIMARY && primary_line != 0) {
+            errors_add(l->errs, check_node(n, "role"),
+                       "a second primary, the first is in line %u; keep one, or write auto",
+                       primary_line);
+        }
+        if (s->role == CONFIG_ROLE_PRIMARY && primary_line == 0) {
+            primary_line = check_node(n, "role")->line;
+        }
+        replicas += s->role == CONFIG_ROLE_REPLICA ? 1 : 0;
+        if (s->tls == CONFIG_TLS_VERIFY && s->address.kind == CONFIG_ADDR_UNIX &&
+            s->tls_server_name == NULL) {
+            errors_add(l->errs, check_node(n, "tls"),
+                       "a unix socket has no name to verify; set tls_server_name, or tls: off");
+        }
+        if (s->tls != CONFIG_TLS_VERIFY && (s->tls_ca != NULL || s->tls_server_name != NULL)) {
+            errors_warn(l->errs, check_node(n, s->tls_ca != NULL ? "tls_ca" : "tls_server_name"),
+                        "nothing is verified unless tls is verify; write tls: verify");
+        }
+    }
+    if (c->server_count > 0 && replicas == c->server_count) {
+        errors_add(l->errs, list, "every server is a replica; one must be primary, or auto");
+    }
+}
+
+static void check_listeners(struct loader *l, const struct yaml_node *root)
+{
+    const struct config *c = l->config;
+    const struct yaml_node *list = yaml_get(root, "listeners");
+    const struct yaml_node *n = list != NULL ? list->first : NULL;
+
+    if (list != NULL && list->kind == YAML_KIND_LIST && list->count == 0) {
+        errors_add(l->errs, list, "listeners is empty; name one, or remove it for 127.0.0.1:3310");
+    }
+    for (uint32_t i = 0; n != NULL && i < c->listener_count; i++, n = n->next) {
+        const struct config_addr *a = &c->listeners[i].address;
+
+        for (uint32_t k = 0; k < i; k++) {
+            const struct config_addr *b = &c->listeners[k].address;
+            bool is_any_port = a->kind == CONFIG_ADDR_TCP && a->port == 0;
+
+            if (a->text != NULL && b->text != NULL && strcmp(a->text, b->text) == 0 &&
+                !is_any_port) {
+                errors_add(l->errs, check_node(n, "address"),
+                           "two listeners have the address %.60s; remove one", a->text);
+                break;
+            }
+        }
+    }
+}
+
+static const char *const check_kinds[] = {"password", "password_file", "password_env",
+                                          "password_hash"};
+
+/* Exactly one kind of password in map. */
+static void check_password(struct loader *l, const struct yaml_node *map, const char *of)
+{
+    const struct yaml_node *first = NULL;
+
+    for (size_t i = 0; i < WR_ARRAY_LEN(check_kinds); i++) {
+        const struct yaml_node *node = yaml_get(map, check_kinds[i]);
+
+        if (node != NULL && first != NULL) {
+            errors_add(l->errs, node, "%s has %s and %s; keep one of them", of, first->key->text,
+                       check_kinds[i]);
+            return;
+        }
+        first = first != NULL ? first : node;
+    }
+    if (first == NULL) {
+        errors_add(l->errs, map, "%s has no password; add password_file (or password: \"\")", of);
+    }
+}
+
+static int check_order(const void *a, const void *b)
+{
+    const struct yaml_node *const *x = a;
+    const struct yaml_node *const *y = b;
+    int order = strcmp((*x)->text, (*y)->text);
+
+    if (order != 0) {
+        return order;
+    }
+    return (*x)->line < (*y)->line ? -1 : 1;
+}
+
+/* The names of users.list sorted: there may be ten thousand. */
+static void check_user_names(struct loader *l, const struct yaml_node *list)
+{
+    const struct yaml_node **names =
+        arena_zalloc(&l->config->mem->arena, sizeof(*names) * (list->count + 1));
+    uint32_t count = 0;
+
+    if (names == NULL) {
+        l->is_out_of_memory = true;
+        return;
+    }
+    for (const struct yaml_node *n = list->first; n != NULL; n = n->next) {
+        const struct yaml_node *name = yaml_get(n, "name");
+
+        if (name != NULL && name->kind == YAML_KIND_SCALAR) {
+            names[count++] = name;
+        }
+    }
+    if (count > 1) {
+        qsort(names, count, sizeof(*names), check_order);
+    }
+    for (uint32_t i = 1; i < count; i++) {
+        if (strcmp(names[i]->text, names[i - 1]->text) == 0) {
+            errors_add(l->errs, names[i], "user %.40s is listed twice, first in line %u; keep one",
+                       names[i]->text, names[i - 1]->line);
+        }
+    }
+}
+
+static void check_users(struct loader *l, const struct yaml_node *root)
+{
+    const struct yaml_node *users = yaml_get(root, "users");
+    const struct yaml_node *list = yaml_get(users, "list");
+    bool is_used = config_has_source(l->config, CONFIG_SOURCE_LIST);
+
+    if (list != NULL && list->kind == YAML_KIND_LIST) {
+        for (const struct yaml_node *n = list->first; n != NULL; n = n->next) {
+            if (n->kind == YAML_KIND_MAP) {
+                check_password(l, n, "this user");
+            }
+        }
+        check_user_names(l, list);
+        if (!is_used && list->count > 0) {
+            errors_add(l->errs, list,
+                       "users.list is given, and users.source does not name it; add list to it");
+        }
+    }
+    if (is_used && (list == NULL || list->count == 0)) {
+        errors_add(l->errs, yaml_get(users, "source"),
+                   "users.source names list, and there is no users.list; add it");
+    }
+    if (yaml_get(users, "source") != NULL && yaml_get(users, "source")->kind == YAML_KIND_LIST &&
+        yaml_get(users, "source")->count == 0) {
+        errors_add(l->errs, yaml_get(users, "source"),
+                   "users.source is empty; write one of: passthrough server list");
+    }
+}
+
+static void check_window(struct loader *l, const struct yaml_node *root)
+{
+    struct config *c = l->config;
+    const struct yaml_node *node = yaml_get(yaml_get(root, "read_after_write"), "window");
+    uint64_t least = c->monitor.max_lag_us +
+                     c->monitor.interval_us * ((uint64_t)c->monitor.failures + 1) +
+                     CHECK_LAG_RESOLUTION_US;
+    char shown[32];
+
+    if (c->read_after_write.window_us == UINT64_MAX) {
+        c->read_after_write.window_us = least;
+        return;
+    }
+    if (c->read_after_write.mode == CONFIG_RAW_OFF) {
+        errors_warn(l->errs, node, "a window has no effect while read_after_write.mode is off");
+        return;
+    }
+    if (c->read_after_write.window_us < least && !c->read_after_write.unsafe) {
+        value_format_duration(least, shown, sizeof shown);
+        errors_add(l->errs, node,
+                   "shorter than %s (max_lag + interval x (failures + 1) + 1s): a read could miss "
+                   "the write before it; write auto, or add unsafe: true",
+                   shown);
+    }
+}
+
+void check_all(struct loader *l, const struct yaml_node *root)
+{
+    const struct config *c = l->config;
+    const struct yaml_node *monitor = yaml_get(root, "monitor");
+    const struct yaml_node *tls = yaml_get(root, "tls");
+    const struct yaml_node *limits = yaml_get(root, "limits");
+
+    check_servers(l, root);
+    check_listeners(l, root);
+    check_users(l, root);
+    if (monitor != NULL && monitor->kind == YAML_KIND_MAP) {
+        check_password(l, monitor, "monitor");
+    }
+    if ((c->tls.cert == NULL) != (c->tls.key == NULL)) {
+        const char *given = c->tls.cert != NULL ? "cert" : "key";
+
+        errors_add(l->errs, yaml_get(tls, given), "tls.%s is given without tls.%s; add it", given,
+                   c->tls.cert != NULL ? "key" : "cert");
+    }
+    if (c->limits.relay_low_bytes >= c->limits.relay_high_bytes) {
+        errors_add(l->errs, check_node(limits, "relay_low"),
+                   "limits.relay_low must be below limits.relay_high; lower it");
+    }
+    check_window(l, root);
+}
