@@ -27,6 +27,7 @@ struct catalogue;
 struct config;
 struct conn_env;
 struct guard_board;
+struct log_ring;
 struct loop;
 struct metric_shard;
 struct rand_state;
@@ -54,6 +55,7 @@ struct sess_env {
     struct loop *loop;
     struct rand_state *rand;
     struct metric_shard *metrics;
+    struct log_ring *log_ring; /* of this thread; may be NULL */
     const struct config *config;
     const struct topo *topo;           /* never NULL; may have no primary */
     const struct catalogue *catalogue; /* never NULL; may be "not loaded" */

@@ -1,0 +1,320 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * sess_priv - the session's own structure, shared by the files of this room and nobody else.
+ *
+ * WHY       One object, several files: each sess_*.c drives one part of a session's life.
+ * OWNS      see include/weir/client/sess.h
+ * THREADS   The owning worker only.
+ * REENTRY   sess_fail*() and sess_command_done() may start the next command only through the run
+ *           queue, so a caller's frame never finds its session in another command.
+ * UNITS     *_us: microseconds of loop_now_us().
+ * ERRORS    int: 0 or more on success, negative err codes.
+ * BOUNDS    SESS_HELD_MAX bytes of a command are kept; larger commands are streamed.
+ */
+#ifndef WEIR_CLIENT_SESS_PRIV_H
+#define WEIR_CLIENT_SESS_PRIV_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "weir/backend/conn.h"
+#include "weir/backend/cred.h"
+#include "weir/backend/svec.h"
+#include "weir/classify/classify.h"
+#include "weir/classify/facts.h"
+#include "weir/client/sess.h"
+#include "weir/client/sess_error.h"
+#include "weir/io/loop.h"
+#include "weir/io/stream.h"
+#include "weir/io/timer.h"
+#include "weir/protocol/caps.h"
+#include "weir/protocol/command.h"
+#include "weir/protocol/reply.h"
+#include "weir/protocol/result.h"
+#include "weir/route/balance.h"
+#include "weir/route/decide.h"
+#include "weir/route/guard.h"
+#include "weir/util/buf.h"
+#include "weir/util/log.h"
+#include "weir/util/metric.h"
+
+#define SESS_MAGIC      0x53455353U
+#define SESS_ID_BITS    18U
+#define SESS_ID_MASK    ((1U << SESS_ID_BITS) - 1U)
+#define SESS_WORKER_MAX 64U
+
+/* A command up to this many payload bytes is kept whole until its reply begins; a larger one is
+ * passed on as it comes. One byte more than the classifier reads, so that it sees "too large". */
+#define SESS_HELD_MAX (1024U * 1024U + 1U)
+/* What a client may send ahead of its replies before weir stops reading. */
+#define SESS_AHEAD_MAX (256U * 1024U)
+#define SESS_TRAIL     8U
+#define SESS_SPARES    64U
+#define SESS_TRIES_MAX 8U
+#define SESS_STEPS     6U /* reply steps whose pieces go out in one write */
+
+#define SESS_STATES(X)                                                                            \
+    X(LOGIN, "login")     /* struct sess_login speaks with the client                         */  \
+    X(IDLE, "idle")       /* no command in hand                                               */  \
+    X(OPEN, "open")       /* command held; a backend connection is being opened               */  \
+    X(SYNC, "sync")       /* command held; replies to weir's own commands are awaited         */  \
+    X(RELAY, "relay")     /* command sent (or still being sent); the reply tracker runs        */ \
+    X(KILL, "kill")       /* a KILL is under way elsewhere                                     */ \
+    X(RELOGIN, "relogin") /* COM_CHANGE_USER: struct sess_login speaks with the client again   */ \
+    X(CLOSING, "closing") /* output is flushed, nothing else happens                           */
+
+/* clang-format off */
+enum sess_state {
+#define X(name, text) SESS_ST_##name,
+    SESS_STATES(X)
+#undef X
+    SESS_ST_END_
+};
+/* clang-format on */
+
+struct sess_login;
+struct sess_set;
+struct stmt;
+
+/* The command in hand. Zeroed between commands. */
+struct sess_cmd {
+    uint8_t com;
+    uint8_t reply_seq; /* of the first packet of the reply */
+    enum reply_kind kind;
+    enum classify_verb verb;
+    enum classify_why why;
+    enum route_target target;
+    enum route_reason reason;
+    uint8_t route_flags; /* ROUTE_F_* still to be done */
+    uint8_t tries;
+    int16_t server;     /* -1: none yet */
+    bool is_local;      /* answered by weir: no server is involved */
+    bool is_read;       /* a replica may run it, so it may be run again while fresh */
+    bool is_forced;     /* the server is given (cursor, long data), not decided */
+    bool may_write;     /* counts as a write for reads after it */
+    bool is_sent;       /* some byte of it has been handed to a server */
+    bool is_large;      /* streamed: held is only its beginning */
+    bool is_pending;    /* counted at the balancer */
+    bool got_byte;      /* the first byte of the reply has come */
+    bool got_err;       /* the reply ended in an ERR */
+    bool state_changed; /* the server's tracker says so */
+    bool ddl_bumped;
+    uint64_t bits; /* of facts */
+    uint32_t pins;
+    uint32_t unpins;
+    uint64_t failed_mask;
+    uint64_t started_us;
+    uint64_t sent_us;
+    struct stmt *stmt; /* the prepared statement in hand; borrowed from stmts */
+};
+
+/* weir's own commands on a backend connection ahead of the client's. */
+enum sess_own {
+    SESS_OWN_NONE,
+    SESS_OWN_SVEC,    /* conn_send_svec(): OK packets */
+    SESS_OWN_PREPARE, /* the statement in hand, on this connection */
+    SESS_OWN_END_TX,  /* COMMIT of a read-only transaction that moves or ends */
+    SESS_OWN_BEGIN,   /* START TRANSACTION READ ONLY on the primary */
+    SESS_OWN_LEARN,   /* SELECT of the vector, after a statement that trackers do not cover */
+};
+
+struct sess {
+    uint32_t magic;
+    uint32_t id; /* what the client knows as its connection id */
+    /* owning */
+    struct stream front;
+    struct sess_login *login; /* LOGIN and RELOGIN only */
+    struct cred *cred;
+    struct conn **conns; /* by server index; NULL until the first is opened */
+    struct svec svec;    /* what the session has set */
+    struct stmt **stmts; /* by slot; NULL until the first PREPARE */
+    struct buf in;       /* received, not yet processed */
+    struct buf held;     /* the command in hand, headers included */
+    struct buf rest;     /* of a reply: a packet that is not whole yet */
+    uint8_t *attrs;      /* of the handshake, forwarded to servers */
+    /* borrowed until close */
+    struct sess_set *set;
+    const struct sess_env *env;
+    /* values */
+    struct timer timer;
+    struct loop_task task; /* go on with `in` from the top of the stack */
+    struct log_ctx log;
+    struct sess_cmd cmd;
+    struct reply reply;
+    struct reply_front reply_front;
+    enum sess_state state;
+    enum sess_own own;
+    int16_t own_server;
+    uint16_t own_replies; /* still to come */
+    uint64_t caps;        /* agreed with the client */
+    uint16_t status;      /* SERVER_STATUS_* as the client knows them */
+    uint16_t collation;   /* of the handshake */
+    uint16_t conn_count;  /* length of conns */
+    uint16_t attrs_len;
+    uint32_t stmt_slots; /* length of stmts */
+    uint32_t stmt_count;
+    uint32_t stmt_gen;
+    uint32_t stmt_last; /* id of the statement prepared last, 0: none */
+    int16_t ro_tx_server;
+    int16_t last_server;
+    uint32_t pins;
+    uint32_t user_slot;
+    uint32_t mode_bits; /* CLASSIFY_MODE_* of the session's sql_mode */
+    enum classify_charset charset;
+    enum topo_isolation isolation;
+    uint64_t raw_until_us;
+    uint64_t deadline_us; /* of a drain; 0: none */
+    /* upload of a large command */
+    uint32_t up_left; /* payload bytes of the current frame still to come */
+    uint8_t up_seq;   /* of the current frame */
+    uint8_t up_header[4];
+    uint8_t up_header_len;
+    uint64_t up_total;
+    bool is_uploading;
+    bool up_more; /* another frame follows */
+    /* facts */
+    bool tx_open; /* on the primary */
+    bool tx_wrote;
+    bool tx_lost; /* a read-only transaction died with its server: the next statement is told */
+    bool next_tx_pending;
+    bool autocommit_off;
+    bool is_utf8;
+    bool is_front_eof; /* the client has ended its direction */
+    bool is_front_paused;
+    bool is_back_paused;
+    bool is_unix;
+    bool is_tls_required;
+    bool is_tls_offered;
+    uint8_t trail_at;
+    uint8_t trail[SESS_TRAIL]; /* the last states, for whoever reads a core */
+    char host[64];             /* the client's, as servers write it: "localhost", "10.0.0.7" */
+};
+
+struct sess_set {
+    const struct sess_env *env;
+    struct sess **table; /* by slot; NULL: free */
+    uint32_t max;
+    uint32_t count;
+    uint32_t next_slot;
+    uint32_t spare_count;
+    uint64_t drain_deadline_us;
+    bool is_draining;
+    struct balance_load load;
+    struct route_conf route_conf;
+    const struct config
+        *route_conf_of;         /* the config that route_conf was made from; never followed */
+    uint32_t default_mode_bits; /* of the primary's global sql_mode */
+    enum topo_isolation default_isolation;
+    bool default_autocommit_off;
+    struct buf spares[SESS_SPARES]; /* storage of held and rest, lent to commands */
+};
+
+/* --- sess.c: the object, its states, its socket --- */
+void sess_set_state(struct sess *sess, enum sess_state state);
+const char *sess_state_text(enum sess_state state);
+/* Close now; running statements on servers end with their connections. */
+void sess_close(struct sess *sess, const char *why);
+/* What is queued for the client goes out first. */
+void sess_close_flushed(struct sess *sess, const char *why);
+/* The next command, if there is one: from the run queue. */
+void sess_continue(struct sess *sess);
+/* Storage for bytes that wait: lent by the set, so that a busy session does not allocate. */
+void sess_buf_take(struct sess *sess, struct buf *buf);
+void sess_buf_give(struct sess *sess, struct buf *buf);
+/* Read the client no more (true) or again. */
+void sess_pause_front(struct sess *sess, bool pause);
+/* What the classifier, router and tracker derive from the vector and the server's defaults. */
+void sess_refresh(struct sess *sess);
+
+/* --- sess_reply.c: what weir itself says --- */
+void sess_result_init(const struct sess *sess, struct wire_out *out, struct result *ret_result);
+/* Write a finished answer; the command ends with it. */
+void sess_answer(struct sess *sess, struct buf *bytes);
+void sess_answer_ok(struct sess *sess);
+void sess_fail(struct sess *sess, enum sess_err error, const struct span *args, size_t count);
+/* As sess_fail(), then the session ends. */
+void sess_fail_close(struct sess *sess, enum sess_err error, const struct span *args, size_t count);
+void sess_fail_conn(struct sess *sess, const struct conn *conn);
+/* The server's own ERR, seen in answer to a command of weir's. */
+void sess_fail_errpkt(struct sess *sess, const struct errpkt *err);
+struct span sess_server_name(const struct sess *sess, int16_t server);
+
+/* --- sess_command.c: COM_* --- */
+/* packet: header and payload of one whole command; may be changed. */
+void sess_command(struct sess *sess, uint8_t *packet, size_t len);
+/* The first SESS_HELD_MAX payload bytes of a command that is larger. */
+void sess_command_large(struct sess *sess, uint8_t *packet, size_t len, uint32_t frame_len);
+/* Bytes of a large command that follow; returns how many were used. */
+size_t sess_upload(struct sess *sess, const uint8_t *bytes, size_t len);
+/* The reply is complete, or an answer has been written: what the command leaves behind. */
+void sess_command_done(struct sess *sess);
+void sess_reset_state(struct sess *sess);
+
+/* --- sess_query.c: text, classification, decision --- */
+void sess_query(struct sess *sess, uint8_t *packet, size_t len);
+void sess_classify(const struct sess *sess, struct span sql, struct facts *ret_facts);
+/* Facts into the command, then a server for it. False: an error was answered. */
+bool sess_decide(struct sess *sess, const struct facts *facts);
+/* The same again after a server failed it. False: an error was answered. */
+bool sess_decide_again(struct sess *sess);
+void sess_route_fill(const struct sess *sess, struct route_sess *ret_route,
+                     struct route_view *ret_view);
+void sess_explain(struct sess *sess, struct span sql);
+/* The command goes to the primary (or to where a read-only transaction is open), undecided. */
+bool sess_to_primary(struct sess *sess);
+
+/* --- sess_backend.c: connections of the session --- */
+/* Everything that has to happen before the command can be written, then write it. packet NULL:
+ * it is in held. */
+void sess_go(struct sess *sess, uint8_t *packet, size_t len);
+struct conn *sess_conn(const struct sess *sess, int16_t server);
+void sess_conn_drop(struct sess *sess, int16_t server, bool is_orderly);
+void sess_conns_close(struct sess *sess, bool is_orderly);
+void sess_conn_event(void *arg, struct conn *conn, enum conn_event event);
+/* Take over the connection on which the login was proven. */
+void sess_conn_adopt(struct sess *sess, struct conn *conn);
+void sess_params_fill(const struct sess *sess, int16_t server, bool is_replica,
+                      struct conn_params *ret_params);
+/* The server failed the command before anything was forwarded: elsewhere, or an error. */
+void sess_try_elsewhere(struct sess *sess, int16_t server, enum sess_err error);
+/* The connection is gone while the command was on it. */
+void sess_server_lost(struct sess *sess, int16_t server);
+bool sess_learn(struct sess *sess);
+
+/* --- sess_relay.c --- */
+void sess_relay(struct sess *sess, struct conn *conn);
+void sess_relay_resume(struct sess *sess);
+void sess_own_relay(struct sess *sess, struct conn *conn);
+
+/* --- sess_stmt.c: prepared statements --- */
+void sess_stmt_prepare(struct sess *sess, uint8_t *packet, size_t len);
+void sess_stmt_execute(struct sess *sess, uint8_t *packet, size_t len);
+void sess_stmt_fetch(struct sess *sess, uint8_t *packet, size_t len);
+void sess_stmt_close(struct sess *sess, uint8_t *packet, size_t len);
+void sess_stmt_reset(struct sess *sess, uint8_t *packet, size_t len);
+void sess_stmt_long_data(struct sess *sess, uint8_t *packet, size_t len);
+/* The server has prepared it; gives the client's id. False: an error was answered. */
+bool sess_stmt_prepared(struct sess *sess, const struct stmt_prepared *prepared, uint8_t *id_at);
+/* The same for weir's own PREPARE on a connection. */
+void sess_stmt_placed(struct sess *sess, struct conn *conn, const struct stmt_prepared *prepared);
+/* Is the statement in hand known to this connection? */
+bool sess_stmt_is_placed(const struct sess *sess, const struct conn *conn);
+/* Write COM_STMT_PREPARE of the statement in hand. */
+int sess_stmt_send_prepare(struct sess *sess, struct conn *conn);
+/* The packet as this connection needs it: in place, or rebuilt in out (then used instead). */
+int sess_stmt_translate(struct sess *sess, struct conn *conn, uint8_t *packet, size_t len,
+                        struct buf *out);
+const struct facts *sess_stmt_facts(const struct stmt *stmt);
+struct span sess_stmt_text(const struct stmt *stmt);
+void sess_stmts_free(struct sess *sess);
+
+/* --- sess_track.c: what the session has become --- */
+void sess_track_ok(struct sess *sess, struct conn *conn, const struct ok *ok);
+void sess_track_done(struct sess *sess);
+
+/* --- sess_kill.c --- */
+void sess_kill(struct sess *sess, const struct facts_kill *kill);
+/* The client has gone while a statement of its runs. */
+void sess_kill_own(struct sess *sess);
+
+#endif
