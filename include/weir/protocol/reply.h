@@ -84,7 +84,6 @@ struct reply {
     uint8_t shift;       /* to add for the client */
     bool is_continued;   /* the next frame continues a packet of 16 MiB and more */
     bool is_plain;       /* nothing to translate for this client */
-    bool has_result;     /* an earlier result of this reply has ended */
 };
 
 /* seq: the sequence id of the server's first packet (1 behind a command of one frame).
