@@ -72,8 +72,8 @@ int crypto_rsa_create(unsigned bits, struct crypto_rsa **ret_rsa)
 
 int crypto_rsa_create_from_pem(struct span private_pem, struct crypto_rsa **ret_rsa)
 {
-    if (private_pem.len > INT32_MAX) {
-        return -WR_E_TOO_LARGE;
+    if (private_pem.len == 0 || private_pem.len > INT32_MAX) {
+        return -WR_E_CONFIG;
     }
     BIO *bio = BIO_new_mem_buf(private_pem.p, (int)private_pem.len);
     if (bio == NULL) {
@@ -143,7 +143,7 @@ int crypto_rsa_encrypt(struct span public_pem, struct span text, uint8_t *dst, s
     size_t len = sizeof(cipher);
     int rc = -WR_E_AUTH;
 
-    if (public_pem.len > INT32_MAX) {
+    if (public_pem.len == 0 || public_pem.len > INT32_MAX) {
         return -WR_E_AUTH;
     }
     BIO *bio = BIO_new_mem_buf(public_pem.p, (int)public_pem.len);
