@@ -68,8 +68,10 @@ static enum dec_rc entry_decode(uint8_t type, struct span data, struct ok_track 
         wire_skip(&wire, 1); /* encoding specification; 0 is the only one */
         track.value = wire_lenenc_bytes(&wire);
         break;
-    case OK_TRACK_SCHEMA:
     case OK_TRACK_STATE_CHANGE:
+        (void)wire_rest(&wire); /* both servers write a bare '1', without a length of its own */
+        break;
+    case OK_TRACK_SCHEMA:
     case OK_TRACK_TRX_CHARACTERISTICS:
     case OK_TRACK_TRX_STATE:
         track.value = wire_lenenc_bytes(&wire);

@@ -130,6 +130,10 @@ void result_track_put(struct wire_out *out, uint8_t type, struct span value)
 {
     uint8_t head = type == 3 ? 1 : 0; /* GTIDs have an encoding byte in front */
     wire_put_u8(out, type);
+    if (type == 2) { /* state change: a bare '1' */
+        wire_put_lenenc_bytes(out, value);
+        return;
+    }
     wire_put_lenenc(out, head + wire_lenenc_size(value.len) + value.len);
     wire_put_zero(out, head);
     wire_put_lenenc_bytes(out, value);
