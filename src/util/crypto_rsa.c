@@ -31,12 +31,13 @@ static int wrap_key(EVP_PKEY *key, struct crypto_rsa **ret_rsa)
     struct crypto_rsa *rsa = fault_calloc(1, sizeof(*rsa));
     BIO *bio = BIO_new(BIO_s_mem());
     char *pem = NULL;
+    long len = 0;
     int rc = -ENOMEM;
 
     if (rsa == NULL || bio == NULL || PEM_write_bio_PUBKEY(bio, key) != 1) {
         goto out;
     }
-    long len = BIO_get_mem_data(bio, &pem);
+    len = BIO_get_mem_data(bio, &pem);
     if (len <= 0) {
         goto out;
     }
@@ -220,6 +221,7 @@ int crypto_cert_create(const char *common_name, struct buf *cert_pem, struct buf
     X509 *cert = X509_new();
     BIO *cert_bio = BIO_new(BIO_s_mem());
     BIO *key_bio = BIO_new(BIO_s_secmem());
+    size_t cert_len = buf_len(cert_pem);
     int rc = -ENOMEM;
 
     if (key == NULL || cert == NULL || cert_bio == NULL || key_bio == NULL ||
@@ -227,7 +229,6 @@ int crypto_cert_create(const char *common_name, struct buf *cert_pem, struct buf
         PEM_write_bio_PrivateKey(key_bio, key, NULL, NULL, 0, NULL, NULL) != 1) {
         goto out;
     }
-    size_t cert_len = buf_len(cert_pem);
     rc = append_bio(cert_pem, cert_bio);
     if (rc == 0) {
         rc = append_bio(key_pem, key_bio);

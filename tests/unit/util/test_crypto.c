@@ -178,7 +178,7 @@ static void rsa_key_comes_from_pem(void **unused)
     char *public_pem = NULL;
     long public_len = BIO_get_mem_data(public_bio, &public_pem);
     assert_int_equal(crypto_rsa_public_pem(rsa).len, public_len);
-    assert_memory_equal(crypto_rsa_public_pem(rsa).p, public_pem, public_len);
+    assert_memory_equal(crypto_rsa_public_pem(rsa).p, public_pem, (size_t)public_len);
     crypto_rsa_destroy(rsa);
     BIO_free(public_bio);
     BIO_free(bio);
