@@ -367,7 +367,7 @@ enum io_rc stream_read(struct stream *stream, uint8_t *dst, size_t cap, size_t *
         stream_read_off(stream);
         return IO_EOF;
     }
-    if (errno == EAGAIN || errno == EWOULDBLOCK) {
+    if (errno == EAGAIN) {
         return IO_AGAIN;
     }
     (void)stream_fail(stream, -errno);

@@ -47,7 +47,7 @@ int64_t stream_send(struct stream *stream, const struct iovec *iov, size_t iov_c
     if (sent >= 0) {
         return sent;
     }
-    if (errno == EAGAIN || errno == EWOULDBLOCK) {
+    if (errno == EAGAIN) {
         return 0;
     }
     return stream_fail(stream, -errno);

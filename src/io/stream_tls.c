@@ -51,7 +51,7 @@ static int bio_read(BIO *bio, char *dst, size_t cap, size_t *ret_n)
     *ret_n = 0;
     if (got == 0) {
         stream->flags |= ST_BIO_EOF;
-    } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
+    } else if (errno == EAGAIN) {
         BIO_set_retry_read(bio);
     }
     return 0;
@@ -71,7 +71,7 @@ static int bio_write(BIO *bio, const char *bytes, size_t len, size_t *ret_n)
         return 1;
     }
     *ret_n = 0;
-    if (errno == EAGAIN || errno == EWOULDBLOCK) {
+    if (errno == EAGAIN) {
         BIO_set_retry_write(bio);
     }
     return 0;

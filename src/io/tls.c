@@ -18,7 +18,7 @@
 
 #include "tls_priv.h"
 
-static int why(char *ret_why, int rc, const char *what, const char *file)
+static int why(char ret_why[TLS_WHY_BYTES], int rc, const char *what, const char *file)
 {
     const char *reason = ERR_reason_error_string(ERR_peek_last_error());
 
@@ -59,7 +59,8 @@ static int ctx_create(const SSL_METHOD *method, struct tls_ctx **ret_ctx)
     return 0;
 }
 
-int tls_server_create(const struct tls_server_conf *conf, char *ret_why, struct tls_ctx **ret_ctx)
+int tls_server_create(const struct tls_server_conf *conf, char ret_why[TLS_WHY_BYTES],
+                      struct tls_ctx **ret_ctx)
 {
     struct tls_ctx *ctx = NULL;
 
@@ -94,7 +95,7 @@ int tls_server_create(const struct tls_server_conf *conf, char *ret_why, struct 
     return 0;
 }
 
-int tls_client_create(enum tls_mode mode, const char *ca_file, char *ret_why,
+int tls_client_create(enum tls_mode mode, const char *ca_file, char ret_why[TLS_WHY_BYTES],
                       struct tls_ctx **ret_ctx)
 {
     struct tls_ctx *ctx = NULL;

@@ -17,7 +17,7 @@
 
 #define PATH_BYTES 4096
 
-static int why(char *ret_why, int rc, const char *what, const char *file)
+static int why(char ret_why[TLS_WHY_BYTES], int rc, const char *what, const char *file)
 {
     if (ret_why != NULL) {
         (void)snprintf(ret_why, TLS_WHY_BYTES, "%s %s: %s", what, file, err_text(rc));
@@ -70,7 +70,7 @@ static int file_put(const char *file, struct span bytes, mode_t mode)
     return rc;
 }
 
-int tls_make_files(const char *cert_file, const char *key_file, char *ret_why)
+int tls_make_files(const char *cert_file, const char *key_file, char ret_why[TLS_WHY_BYTES])
 {
     struct buf cert;
     struct buf key;
