@@ -1,0 +1,344 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * From two vectors to the one SET that makes them agree. What is written here is only ever what a
+ * server reported or a literal of this file, and even so it passes an allow-list: a value with a
+ * quote, a backslash or a byte above 0x7f has another meaning in some sql_mode or character set,
+ * so it is not written at all.
+ */
+#include <string.h>
+
+#include "weir/util/assert.h"
+#include "weir/util/buf.h"
+#include "weir/util/err.h"
+
+#include "svec_priv.h"
+
+#define SET_TEXT_MAX ((size_t)16 * 1024)
+
+/* What weir lives on; without them it would not notice what a session changes. */
+#define TRACKED_COMMON                                                                \
+    "autocommit,character_set_client,character_set_connection,character_set_results," \
+    "collation_connection,session_track_schema,session_track_state_change,"           \
+    "session_track_system_variables,session_track_transaction_info,sql_mode,time_zone"
+#define TRACKED_MYSQL \
+    TRACKED_COMMON ",session_track_gtids,transaction_isolation,transaction_read_only"
+#define TRACKED_MARIADB TRACKED_COMMON ",tx_isolation,tx_read_only"
+
+const char *svec_tracked_names(enum topo_flavour flavour)
+{
+    return flavour == TOPO_FLAVOUR_MARIADB ? TRACKED_MARIADB : TRACKED_MYSQL;
+}
+
+const char *svec_select_text(enum topo_flavour flavour)
+{
+    if (flavour == TOPO_FLAVOUR_MARIADB) {
+        return "SELECT DATABASE(),@@character_set_client,@@character_set_results,"
+               "@@character_set_connection,@@collation_connection,@@sql_mode,@@time_zone,"
+               "@@tx_isolation,IF(@@tx_read_only,'ON','OFF'),IF(@@autocommit,'ON','OFF'),NULL,"
+               "@@session_track_transaction_info,IF(@@session_track_schema,'ON','OFF'),"
+               "IF(@@session_track_state_change,'ON','OFF'),@@session_track_system_variables";
+    }
+    return "SELECT DATABASE(),@@character_set_client,@@character_set_results,"
+           "@@character_set_connection,@@collation_connection,@@sql_mode,@@time_zone,"
+           "@@transaction_isolation,IF(@@transaction_read_only,'ON','OFF'),"
+           "IF(@@autocommit,'ON','OFF'),@@session_track_gtids,@@session_track_transaction_info,"
+           "IF(@@session_track_schema,'ON','OFF'),IF(@@session_track_state_change,'ON','OFF'),"
+           "@@session_track_system_variables";
+}
+
+/* The next name of a list with commas; false at its end. */
+static bool next_name(struct span *list, struct span *ret_name)
+{
+    while (list->len > 0) {
+        const uint8_t *comma = memchr(list->p, ',', list->len);
+        size_t len = comma == NULL ? list->len : (size_t)(comma - list->p);
+        struct span name = {list->p, len};
+        size_t used = comma == NULL ? len : len + 1;
+        list->p += used;
+        list->len -= used;
+        while (name.len > 0 && name.p[0] == ' ') {
+            name.p++;
+            name.len--;
+        }
+        while (name.len > 0 && name.p[name.len - 1] == ' ') {
+            name.len--;
+        }
+        if (name.len > 0) {
+            *ret_name = name;
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool list_has(struct span list, struct span name)
+{
+    struct span item = {NULL, 0};
+    while (next_name(&list, &item)) {
+        if (span_eq_nocase(item, name)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool list_covers(struct span list, struct span needed)
+{
+    struct span name = {NULL, 0};
+    while (next_name(&needed, &name)) {
+        if (!span_eq_text(name, "*") && !list_has(list, name)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* The connection tracks what weir needs and what the client asked for. '*' never passes: MySQL
+ * then reports a statement_id in every OK packet. */
+static bool tracks_enough(const struct svec *have, const struct svec *want,
+                          enum topo_flavour flavour)
+{
+    if (!svec_is_set(have, SVEC_TRACK_VARS)) {
+        return false;
+    }
+    if (svec_tracks_known(have, want, flavour)) {
+        return true;
+    }
+    struct span list = svec_get(have, SVEC_TRACK_VARS);
+    if (list_has(list, SPAN_LIT("*")) || !list_covers(list, span_of(svec_tracked_names(flavour))) ||
+        !list_covers(list, svec_get(want, SVEC_TRACK_VARS))) {
+        return false;
+    }
+    svec_tracks_learn(have, want, flavour);
+    return true;
+}
+
+static bool is_on(const struct svec *svec, enum svec_var var)
+{
+    struct span value = svec_get(svec, var);
+    return span_eq_text_nocase(value, "ON") || span_eq_text(value, "1");
+}
+
+static uint32_t bit(enum svec_var var)
+{
+    return UINT32_C(1) << var;
+}
+
+/* A plain variable: equal, to be set, or beyond replay. */
+static uint32_t diff_plain(const struct svec *have, const struct svec *want, enum svec_var var)
+{
+    if (have->v[var] == want->v[var]) {
+        return 0;
+    }
+    return svec_is_set(want, var) ? bit(var) : SVEC_DIFF_REOPEN;
+}
+
+static uint32_t diff_schema(const struct svec *have, const struct svec *want)
+{
+    struct span a = svec_get(have, SVEC_SCHEMA);
+    struct span b = svec_get(want, SVEC_SCHEMA);
+    if (svec_is_unknown(have, SVEC_SCHEMA)) {
+        return b.len > 0 ? bit(SVEC_SCHEMA) : SVEC_DIFF_REOPEN;
+    }
+    if (a.len == 0 && b.len == 0) {
+        return 0;
+    }
+    if (b.len == 0) {
+        return SVEC_DIFF_REOPEN; /* there is no statement that selects no schema */
+    }
+    return have->v[SVEC_SCHEMA] == want->v[SVEC_SCHEMA] ? 0 : bit(SVEC_SCHEMA);
+}
+
+/* Setting either of the pair moves both. */
+static uint32_t diff_collation(const struct svec *have, const struct svec *want)
+{
+    uint32_t diff = diff_plain(have, want, SVEC_CS_CONNECTION);
+    diff |= diff_plain(have, want, SVEC_COLLATION);
+    if (diff == 0 || (diff & SVEC_DIFF_REOPEN) != 0) {
+        return diff;
+    }
+    diff = bit(SVEC_CS_CONNECTION);
+    if (svec_get(want, SVEC_COLLATION).len > 0) {
+        diff |= bit(SVEC_COLLATION);
+    }
+    return diff;
+}
+
+uint32_t svec_diff(const struct svec *have, const struct svec *want,
+                   const struct svec_policy *policy)
+{
+    uint32_t diff = diff_schema(have, want) | diff_collation(have, want);
+
+    diff |= diff_plain(have, want, SVEC_CS_CLIENT) | diff_plain(have, want, SVEC_CS_RESULTS);
+    diff |= diff_plain(have, want, SVEC_SQL_MODE) | diff_plain(have, want, SVEC_TIME_ZONE);
+    diff |= diff_plain(have, want, SVEC_ISOLATION) | diff_plain(have, want, SVEC_AUTOCOMMIT);
+    if (policy->is_replica) {
+        diff |= is_on(have, SVEC_READ_ONLY) ? 0 : bit(SVEC_READ_ONLY);
+    } else {
+        diff |= diff_plain(have, want, SVEC_READ_ONLY);
+    }
+    if (svec_is_set(want, SVEC_TRACK_GTIDS)) {
+        diff |= diff_plain(have, want, SVEC_TRACK_GTIDS);
+    }
+    if (svec_is_set(want, SVEC_TRACK_TXINFO)) {
+        diff |= diff_plain(have, want, SVEC_TRACK_TXINFO);
+    }
+    diff |= is_on(have, SVEC_TRACK_SCHEMA) ? 0 : bit(SVEC_TRACK_SCHEMA);
+    diff |= is_on(have, SVEC_TRACK_STATE) ? 0 : bit(SVEC_TRACK_STATE);
+    diff |= tracks_enough(have, want, policy->flavour) ? 0 : bit(SVEC_TRACK_VARS);
+    return diff;
+}
+
+static bool is_literal_safe(struct span value)
+{
+    for (size_t i = 0; i < value.len; i++) {
+        uint8_t c = value.p[i];
+        bool is_word = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+        if (!is_word && (c == '\0' || strchr("_,+:-/. ", c) == NULL)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* The client's own names behind weir's. */
+static int put_tracked(struct buf *text, const struct svec *want, enum topo_flavour flavour)
+{
+    struct span ours = span_of(svec_tracked_names(flavour));
+    struct span list = svec_get(want, SVEC_TRACK_VARS);
+    struct span name = {NULL, 0};
+    int r = buf_append_span(text, ours, SET_TEXT_MAX);
+    while (r >= 0 && next_name(&list, &name)) {
+        if (span_eq_text(name, "*") || list_has(ours, name) || !is_literal_safe(name)) {
+            continue;
+        }
+        r = buf_append_text(text, ",", SET_TEXT_MAX);
+        if (r >= 0) {
+            r = buf_append_span(text, name, SET_TEXT_MAX);
+        }
+    }
+    return r;
+}
+
+static int put_value(struct buf *text, const struct svec *want, enum svec_var var,
+                     const struct svec_policy *policy)
+{
+    struct span value = svec_get(want, var);
+
+    if (var == SVEC_CS_RESULTS && value.len == 0) {
+        return buf_append_text(text, "NULL", SET_TEXT_MAX);
+    }
+    if (var == SVEC_TRACK_SCHEMA || var == SVEC_TRACK_STATE ||
+        (var == SVEC_READ_ONLY && policy->is_replica)) {
+        return buf_append_text(text, "ON", SET_TEXT_MAX);
+    }
+    int r = buf_append_text(text, "'", SET_TEXT_MAX);
+    if (r < 0) {
+        return r;
+    }
+    if (var == SVEC_TRACK_VARS) {
+        r = put_tracked(text, want, policy->flavour);
+    } else if (is_literal_safe(value)) {
+        r = buf_append_span(text, value, SET_TEXT_MAX);
+    } else {
+        r = -WR_E_UNSUPPORTED;
+    }
+    return r < 0 ? r : buf_append_text(text, "'", SET_TEXT_MAX);
+}
+
+static int put_name(struct buf *text, enum svec_var var, enum topo_flavour flavour, int count)
+{
+    int r = buf_append_text(text, count == 0 ? "SET " : ",", SET_TEXT_MAX);
+    if (r >= 0) {
+        r = buf_append_text(text, svec_var_name(var, flavour), SET_TEXT_MAX);
+    }
+    return r < 0 ? r : buf_append_text(text, "=", SET_TEXT_MAX);
+}
+
+int svec_format_set(const struct svec *want, uint32_t diff, const struct svec_policy *policy,
+                    struct buf *text)
+{
+    int count = 0;
+    for (int i = SVEC_SCHEMA + 1; i < SVEC_COUNT; i++) {
+        enum svec_var var = (enum svec_var)i;
+        if ((diff & bit(var)) == 0 || svec_var_name(var, policy->flavour)[0] == '\0') {
+            continue;
+        }
+        int r = put_name(text, var, policy->flavour, count);
+        if (r >= 0) {
+            r = put_value(text, want, var, policy);
+        }
+        if (r < 0) {
+            return r;
+        }
+        count++;
+    }
+    return count;
+}
+
+int svec_format_learn(const struct svec_policy *policy, struct buf *text)
+{
+    /* The tracker names come first: what is set behind them is then reported. */
+    struct svec none = {.values = NULL};
+    int count = 0;
+    for (int i = SVEC_COUNT - 1; i > SVEC_SCHEMA; i--) {
+        enum svec_var var = (enum svec_var)i;
+        if (var == SVEC_TRACK_GTIDS || var == SVEC_TRACK_TXINFO) {
+            continue;
+        }
+        int r = put_name(text, var, policy->flavour, count);
+        if (r < 0) {
+            return r;
+        }
+        bool is_ours = var >= SVEC_TRACK_GTIDS || (var == SVEC_READ_ONLY && policy->is_replica);
+        if (var == SVEC_TRACK_VARS) {
+            r = buf_printf(text, SET_TEXT_MAX, "'%s'", svec_tracked_names(policy->flavour));
+        } else if (is_ours) {
+            r = put_value(text, &none, var, policy);
+        } else {
+            r = buf_printf(text, SET_TEXT_MAX, "@@%s", svec_var_name(var, policy->flavour));
+        }
+        if (r < 0) {
+            return r;
+        }
+        count++;
+    }
+    return count;
+}
+
+/* The list as the SET for it has it, without its quotes. */
+static int apply_tracked(struct svec *have, const struct svec *want, enum topo_flavour flavour)
+{
+    struct buf list;
+    buf_init(&list);
+    int r = put_tracked(&list, want, flavour);
+    if (r >= 0) {
+        r = svec_set(have, SVEC_TRACK_VARS, buf_span(&list));
+    }
+    buf_fini(&list);
+    return r;
+}
+
+int svec_apply(struct svec *have, const struct svec *want, uint32_t diff,
+               const struct svec_policy *policy)
+{
+    int r = 0;
+    for (int i = 0; i < SVEC_COUNT && r >= 0; i++) {
+        enum svec_var var = (enum svec_var)i;
+        if ((diff & bit(var)) == 0) {
+            continue;
+        }
+        if (var == SVEC_TRACK_VARS) {
+            r = apply_tracked(have, want, policy->flavour);
+        } else if (var == SVEC_TRACK_SCHEMA || var == SVEC_TRACK_STATE ||
+                   (var == SVEC_READ_ONLY && policy->is_replica)) {
+            r = svec_set(have, var, SPAN_LIT("ON"));
+        } else {
+            r = svec_set(have, var, svec_get(want, var));
+        }
+        if (r >= 0 && var == SVEC_CS_CONNECTION && (diff & bit(SVEC_COLLATION)) == 0) {
+            r = svec_set(have, SVEC_COLLATION, (struct span){NULL, 0});
+        }
+    }
+    return r;
+}

@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "weir/pool/slots.h"
+
+#include <errno.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+
+#include "weir/util/assert.h"
+#include "weir/util/err.h"
+
+/* One server's counts on a cache line of their own: workers open connections at the same time. */
+struct slots_server {
+    _Alignas(64) atomic_uint used;
+    atomic_uint max;
+    _Atomic uint64_t refused;
+};
+
+struct slots {
+    size_t count;
+    struct slots_server *servers;
+};
+
+int slots_create(const uint32_t *max, size_t count, struct slots **ret_slots)
+{
+    if (count > SLOTS_SERVERS_MAX) {
+        return -WR_E_TOO_LARGE;
+    }
+    struct slots *slots = calloc(1, sizeof(*slots));
+    if (slots == NULL) {
+        return -ENOMEM;
+    }
+    slots->servers = aligned_alloc(64, (count > 0 ? count : 1) * sizeof(*slots->servers));
+    if (slots->servers == NULL) {
+        free(slots);
+        return -ENOMEM;
+    }
+    slots->count = count;
+    for (size_t i = 0; i < count; i++) {
+        atomic_init(&slots->servers[i].used, 0);
+        atomic_init(&slots->servers[i].max, max[i]);
+        atomic_init(&slots->servers[i].refused, 0);
+    }
+    *ret_slots = slots;
+    return 0;
+}
+
+void slots_destroy(struct slots *slots)
+{
+    if (slots == NULL) {
+        return;
+    }
+    for (size_t i = 0; i < slots->count; i++) {
+        WR_DASSERT(slots_used(slots, i) == 0);
+    }
+    free(slots->servers);
+    free(slots);
+}
+
+int slots_take(struct slots *slots, size_t server)
+{
+    WR_ASSERT(server < slots->count);
+    struct slots_server *s = &slots->servers[server];
+    /* relaxed throughout: the counts guard nothing but themselves */
+    uint32_t max = atomic_load_explicit(&s->max, memory_order_relaxed);
+    unsigned used = atomic_load_explicit(&s->used, memory_order_relaxed);
+    do {
+        if (used >= max) {
+            atomic_fetch_add_explicit(&s->refused, 1, memory_order_relaxed);
+            return -WR_E_LIMIT;
+        }
+    } while (!atomic_compare_exchange_weak_explicit(&s->used, &used, used + 1, memory_order_relaxed,
+                                                    memory_order_relaxed));
+    return 0;
+}
+
+void slots_give(struct slots *slots, size_t server)
+{
+    WR_ASSERT(server < slots->count);
+    unsigned before =
+        atomic_fetch_sub_explicit(&slots->servers[server].used, 1, memory_order_relaxed);
+    WR_ASSERT(before > 0);
+}
+
+uint32_t slots_used(const struct slots *slots, size_t server)
+{
+    WR_ASSERT(server < slots->count);
+    return atomic_load_explicit(&slots->servers[server].used, memory_order_relaxed);
+}
+
+uint32_t slots_max(const struct slots *slots, size_t server)
+{
+    WR_ASSERT(server < slots->count);
+    return atomic_load_explicit(&slots->servers[server].max, memory_order_relaxed);
+}
+
+uint64_t slots_refused(const struct slots *slots, size_t server)
+{
+    WR_ASSERT(server < slots->count);
+    return atomic_load_explicit(&slots->servers[server].refused, memory_order_relaxed);
+}
+
+void slots_set_max(struct slots *slots, size_t server, uint32_t max)
+{
+    WR_ASSERT(server < slots->count);
+    atomic_store_explicit(&slots->servers[server].max, max, memory_order_relaxed);
+}
