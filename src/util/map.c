@@ -98,7 +98,7 @@ static int grow(struct map *map)
         }
         crypto_random(map->secret, MAP_SECRET_SIZE);
     }
-    for (size_t i = 0; i < map->slot_count; i++) {
+    for (size_t i = 0; map->slots != NULL && i < map->slot_count; i++) {
         if (map->slots[i].key == NULL) {
             continue;
         }
@@ -126,6 +126,7 @@ int map_put(struct map *map, struct span key, void *value, void **ret_old)
             }
         }
     }
+    WR_ASSERT(map->slots != NULL);
     uint64_t hash = hash_key(map, key);
     struct map_slot *slot = &map->slots[find_slot(map, hash, key)];
     if (slot->key != NULL) {

@@ -266,7 +266,7 @@ static bool label_text(const struct metric_registry *registry, const struct metr
         if (*name == '"' || *name == '\\') {
             dst[at++] = '\\';
         }
-        dst[at++] = *name == '\n' ? ' ' : *name;
+        dst[at++] = (char)(*name == '\n' ? ' ' : *name);
     }
     dst[at++] = '"';
     dst[at] = '\0';

@@ -120,6 +120,7 @@ void *slab_alloc(struct slab *slab)
         object = fault_calloc(1, slab->object_size);
     } else if (slab->free_nodes != NULL || add_chunk(slab)) {
         struct slab_free_node *node = slab->free_nodes;
+        WR_ASSERT(node != NULL); /* a new chunk has at least one */
         WR_UNPOISON(node, slab->object_size);
         slab->free_nodes = node->next;
         object = node;

@@ -49,6 +49,7 @@ void list_splice(struct list *to, struct list *from);
 
 #define list_entry(node, type, member) WR_CONTAINER_OF(node, type, member)
 
+/* NOLINTBEGIN(bugprone-macro-parentheses): a declared name cannot stand in parentheses. */
 /* node is declared by the macro. */
 #define list_for_each(node, list) \
     for (struct list_node *node = (list)->head.next; node != &(list)->head; node = node->next)
@@ -57,5 +58,6 @@ void list_splice(struct list *to, struct list *from);
 #define list_for_each_safe(node, list)                                          \
     for (struct list_node *node = (list)->head.next, *node##_next = node->next; \
          node != &(list)->head; node = node##_next, node##_next = node->next)
+/* NOLINTEND(bugprone-macro-parentheses) */
 
 #endif
