@@ -278,12 +278,14 @@ int svec_format_set(const struct svec *want, uint32_t diff, const struct svec_po
 
 int svec_format_learn(const struct svec_policy *policy, struct buf *text)
 {
-    /* The tracker names come first: what is set behind them is then reported. */
+    /* The tracker names come first: what is set behind them is then reported. The connection's
+     * character set is left out: setting it, even to what it is, takes the collation to its
+     * default, and the collation's report names it anyway. */
     struct svec none = {.values = NULL};
     int count = 0;
     for (int i = SVEC_COUNT - 1; i > SVEC_SCHEMA; i--) {
         enum svec_var var = (enum svec_var)i;
-        if (var == SVEC_TRACK_GTIDS || var == SVEC_TRACK_TXINFO) {
+        if (var == SVEC_TRACK_GTIDS || var == SVEC_TRACK_TXINFO || var == SVEC_CS_CONNECTION) {
             continue;
         }
         int r = put_name(text, var, policy->flavour, count);
