@@ -48,11 +48,17 @@ static void route_serve(const struct route *route, struct evhttp_request *reques
     reply.body = &body;
     route->handler(route->arg, query == NULL ? "" : query, &reply);
 
+    /* The library would send it in answer to HEAD, too. */
     struct span bytes = buf_span(&body);
+
+    if (evhttp_request_get_command(request) == EVHTTP_REQ_HEAD) {
+        bytes.len = 0;
+    }
+
     bool ok = evhttp_add_header(headers, "Content-Type", reply.content_type) == 0 &&
               evhttp_add_header(headers, "Cache-Control", "no-store") == 0 &&
               evhttp_add_header(headers, "X-Content-Type-Options", "nosniff") == 0 &&
-              evbuffer_add(out, bytes.p, bytes.len) == 0;
+              (bytes.len == 0 || evbuffer_add(out, bytes.p, bytes.len) == 0);
 
     buf_fini(&body);
     if (ok) {
