@@ -34,7 +34,7 @@ static void check_servers(struct loader *l, const struct yaml_node *root)
                    "servers: [{name: db1, address: \"db1:3306\"}]");
         return;
     }
-    for (uint32_t i = 0; i < c->server_count; i++, n = n->next) {
+    for (uint32_t i = 0; n != NULL && i < c->server_count; i++, n = n->next) {
         const struct config_server *s = &c->servers[i];
 
         for (uint32_t k = 0; k < i; k++) {

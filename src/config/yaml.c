@@ -91,11 +91,15 @@ static int yaml_attach(struct yaml_reader *r, struct yaml_node *node)
             errors_add(r->errs, node, "%.40s is given twice, first in line %u; keep one of them",
                        node->text, twin->key->line);
         }
+        node->is_twin = twin != NULL;
         r->pending_key = node;
         return 0;
     }
     node->key = r->pending_key;
     r->pending_key = NULL;
+    if (node->key != NULL && node->key->is_twin) {
+        return 0; /* read on, but left out: every look-up must find the same one */
+    }
     if (parent->last != NULL) {
         parent->last->next = node;
     } else {

@@ -30,6 +30,7 @@ enum yaml_kind {
 struct yaml_node {
     enum yaml_kind kind;
     bool is_plain; /* a scalar without quotes */
+    bool is_twin;  /* a key that its mapping had before */
     uint32_t line;
     uint32_t column;
     char *text; /* scalars: terminated, and free of NUL bytes */

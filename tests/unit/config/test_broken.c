@@ -67,6 +67,8 @@ static const struct broken_case cases[] = {
       "3:5: unknown setting servers[].adress; did you mean address?"}},
     {SERVER MONITOR "workers: 2\nlog: {}\nworkers: 3\n",
      {"5:1: workers is given twice, first in line 3; keep one of them"}},
+    {SERVER MONITOR "servers: [{name: b, address: \"h:2\"}, {name: c, address: \"h:3\"}]\n",
+     {"3:1: servers is given twice, first in line 1"}},
     {SERVER "monitor: {user: m, password: x, user: n}\n", {"2:33: user is given twice"}},
     {SERVER MONITOR "b\x1bg: 1\n", {"3:2: control characters are not allowed"}},
     {SERVER MONITOR "\"b\\eg\": 1\n", {"3:1: unknown setting b?g; "}},
