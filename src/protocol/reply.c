@@ -167,7 +167,7 @@ static enum dec_rc take_ok(struct walk *walk, enum reply_event event)
             close_segment(walk, payload + len);
         }
     }
-    reply->status = ok->status;
+    reply->status = (uint16_t)(ok->status & (STATUS_OF_SESSION | STATUS_MORE_RESULTS));
     walk->step->event = event;
     set_state(reply, (ok->status & STATUS_MORE_RESULTS) != 0 ? STATE_FIRST : STATE_DONE);
     return DEC_OK;
@@ -522,7 +522,7 @@ void reply_begin(struct reply *reply, enum reply_kind kind, const struct reply_f
 {
     *reply = (struct reply){
         .front = front,
-        .status = status,
+        .status = (uint16_t)(status & STATUS_OF_SESSION),
         .kind = (uint8_t)kind,
         .seq = seq,
         .is_plain = reply_front_is_plain(front),

@@ -74,6 +74,10 @@ CAPS_FLAGS(X)
 #define STATUS_IN_TRANS_READONLY    0x2000u
 #define STATUS_SESSION_STATE        0x4000u
 #define STATUS_MARIADB_ANSI_QUOTES  0x8000u
+/* Those that describe the session; the others describe one result. */
+#define STATUS_OF_SESSION                                                \
+    (STATUS_IN_TRANS | STATUS_AUTOCOMMIT | STATUS_NO_BACKSLASH_ESCAPES | \
+     STATUS_IN_TRANS_READONLY | STATUS_MARIADB_ANSI_QUOTES)
 
 /* What to put into the greeting for clients. server_caps: the greeting's flags of the server that
  * is imitated (the primary); has_tls: this listener can do TLS. */
