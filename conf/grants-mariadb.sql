@@ -1,0 +1,41 @@
+-- SPDX-License-Identifier: Apache-2.0
+--
+-- The account of monitor.user on MariaDB 10.5 and later: the least it needs. Run it on the primary
+-- (replicas get it by replication), then give the account a password of your own:
+--
+--     SOURCE conf/grants-mariadb.sql
+--     ALTER USER weir_monitor@'%' IDENTIFIED BY '...';
+--
+-- It may be run again. Narrow '%' to the addresses that weir runs on.
+
+-- No password is right until then.
+CREATE USER IF NOT EXISTS weir_monitor@'%' IDENTIFIED VIA mysql_native_password USING 'invalid';
+
+-- Health and lag: SHOW REPLICA STATUS (10.5 calls the privilege REPLICA MONITOR; it is not part of
+-- REPLICATION CLIENT, which is the older name of BINLOG MONITOR here), SHOW MASTER STATUS.
+GRANT REPLICA MONITOR ON *.* TO weir_monitor@'%';
+GRANT BINLOG MONITOR ON *.* TO weir_monitor@'%';
+
+-- Catalogue: the names of all tables, views and sequences (SHOW VIEW lets an account see names, no
+-- rows), and the names and bodies of all routines. What stays hidden is treated as unknown:
+-- statements that use it go to the primary.
+GRANT SHOW VIEW ON *.* TO weir_monitor@'%';
+GRANT SELECT ON mysql.proc TO weir_monitor@'%';
+-- Loadable functions.
+GRANT SELECT ON mysql.func TO weir_monitor@'%';
+
+-- Views: their definition is shown only to those who may read them. Without this, statements that
+-- use a view go to the primary. For each schema whose views are to be read from replicas (this one
+-- lets the account read the rows of that schema too), or for single views:
+--
+--     GRANT SELECT ON app.* TO weir_monitor@'%';
+--     GRANT SELECT ON app.a_view TO weir_monitor@'%';
+
+-- Only for users.source: server (the usual one here: most MariaDB accounts use
+-- mysql_native_password). The hashes are as good as passwords: leave this out when the source is
+-- not used.
+--
+--     GRANT SELECT ON mysql.global_priv TO weir_monitor@'%';
+
+-- Not used by this version, and not to be granted yet: REPLICATION SLAVE, for following the
+-- primary's binary log.

@@ -1,0 +1,48 @@
+-- SPDX-License-Identifier: Apache-2.0
+--
+-- The account of monitor.user on MySQL 8.0.20 and later: the least it needs. Run it on the primary
+-- (replicas get it by replication), then give the account a password of your own:
+--
+--     SOURCE conf/grants-mysql.sql
+--     ALTER USER weir_monitor@'%' IDENTIFIED BY '...';
+--
+-- It may be run again. Narrow '%' to the addresses that weir runs on.
+
+-- A random password until then: no account with a known one is ever made.
+CREATE USER IF NOT EXISTS weir_monitor@'%' IDENTIFIED BY RANDOM PASSWORD;
+
+-- Health and lag: SHOW REPLICA STATUS, SHOW BINARY LOG STATUS.
+GRANT REPLICATION CLIENT ON *.* TO weir_monitor@'%';
+
+-- Lag below a second: when the last transaction was applied, and how far the applier is.
+GRANT SELECT ON performance_schema.replication_connection_status TO weir_monitor@'%';
+GRANT SELECT ON performance_schema.replication_applier_status TO weir_monitor@'%';
+GRANT SELECT ON performance_schema.replication_applier_status_by_coordinator TO weir_monitor@'%';
+GRANT SELECT ON performance_schema.replication_applier_status_by_worker TO weir_monitor@'%';
+
+-- Catalogue: the names of all tables and views (SHOW VIEW lets an account see names, no rows), and
+-- the names and bodies of all routines. What stays hidden is treated as unknown: statements that
+-- use it go to the primary.
+GRANT SHOW VIEW ON *.* TO weir_monitor@'%';
+GRANT SHOW_ROUTINE ON *.* TO weir_monitor@'%';
+-- Loadable functions.
+GRANT SELECT ON mysql.func TO weir_monitor@'%';
+GRANT SELECT ON performance_schema.user_defined_functions TO weir_monitor@'%';
+
+-- Views: their definition is shown only to those who may read them. Without this, statements that
+-- use a view go to the primary. For each schema whose views are to be read from replicas (this one
+-- lets the account read the rows of that schema too), or for single views:
+--
+--     GRANT SELECT ON app.* TO weir_monitor@'%';
+--     GRANT SELECT ON app.a_view TO weir_monitor@'%';
+
+-- Only for users.source: server. The hashes are as good as passwords for some clients: leave this
+-- out when the source is not used. (MySQL 9 has no mysql_native_password any more, and the source
+-- is of no use there.)
+--
+--     GRANT SELECT (user, host, plugin, authentication_string, account_locked, ssl_type,
+--                   password_expired, password_lifetime, password_last_changed)
+--         ON mysql.user TO weir_monitor@'%';
+
+-- Not used by this version, and not to be granted yet: REPLICATION SLAVE, for following the
+-- primary's binary log.
