@@ -35,6 +35,7 @@
 #include "weir/route/decide.h"
 #include "weir/route/guard.h"
 #include "weir/util/buf.h"
+#include "weir/util/list.h"
 #include "weir/util/log.h"
 #include "weir/util/metric.h"
 
@@ -51,7 +52,9 @@
 #define SESS_TRAIL     8U
 #define SESS_SPARES    64U
 #define SESS_TRIES_MAX 8U
-#define SESS_STEPS     6U /* reply steps whose pieces go out in one write */
+/* One answer or rebuilt command of weir's own. */
+#define SESS_ANSWER_MAX ((size_t)32 * 1024 * 1024)
+#define SESS_STEPS      6U /* reply steps whose pieces go out in one write */
 
 #define SESS_STATES(X)                                                                            \
     X(LOGIN, "login")     /* struct sess_login speaks with the client                         */  \
@@ -99,7 +102,8 @@ struct sess_cmd {
     bool got_err;       /* the reply ended in an ERR */
     bool state_changed; /* the server's tracker says so */
     bool ddl_bumped;
-    uint64_t bits; /* of facts */
+    bool needs_learn; /* it may have set what no tracker reports */
+    uint64_t bits;    /* of facts */
     uint32_t pins;
     uint32_t unpins;
     uint64_t failed_mask;
@@ -121,6 +125,7 @@ enum sess_own {
 struct sess {
     uint32_t magic;
     uint32_t id; /* what the client knows as its connection id */
+    struct list_node node;
     /* owning */
     struct stream front;
     struct sess_login *login; /* LOGIN and RELOGIN only */
@@ -192,7 +197,8 @@ struct sess {
 
 struct sess_set {
     const struct sess_env *env;
-    struct sess **table; /* by slot; NULL: free */
+    struct sess **table; /* by slot, SESS_ID_MASK + 1 long; NULL: free */
+    struct list sessions;
     uint32_t max;
     uint32_t count;
     uint32_t next_slot;
@@ -223,6 +229,8 @@ void sess_buf_take(struct sess *sess, struct buf *buf);
 void sess_buf_give(struct sess *sess, struct buf *buf);
 /* Read the client no more (true) or again. */
 void sess_pause_front(struct sess *sess, bool pause);
+/* COM_CHANGE_USER: log in again on the same socket. */
+void sess_change_user(struct sess *sess, uint8_t *packet, size_t len);
 /* What the classifier, router and tracker derive from the vector and the server's defaults. */
 void sess_refresh(struct sess *sess);
 
@@ -279,12 +287,21 @@ void sess_params_fill(const struct sess *sess, int16_t server, bool is_replica,
 void sess_try_elsewhere(struct sess *sess, int16_t server, enum sess_err error);
 /* The connection is gone while the command was on it. */
 void sess_server_lost(struct sess *sess, int16_t server);
+/* Wait for replies to what weir itself has written to a connection. */
+void sess_sync_wait(struct sess *sess, enum sess_own own, int16_t server, uint16_t replies,
+                    enum reply_kind kind);
+
+/* --- sess_learn.c: the vector read back, where no tracker tells --- */
+/* False: nothing was sent. */
 bool sess_learn(struct sess *sess);
+void sess_learn_feed(struct sess *sess, uint8_t *bytes, size_t len);
 
 /* --- sess_relay.c --- */
 void sess_relay(struct sess *sess, struct conn *conn);
 void sess_relay_resume(struct sess *sess);
 void sess_own_relay(struct sess *sess, struct conn *conn);
+/* Keep the bytes behind used, to be seen again with more behind them. False: no memory. */
+bool sess_keep_rest(struct sess *sess, const uint8_t *bytes, size_t used, size_t len);
 
 /* --- sess_stmt.c: prepared statements --- */
 void sess_stmt_prepare(struct sess *sess, uint8_t *packet, size_t len);

@@ -1,0 +1,717 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "weir/config/config.h"
+#include "weir/protocol/frame.h"
+#include "weir/util/assert.h"
+#include "weir/util/err.h"
+
+#include "sess_login_priv.h"
+#include "sess_priv.h"
+
+/*
+ * A session is driven by four things only: bytes of its client (on_front), events of its backend
+ * connections (sess_conn_event), its timer, and its task in the run queue, which is how one
+ * command follows another without the stack growing.
+ *
+ *   LOGIN -> IDLE -> OPEN -> SYNC -> RELAY -> IDLE ...          CLOSING is reachable from all
+ *              |        ^------'
+ *              +-> KILL, RELOGIN -> IDLE
+ */
+
+#define ST(name) (1U << SESS_ST_##name)
+
+static const uint32_t STATE_NEXT[SESS_ST_END_] = {
+    [SESS_ST_LOGIN] = ST(IDLE) | ST(CLOSING),
+    [SESS_ST_IDLE] = ST(OPEN) | ST(SYNC) | ST(RELAY) | ST(KILL) | ST(RELOGIN) | ST(CLOSING),
+    [SESS_ST_OPEN] = ST(IDLE) | ST(SYNC) | ST(RELAY) | ST(OPEN) | ST(CLOSING),
+    [SESS_ST_SYNC] = ST(IDLE) | ST(OPEN) | ST(SYNC) | ST(RELAY) | ST(CLOSING),
+    [SESS_ST_RELAY] = ST(IDLE) | ST(OPEN) | ST(SYNC) | ST(RELAY) | ST(CLOSING),
+    [SESS_ST_KILL] = ST(IDLE) | ST(CLOSING),
+    [SESS_ST_RELOGIN] = ST(IDLE) | ST(CLOSING),
+    [SESS_ST_CLOSING] = 0,
+};
+
+static const char *const STATE_TEXT[SESS_ST_END_] = {
+#define X(name, text) [SESS_ST_##name] = text,
+    SESS_STATES(X)
+#undef X
+};
+
+const char *sess_state_text(enum sess_state state)
+{
+    return STATE_TEXT[state];
+}
+
+static void idle_arm(struct sess *sess)
+{
+    uint64_t idle_us = sess->env->config->limits.client_idle_us;
+    uint64_t now = loop_now_us(sess->env->loop);
+
+    if (sess->deadline_us != 0) {
+        timer_arm_at(&sess->timer, sess->deadline_us);
+    } else if (idle_us != 0) {
+        timer_arm_at(&sess->timer, now + idle_us);
+    }
+}
+
+void sess_set_state(struct sess *sess, enum sess_state state)
+{
+    WR_ASSERT((STATE_NEXT[sess->state] & (1U << state)) != 0);
+    sess->trail[sess->trail_at] = (uint8_t)state;
+    sess->trail_at = (uint8_t)((sess->trail_at + 1U) % SESS_TRAIL);
+    sess->state = state;
+    if (state == SESS_ST_IDLE) {
+        idle_arm(sess);
+    } else if (state == SESS_ST_RELAY && sess->deadline_us == 0) {
+        timer_cancel(&sess->timer);
+    }
+}
+
+/* --- storage lent to commands --- */
+
+void sess_buf_take(struct sess *sess, struct buf *buf)
+{
+    struct sess_set *set = sess->set;
+
+    if (buf->data == NULL && set->spare_count > 0) {
+        *buf = set->spares[--set->spare_count];
+    }
+}
+
+void sess_buf_give(struct sess *sess, struct buf *buf)
+{
+    struct sess_set *set = sess->set;
+
+    if (buf->data == NULL) {
+        return;
+    }
+    buf_clear(buf);
+    if (set->spare_count < SESS_SPARES && buf->cap <= (size_t)16 * 1024) {
+        set->spares[set->spare_count++] = *buf;
+        buf_init(buf);
+    } else {
+        buf_fini(buf);
+    }
+}
+
+/* --- end of a session --- */
+
+static void sess_free(void *arg)
+{
+    struct sess *sess = arg;
+
+    sess->magic = 0;
+    free(sess);
+}
+
+void sess_close(struct sess *sess, const char *why)
+{
+    struct sess_set *set = sess->set;
+
+    if (sess->magic != SESS_MAGIC || set->table[sess->id & SESS_ID_MASK] != sess) {
+        return; /* closed earlier in this turn */
+    }
+    log_debug(&sess->log, "session_closed", "%s (state %s)", why, sess_state_text(sess->state));
+    set->table[sess->id & SESS_ID_MASK] = NULL;
+    list_remove(&sess->node);
+    set->count--;
+    metric_sub(sess->env->metrics, METRIC_SESSIONS_OPEN, METRIC_NONE, 1);
+    if (sess->pins != 0) {
+        metric_sub(sess->env->metrics, METRIC_SESSIONS_PINNED, METRIC_NONE, 1);
+    }
+    if (sess->cmd.is_pending) {
+        balance_done(&set->load, sess->cmd.server);
+    }
+    sess_login_destroy(sess->login);
+    sess->login = NULL;
+    sess_conns_close(sess, sess->state != SESS_ST_RELAY && sess->state != SESS_ST_SYNC);
+    free(sess->conns);
+    sess->conns = NULL;
+    sess_stmts_free(sess);
+    timer_cancel(&sess->timer);
+    loop_task_cancel(&sess->task);
+    stream_close(&sess->front);
+    sess_buf_give(sess, &sess->held);
+    sess_buf_give(sess, &sess->rest);
+    sess_buf_give(sess, &sess->in);
+    svec_fini(&sess->svec);
+    cred_unref(sess->cred);
+    free(sess->attrs);
+    loop_bury(sess->env->loop, sess, sess_free);
+}
+
+void sess_close_flushed(struct sess *sess, const char *why)
+{
+    if (stream_out_bytes(&sess->front) == 0) {
+        sess_close(sess, why);
+        return;
+    }
+    sess_set_state(sess, SESS_ST_CLOSING);
+    sess_conns_close(sess, false);
+    stream_set_water(&sess->front, 1, 0);
+    timer_arm_in(&sess->timer, 5U * 1000U * 1000U); /* a client that does not read is not awaited */
+}
+
+/* --- login --- */
+
+static void login_over(struct sess *sess)
+{
+    const struct sess_login_result *result = sess_login_result(sess->login);
+    bool is_first = sess->state == SESS_ST_LOGIN;
+    struct conn *conn = NULL;
+
+    if (!is_first) {
+        sess_reset_state(sess);
+        svec_clear(&sess->svec, SVEC_SCHEMA);
+        free(sess->attrs);
+        sess->attrs = NULL;
+        sess->attrs_len = 0;
+    }
+    cred_unref(sess->cred);
+    sess->cred = cred_ref(result->cred);
+    sess->caps = result->caps;
+    sess->collation = result->collation;
+    sess->status = result->status;
+    sess->user_slot = guard_user_slot(result->user);
+    if (result->schema.len != 0 && svec_track_schema(&sess->svec, result->schema) < 0) {
+        sess_close(sess, "no memory");
+        return;
+    }
+    if (result->attrs.len != 0 && result->attrs.len <= CONN_ATTRS_MAX) {
+        sess->attrs = malloc(result->attrs.len);
+        if (sess->attrs != NULL) {
+            memcpy(sess->attrs, result->attrs.p, result->attrs.len);
+            sess->attrs_len = (uint16_t)result->attrs.len;
+        }
+    }
+    sess->reply_front.has_deprecate_eof = (sess->caps & CAP_DEPRECATE_EOF) != 0;
+    sess->reply_front.has_session_track = (sess->caps & CAP_SESSION_TRACK) != 0;
+    conn = sess_login_take_conn(sess->login);
+    if (conn != NULL) {
+        sess_conn_adopt(sess, conn);
+    }
+    if (result->unread.len != 0 &&
+        buf_append(&sess->in, result->unread.p, result->unread.len, SESS_AHEAD_MAX) < 0) {
+        sess_close(sess, "too much behind the login");
+        return;
+    }
+    sess_login_destroy(sess->login);
+    sess->login = NULL;
+    sess_refresh(sess);
+    sess_set_state(sess, SESS_ST_IDLE);
+    log_debug(&sess->log, "session_ready", "logged in from %s", sess->host);
+    sess_continue(sess);
+}
+
+static void login_step(struct sess *sess, enum sess_login_rc rc)
+{
+    switch (rc) {
+    case SESS_LOGIN_MORE:
+    case SESS_LOGIN_WAIT:
+        return;
+    case SESS_LOGIN_OK:
+        login_over(sess);
+        return;
+    case SESS_LOGIN_FAILED:
+        sess_close_flushed(sess, "login failed");
+        return;
+    }
+}
+
+static void on_login(void *arg, enum sess_login_rc rc)
+{
+    login_step(arg, rc);
+}
+
+static void login_params(struct sess *sess, struct sess_login_params *params)
+{
+    const struct config *config = sess->env->config;
+
+    *params = (struct sess_login_params){
+        .env = sess->env,
+        .stream = &sess->front,
+        .peer = sess->host,
+        .connection_id = sess->id,
+        .is_unix = sess->is_unix,
+        .is_tls_offered = sess->is_tls_offered,
+        .is_tls_required = sess->is_tls_required,
+        .deadline_us = loop_now_us(sess->env->loop) + config->auth.login_timeout_us,
+        .on_done = on_login,
+        .arg = sess,
+    };
+}
+
+void sess_change_user(struct sess *sess, uint8_t *packet, size_t len)
+{
+    struct sess_login_params params;
+    struct span body = {packet + FRAME_HEADER + 1, len - FRAME_HEADER - 1};
+    enum sess_login_rc rc = SESS_LOGIN_WAIT;
+
+    login_params(sess, &params);
+    sess_set_state(sess, SESS_ST_RELOGIN);
+    if (sess_login_start_change(&params, sess->caps, sess->collation, body, 0, &sess->login, &rc) <
+        0) {
+        sess_close(sess, "change user could not start");
+        return;
+    }
+    login_step(sess, rc);
+}
+
+/* --- bytes of the client --- */
+
+void sess_pause_front(struct sess *sess, bool pause)
+{
+    if (sess->is_front_paused != pause && !sess->is_front_eof) {
+        sess->is_front_paused = pause;
+        stream_want_read(&sess->front, !pause);
+    }
+}
+
+/* Commands out of bytes, as far as they are whole and the session is free for them. */
+static size_t process(struct sess *sess, uint8_t *bytes, size_t len)
+{
+    size_t used = 0;
+
+    while (sess->state == SESS_ST_IDLE && sess->magic == SESS_MAGIC) {
+        struct frame frame;
+        size_t left = len - used;
+
+        if (frame_decode(bytes + used, left, &frame) != DEC_OK) {
+            break;
+        }
+        if (frame.seq != 0) {
+            sess->cmd.reply_seq = (uint8_t)(frame.seq + 1U);
+            metric_inc(sess->env->metrics, METRIC_PROTOCOL_VIOLATIONS, METRIC_NONE);
+            sess_fail_close(sess, SESS_ERR_OUT_OF_ORDER, NULL, 0);
+            return len;
+        }
+        if (frame.len >= SESS_HELD_MAX) {
+            if (left < FRAME_HEADER + SESS_HELD_MAX) {
+                break;
+            }
+            sess_command_large(sess, bytes + used, FRAME_HEADER + SESS_HELD_MAX, frame.len);
+            used += FRAME_HEADER + SESS_HELD_MAX;
+            continue;
+        }
+        if (left < FRAME_HEADER + frame.len) {
+            break;
+        }
+        used += FRAME_HEADER + frame.len;
+        sess_command(sess, bytes + used - FRAME_HEADER - frame.len, FRAME_HEADER + frame.len);
+    }
+    if (sess->magic == SESS_MAGIC && sess->is_uploading && sess->state == SESS_ST_RELAY &&
+        used < len) {
+        used += sess_upload(sess, bytes + used, len - used);
+    }
+    return used;
+}
+
+/* True while the session is still the one that its caller knows. */
+static bool is_alive(const struct sess *sess)
+{
+    return stream_is_open(&sess->front);
+}
+
+static void process_in(struct sess *sess)
+{
+    struct span in = buf_span(&sess->in);
+    struct buf mine;
+    size_t used = 0;
+
+    if (in.len == 0) {
+        return;
+    }
+    /* the bytes must stay where they are while a command looks at them */
+    mine = sess->in;
+    buf_init(&sess->in);
+    used = process(sess, mine.data + mine.off, in.len);
+    if (!is_alive(sess)) {
+        buf_fini(&mine);
+        return;
+    }
+    buf_consume(&mine, used);
+    sess->in = mine;
+    if (buf_len(&sess->in) == 0) {
+        sess_buf_give(sess, &sess->in);
+    }
+}
+
+static void after_input(struct sess *sess)
+{
+    if (!is_alive(sess) || sess->state == SESS_ST_CLOSING) {
+        return;
+    }
+    if (sess->state == SESS_ST_IDLE) {
+        sess_pause_front(sess, false);
+        if (sess->is_front_eof) {
+            sess_close(sess, "client closed");
+        }
+    } else if (!sess->is_uploading && buf_len(&sess->in) >= SESS_AHEAD_MAX) {
+        sess_pause_front(sess, true);
+    }
+}
+
+static void on_task(void *arg)
+{
+    struct sess *sess = arg;
+
+    process_in(sess);
+    after_input(sess);
+}
+
+void sess_continue(struct sess *sess)
+{
+    if (buf_len(&sess->in) != 0 || sess->is_front_eof || sess->is_front_paused) {
+        loop_defer(sess->env->loop, &sess->task);
+    }
+}
+
+static void front_ended(struct sess *sess, enum io_rc rc)
+{
+    if (rc == IO_FAIL) {
+        sess_kill_own(sess);
+        sess_close(sess, "client connection broken");
+        return;
+    }
+    sess->is_front_eof = true;
+    if (sess->login != NULL) {
+        sess_close(sess, "client closed during login");
+        return;
+    }
+    if (sess->is_uploading) {
+        sess_close(sess, "client closed in the middle of a command");
+        return;
+    }
+    /* a half-closed client still reads its replies */
+    after_input(sess);
+}
+
+static void read_login(struct sess *sess)
+{
+    uint8_t *scratch = loop_scratch(sess->env->loop);
+    size_t n = 0;
+    enum io_rc rc = stream_read(&sess->front, scratch, LOOP_SCRATCH_BYTES, &n);
+
+    if (rc == IO_DONE) {
+        metric_add(sess->env->metrics, METRIC_BYTES, METRIC_DIR_CLIENT_IN, n);
+        login_step(sess, sess_login_feed(sess->login, scratch, n));
+    } else if (rc != IO_AGAIN) {
+        front_ended(sess, rc);
+    }
+}
+
+static int read_into_in(struct sess *sess, size_t *ret_n, enum io_rc *ret_rc)
+{
+    size_t room = LOOP_SCRATCH_BYTES;
+
+    sess_buf_take(sess, &sess->in);
+    if (buf_reserve(&sess->in, room, (size_t)SESS_HELD_MAX + SESS_AHEAD_MAX + 2 * room) < 0) {
+        return -WR_E_TOO_LARGE;
+    }
+    *ret_rc = stream_read(&sess->front, buf_tail(&sess->in), room, ret_n);
+    if (*ret_rc == IO_DONE) {
+        buf_commit(&sess->in, *ret_n);
+    }
+    return 0;
+}
+
+/* The common case: nothing waits, so the commands are used where they were read. */
+static void read_fresh(struct sess *sess)
+{
+    uint8_t *scratch = loop_scratch(sess->env->loop);
+    size_t n = 0;
+    size_t used = 0;
+    enum io_rc rc = stream_read(&sess->front, scratch, LOOP_SCRATCH_BYTES, &n);
+
+    if (rc == IO_AGAIN) {
+        return;
+    }
+    if (rc != IO_DONE) {
+        front_ended(sess, rc);
+        return;
+    }
+    metric_add(sess->env->metrics, METRIC_BYTES, METRIC_DIR_CLIENT_IN, n);
+    used = sess->is_uploading ? sess_upload(sess, scratch, n) : process(sess, scratch, n);
+    if (!is_alive(sess)) {
+        return;
+    }
+    if (used < n) {
+        sess_buf_take(sess, &sess->in);
+        if (buf_append(&sess->in, scratch + used, n - used,
+                       (size_t)SESS_HELD_MAX + SESS_AHEAD_MAX + LOOP_SCRATCH_BYTES) < 0) {
+            sess_close(sess, "no memory for a command");
+            return;
+        }
+    }
+    after_input(sess);
+}
+
+static void read_front(struct sess *sess)
+{
+    size_t n = 0;
+    enum io_rc rc = IO_AGAIN;
+
+    if (sess->login != NULL) {
+        read_login(sess);
+        return;
+    }
+    if (buf_len(&sess->in) == 0 && (sess->state == SESS_ST_IDLE || sess->is_uploading)) {
+        if (sess->is_uploading && sess->state != SESS_ST_RELAY) {
+            sess_pause_front(sess, true); /* the rest of it waits for the connection */
+            return;
+        }
+        read_fresh(sess);
+        return;
+    }
+    if (sess->state == SESS_ST_CLOSING) {
+        rc = stream_read(&sess->front, loop_scratch(sess->env->loop), LOOP_SCRATCH_BYTES, &n);
+        if (rc == IO_FAIL) {
+            sess_close(sess, "client connection broken");
+        }
+        return;
+    }
+    if (read_into_in(sess, &n, &rc) < 0) {
+        sess_close(sess, "no memory for a command");
+        return;
+    }
+    if (rc == IO_DONE) {
+        metric_add(sess->env->metrics, METRIC_BYTES, METRIC_DIR_CLIENT_IN, n);
+        if (sess->state == SESS_ST_IDLE) {
+            process_in(sess);
+        }
+        after_input(sess);
+    } else if (rc != IO_AGAIN) {
+        front_ended(sess, rc);
+    }
+}
+
+static void on_front(void *arg, enum stream_event event)
+{
+    struct sess *sess = arg;
+
+    WR_ASSERT(sess->magic == SESS_MAGIC);
+    switch (event) {
+    case STREAM_READABLE:
+        read_front(sess);
+        return;
+    case STREAM_DRAINED:
+        if (sess->state == SESS_ST_CLOSING) {
+            sess_close(sess, "flushed");
+        } else {
+            sess_relay_resume(sess);
+        }
+        return;
+    case STREAM_CLOSED:
+        front_ended(sess, IO_FAIL);
+        return;
+    case STREAM_TLS_READY:
+        metric_inc(sess->env->metrics, METRIC_SESSIONS_TLS, METRIC_NONE);
+        return;
+    case STREAM_CONNECTED:
+        return;
+    }
+}
+
+static void on_timer(void *arg)
+{
+    struct sess *sess = arg;
+
+    if (sess->state == SESS_ST_CLOSING) {
+        sess_close(sess, "client does not read");
+    } else if (sess->deadline_us != 0 && loop_now_us(sess->env->loop) >= sess->deadline_us) {
+        sess->cmd.reply_seq = 0;
+        sess_fail_close(sess, SESS_ERR_SHUTDOWN, NULL, 0);
+    } else if (sess->state == SESS_ST_IDLE) {
+        sess_close(sess, "idle too long"); /* a packet out of turn would confuse drivers */
+    }
+}
+
+/* --- the set --- */
+
+static void host_text(struct sess *sess, const struct sess_accept *accept)
+{
+    const struct sockaddr_storage *peer = &accept->peer;
+
+    if (accept->is_unix) {
+        (void)snprintf(sess->host, sizeof(sess->host), "localhost");
+    } else if (peer->ss_family == AF_INET) {
+        struct sockaddr_in in4;
+
+        memcpy(&in4, peer, sizeof(in4));
+        (void)inet_ntop(AF_INET, &in4.sin_addr, sess->host, sizeof(sess->host));
+    } else if (peer->ss_family == AF_INET6) {
+        struct sockaddr_in6 in6;
+
+        memcpy(&in6, peer, sizeof(in6));
+        (void)inet_ntop(AF_INET6, &in6.sin6_addr, sess->host, sizeof(sess->host));
+    }
+}
+
+static int slot_find(struct sess_set *set, uint32_t *ret_slot)
+{
+    for (uint32_t i = 0; set->count < set->max && i <= SESS_ID_MASK; i++) {
+        uint32_t slot = (set->next_slot + i) & SESS_ID_MASK;
+
+        if (set->table[slot] == NULL && slot != 0) { /* an id is never 0 */
+            set->next_slot = slot + 1;
+            *ret_slot = slot;
+            return 0;
+        }
+    }
+    return -WR_E_LIMIT;
+}
+
+static void set_refresh(struct sess_set *set)
+{
+    const struct topo_server *primary = topo_primary(set->env->topo);
+
+    if (set->route_conf_of != set->env->config) {
+        route_conf_init(set->env->config, &set->route_conf);
+        set->route_conf_of = set->env->config;
+    }
+    if (primary != NULL && primary->has_defaults) {
+        set->default_mode_bits = classify_mode_parse(span_of(primary->defaults.sql_mode));
+        set->default_isolation = primary->defaults.isolation;
+        set->default_autocommit_off = !primary->defaults.autocommit;
+    }
+}
+
+int sess_set_create(const struct sess_env *env, uint32_t max, struct sess_set **ret_set)
+{
+    struct sess_set *set = calloc(1, sizeof(*set));
+
+    WR_ASSERT(env->worker < SESS_WORKER_MAX);
+    if (set == NULL) {
+        return -ENOMEM;
+    }
+    /* ids come round late: a KILL of a session that has just ended must not find its successor */
+    set->table = calloc(SESS_ID_MASK + 1U, sizeof(struct sess *));
+    if (set->table == NULL) {
+        free(set);
+        return -ENOMEM;
+    }
+    list_init(&set->sessions);
+    set->env = env;
+    set->max = max < SESS_ID_MASK ? max : SESS_ID_MASK;
+    set->next_slot = 1;
+    set_refresh(set);
+    *ret_set = set;
+    return 0;
+}
+
+void sess_set_destroy(struct sess_set *set)
+{
+    if (set == NULL) {
+        return;
+    }
+    list_for_each_safe (node, &set->sessions) {
+        sess_close(list_entry(node, struct sess, node), "shutdown");
+    }
+    for (uint32_t i = 0; i < set->spare_count; i++) {
+        buf_fini(&set->spares[i]);
+    }
+    free(set->table);
+    free(set);
+}
+
+int sess_set_accept(struct sess_set *set, const struct sess_accept *accept)
+{
+    const struct sess_env *env = set->env;
+    struct sess *sess = NULL;
+    struct sess_login_params params;
+    uint32_t slot = 0;
+    int err = slot_find(set, &slot);
+
+    sess = err < 0 ? NULL : calloc(1, sizeof(*sess));
+    if (sess == NULL) {
+        (void)close(accept->fd);
+        return err < 0 ? err : -ENOMEM;
+    }
+    sess->magic = SESS_MAGIC;
+    sess->set = set;
+    sess->env = env;
+    sess->id = ((uint32_t)env->instance_tag << 24) | (env->worker << SESS_ID_BITS) | slot;
+    sess->is_unix = accept->is_unix;
+    sess->is_tls_required = accept->is_tls_required;
+    sess->is_tls_offered = accept->is_tls_offered && env->server_tls != NULL;
+    sess->ro_tx_server = -1;
+    sess->last_server = -1;
+    sess->own_server = -1;
+    sess->cmd.server = -1;
+    sess->log = (struct log_ctx){.ring = env->log_ring, .room = "client", .session = sess->id};
+    host_text(sess, accept);
+    svec_init(&sess->svec, env->conn_env->values);
+    timer_init(&sess->timer, env->loop, on_timer, sess);
+    loop_task_init(&sess->task, on_task, sess);
+    sess->reply_front = (struct reply_front){
+        .track_types = (1U << OK_TRACK_SYSTEM_VARIABLES) | (1U << OK_TRACK_SCHEMA),
+    };
+    stream_init(&sess->front);
+    err = stream_open(&sess->front, env->loop, accept->fd, on_front, sess);
+    if (err < 0) {
+        (void)close(accept->fd);
+        svec_fini(&sess->svec);
+        free(sess);
+        return err;
+    }
+    stream_set_water(&sess->front, env->config->limits.relay_high_bytes,
+                     env->config->limits.relay_low_bytes);
+    set->table[slot] = sess;
+    list_push(&set->sessions, &sess->node);
+    set->count++;
+    metric_add(env->metrics, METRIC_SESSIONS_OPEN, METRIC_NONE, 1);
+    metric_inc(env->metrics, METRIC_SESSIONS_TOTAL, METRIC_NONE);
+    login_params(sess, &params);
+    err = sess_login_start(&params, &sess->login);
+    if (err < 0) {
+        sess_close(sess, "login could not start");
+        return 0; /* the fd is closed; nothing is left for the caller to do */
+    }
+    return 0;
+}
+
+void sess_set_on_snapshot(struct sess_set *set)
+{
+    set_refresh(set);
+    list_for_each_safe (node, &set->sessions) {
+        struct sess *sess = list_entry(node, struct sess, node);
+
+        if (sess->login != NULL) {
+            sess_login_on_snapshot(sess->login);
+        }
+    }
+}
+
+static bool may_end(const struct sess *sess)
+{
+    return sess->state == SESS_ST_IDLE && !sess->tx_open && sess->ro_tx_server < 0 &&
+           buf_len(&sess->in) == 0;
+}
+
+void sess_set_drain(struct sess_set *set, uint64_t deadline_us)
+{
+    set->is_draining = true;
+    set->drain_deadline_us = deadline_us;
+    list_for_each_safe (node, &set->sessions) {
+        struct sess *sess = list_entry(node, struct sess, node);
+
+        if (sess->login != NULL || may_end(sess)) {
+            sess_close(sess, "shutdown");
+        } else if (sess->state != SESS_ST_CLOSING) {
+            sess->deadline_us = deadline_us;
+            timer_arm_at(&sess->timer, deadline_us);
+        }
+    }
+}
+
+uint32_t sess_set_count(const struct sess_set *set)
+{
+    return set->count;
+}

@@ -1,0 +1,344 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <string.h>
+
+#include "weir/config/config.h"
+#include "weir/protocol/frame.h"
+#include "weir/util/assert.h"
+#include "weir/util/err.h"
+
+#include "sess_priv.h"
+
+/* What weir does with each command; commands that are not here get the server's 1047. */
+typedef void (*command_fn)(struct sess *sess, uint8_t *packet, size_t len);
+
+static struct span payload_of(const uint8_t *packet, size_t len)
+{
+    return (struct span){packet + FRAME_HEADER, len - FRAME_HEADER};
+}
+
+static void do_quit(struct sess *sess, uint8_t *packet, size_t len)
+{
+    (void)packet;
+    (void)len;
+    sess_close(sess, "client quit");
+}
+
+static void do_ping(struct sess *sess, uint8_t *packet, size_t len)
+{
+    (void)packet;
+    (void)len;
+    sess_answer_ok(sess);
+}
+
+static void do_primary(struct sess *sess, uint8_t *packet, size_t len)
+{
+    if (sess_to_primary(sess)) {
+        sess_go(sess, packet, len);
+    }
+}
+
+static void do_init_db(struct sess *sess, uint8_t *packet, size_t len)
+{
+    sess->cmd.verb = VERB_USE;
+    sess->cmd.bits = FACT(SETS_STATE);
+    sess_buf_take(sess, &sess->held); /* the name is needed when the OK comes */
+    if (buf_append(&sess->held, packet, len, SESS_HELD_MAX + FRAME_HEADER) < 0) {
+        sess_close(sess, "no memory for a command");
+        return;
+    }
+    if (sess_to_primary(sess)) {
+        sess_go(sess, NULL, 0);
+    }
+}
+
+static void do_set_option(struct sess *sess, uint8_t *packet, size_t len)
+{
+    uint16_t option = 0;
+
+    if (command_decode_set_option(payload_of(packet, len), &option) != DEC_OK || option > 1) {
+        sess_fail(sess, SESS_ERR_UNKNOWN_COMMAND, NULL, 0);
+        return;
+    }
+    /* connections carry the flag from their login, or from this command; those of replicas are
+     * opened again, which is rare enough */
+    sess->cmd.bits = option == 0 ? FACT(MULTI) : 0;
+    do_primary(sess, packet, len);
+}
+
+static void do_reset(struct sess *sess, uint8_t *packet, size_t len)
+{
+    int16_t primary = sess->env->topo->primary;
+
+    if (sess->ro_tx_server >= 0) {
+        sess_conn_drop(sess, sess->ro_tx_server, true);
+        sess->ro_tx_server = -1;
+    }
+    if (primary < 0 || sess_conn(sess, primary) == NULL) {
+        sess_reset_state(sess);
+        sess_answer_ok(sess);
+        return;
+    }
+    do_primary(sess, packet, len);
+}
+
+static void do_kill(struct sess *sess, uint8_t *packet, size_t len)
+{
+    struct facts_kill kill = {.form = KILL_ID};
+    uint32_t id = 0;
+
+    if (command_decode_process_kill(payload_of(packet, len), &id) != DEC_OK) {
+        sess_fail(sess, SESS_ERR_UNKNOWN_COMMAND, NULL, 0);
+        return;
+    }
+    kill.id = id;
+    sess_kill(sess, &kill);
+}
+
+static void do_refuse(struct sess *sess, uint8_t *packet, size_t len)
+{
+    struct span privilege = SPAN_LIT("REPLICATION SLAVE");
+
+    (void)len;
+    if (packet[FRAME_HEADER] == COM_SHUTDOWN) {
+        privilege = SPAN_LIT("SHUTDOWN");
+    } else if (packet[FRAME_HEADER] == COM_CLONE) {
+        privilege = SPAN_LIT("BACKUP_ADMIN");
+    }
+    sess_fail(sess, SESS_ERR_PRIVILEGE, &privilege, 1);
+}
+
+static void do_change_user(struct sess *sess, uint8_t *packet, size_t len)
+{
+    sess_change_user(sess, packet, len);
+}
+
+static const command_fn COMMAND[256] = {
+    [COM_QUIT] = do_quit,
+    [COM_INIT_DB] = do_init_db,
+    [COM_QUERY] = sess_query,
+    [COM_FIELD_LIST] = do_primary,
+    [COM_CREATE_DB] = do_primary,
+    [COM_DROP_DB] = do_primary,
+    [COM_REFRESH] = do_primary,
+    [COM_SHUTDOWN] = do_refuse,
+    [COM_STATISTICS] = do_primary,
+    [COM_PROCESS_INFO] = do_primary,
+    [COM_PROCESS_KILL] = do_kill,
+    [COM_DEBUG] = do_primary,
+    [COM_PING] = do_ping,
+    [COM_CHANGE_USER] = do_change_user,
+    [COM_BINLOG_DUMP] = do_refuse,
+    [COM_REGISTER_SLAVE] = do_refuse,
+    [COM_BINLOG_DUMP_GTID] = do_refuse,
+    [COM_CLONE] = do_refuse,
+    [COM_STMT_PREPARE] = sess_stmt_prepare,
+    [COM_STMT_EXECUTE] = sess_stmt_execute,
+    [COM_STMT_SEND_LONG_DATA] = sess_stmt_long_data,
+    [COM_STMT_CLOSE] = sess_stmt_close,
+    [COM_STMT_RESET] = sess_stmt_reset,
+    [COM_STMT_FETCH] = sess_stmt_fetch,
+    [COM_SET_OPTION] = do_set_option,
+    [COM_RESET_CONNECTION] = do_reset,
+};
+
+static void command_init(struct sess *sess, uint8_t com)
+{
+    memset(&sess->cmd, 0, sizeof(sess->cmd));
+    sess->cmd.com = com;
+    sess->cmd.kind = command_reply_kind(com);
+    sess->cmd.reply_seq = 1;
+    sess->cmd.server = -1;
+    sess->cmd.started_us = loop_now_us(sess->env->loop);
+}
+
+void sess_command(struct sess *sess, uint8_t *packet, size_t len)
+{
+    uint8_t com = len > FRAME_HEADER ? packet[FRAME_HEADER] : COM_SLEEP;
+    command_fn fn = COMMAND[com];
+
+    command_init(sess, com);
+    if (fn == NULL) {
+        sess_fail(sess, SESS_ERR_UNKNOWN_COMMAND, NULL, 0);
+    } else if (sess->tx_lost && com == COM_QUERY) {
+        struct span name = SPAN_LIT("of the read-only transaction");
+
+        sess->tx_lost = false;
+        sess_fail(sess, SESS_ERR_TX_LOST, &name, 1);
+    } else {
+        fn(sess, packet, len);
+    }
+}
+
+/*
+ * A command too large to be kept: what it is is judged by its beginning, where it goes is the
+ * primary (or where its statement's data must go), and its bytes are passed on as they come.
+ */
+void sess_command_large(struct sess *sess, uint8_t *packet, size_t len, uint32_t frame_len)
+{
+    command_init(sess, packet[FRAME_HEADER]);
+    sess->cmd.is_large = true;
+    sess->is_uploading = true;
+    sess->up_left = frame_len - (uint32_t)(len - FRAME_HEADER);
+    sess->up_more = frame_len == FRAME_MAX_PAYLOAD;
+    sess->up_seq = 0;
+    sess->up_header_len = 0;
+    sess->up_total = frame_len;
+    switch (sess->cmd.com) {
+    case COM_QUERY:
+        sess_query(sess, packet, len);
+        return;
+    case COM_STMT_EXECUTE:
+        sess_stmt_execute(sess, packet, len);
+        return;
+    case COM_STMT_SEND_LONG_DATA:
+        sess_stmt_long_data(sess, packet, len);
+        return;
+    default:
+        sess_fail_close(sess, SESS_ERR_PACKET_TOO_LARGE, NULL, 0);
+        return;
+    }
+}
+
+/* A header of the next frame, byte by byte. False: not whole yet, or the command is refused. */
+static bool upload_header(struct sess *sess, const uint8_t *bytes, size_t len, size_t *used)
+{
+    struct frame frame;
+
+    while (sess->up_header_len < FRAME_HEADER && *used < len) {
+        sess->up_header[sess->up_header_len++] = bytes[(*used)++];
+    }
+    if (sess->up_header_len < FRAME_HEADER) {
+        return false;
+    }
+    sess->up_header_len = 0;
+    (void)frame_decode(sess->up_header, FRAME_HEADER, &frame);
+    if (frame.seq != (uint8_t)(sess->up_seq + 1U)) {
+        metric_inc(sess->env->metrics, METRIC_PROTOCOL_VIOLATIONS, METRIC_NONE);
+        sess_close(sess, "packets out of order");
+        return false;
+    }
+    sess->up_seq = frame.seq;
+    sess->up_left = frame.len;
+    sess->up_more = frame.len == FRAME_MAX_PAYLOAD;
+    sess->up_total += frame.len;
+    if (sess->up_total > sess->env->config->limits.max_packet_bytes) {
+        sess->cmd.reply_seq = (uint8_t)(sess->up_seq + 1U);
+        sess_conn_drop(sess, sess->cmd.server, false);
+        sess_fail_close(sess, SESS_ERR_PACKET_TOO_LARGE, NULL, 0);
+        return false;
+    }
+    return true;
+}
+
+static void upload_over(struct sess *sess)
+{
+    sess->is_uploading = false;
+    sess->cmd.reply_seq = (uint8_t)(sess->up_seq + 1U);
+    if (sess->cmd.kind == REPLY_NONE) {
+        sess_command_done(sess);
+    } else if (reply_is_fresh(&sess->reply)) {
+        reply_begin(&sess->reply, sess->cmd.kind, &sess->reply_front, sess->cmd.reply_seq,
+                    sess->status);
+    }
+}
+
+size_t sess_upload(struct sess *sess, const uint8_t *bytes, size_t len)
+{
+    struct conn *conn = sess_conn(sess, sess->cmd.server);
+    size_t used = 0;
+
+    while (sess->is_uploading && used < len) {
+        size_t part = sess->up_left < len - used ? sess->up_left : len - used;
+        struct iovec iov[2] = {{.iov_base = sess->up_header, .iov_len = 0}, {.iov_len = 0}};
+
+        if (sess->up_left == 0) {
+            if (!upload_header(sess, bytes, len, &used)) {
+                return stream_is_open(&sess->front) ? used : len;
+            }
+            iov[0].iov_len = FRAME_HEADER;
+            part = sess->up_left < len - used ? sess->up_left : len - used;
+        }
+        memcpy(&iov[1].iov_base, &(const uint8_t *){bytes + used}, sizeof(void *));
+        iov[1].iov_len = part;
+        used += part;
+        sess->up_left -= (uint32_t)part;
+        metric_add(sess->env->metrics, METRIC_BYTES, METRIC_DIR_SERVER_OUT, part + iov[0].iov_len);
+        if (conn != NULL && stream_writev(&conn->stream, iov, 2) < 0) {
+            sess_server_lost(sess, sess->cmd.server);
+            return stream_is_open(&sess->front) ? used : len;
+        }
+        if (sess->up_left == 0 && !sess->up_more) {
+            upload_over(sess);
+        }
+    }
+    if (sess->is_uploading && conn != NULL && stream_is_high(&conn->stream)) {
+        sess_pause_front(sess, true);
+    }
+    return used;
+}
+
+/* Everything that COM_RESET_CONNECTION and COM_CHANGE_USER forget. The schema stays, as on the
+ * servers; so do the marks of writes: they are about data, not about the session. */
+void sess_reset_state(struct sess *sess)
+{
+    sess_conns_close(sess, true);
+    for (unsigned i = 0; i < SVEC_COUNT; i++) {
+        if (i != SVEC_SCHEMA) {
+            svec_clear(&sess->svec, (enum svec_var)i);
+        }
+    }
+    sess_stmts_free(sess);
+    if (sess->pins != 0) {
+        metric_sub(sess->env->metrics, METRIC_SESSIONS_PINNED, METRIC_NONE, 1);
+    }
+    sess->pins = 0;
+    sess->tx_open = false;
+    sess->tx_wrote = false;
+    sess->tx_lost = false;
+    sess->next_tx_pending = false;
+    sess->ro_tx_server = -1;
+    sess->last_server = -1;
+    sess->status = STATUS_AUTOCOMMIT;
+    sess_refresh(sess);
+}
+
+void sess_command_done(struct sess *sess)
+{
+    bool was_sent = sess->cmd.is_sent && !sess->cmd.is_local;
+    bool needs_learn = sess->cmd.needs_learn && was_sent && !sess->cmd.got_err;
+
+    if (sess->cmd.is_pending) {
+        balance_done(&sess->set->load, sess->cmd.server);
+        sess->cmd.is_pending = false;
+    }
+    if (was_sent) {
+        metric_observe(sess->env->metrics, METRIC_QUERY_SECONDS,
+                       loop_now_us(sess->env->loop) - sess->cmd.started_us);
+    }
+    sess_track_done(sess);
+    if (!stream_is_open(&sess->front)) {
+        return;
+    }
+    sess_buf_give(sess, &sess->held);
+    sess_buf_give(sess, &sess->rest);
+    sess->own = SESS_OWN_NONE;
+    sess->cmd.is_local = false;
+    sess->cmd.is_sent = false;
+    sess->cmd.stmt = NULL;
+    if (sess->is_uploading) {
+        /* the answer came before the command was whole: its rest cannot be told from the next */
+        sess_close_flushed(sess, "answered before the command was whole");
+        return;
+    }
+    if (needs_learn && sess_learn(sess)) {
+        return;
+    }
+    if (sess->state != SESS_ST_IDLE) {
+        sess_set_state(sess, SESS_ST_IDLE);
+    }
+    if (sess->deadline_us != 0 && !sess->tx_open && sess->ro_tx_server < 0) {
+        sess_close_flushed(sess, "shutdown");
+        return;
+    }
+    sess_continue(sess);
+}

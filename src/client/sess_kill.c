@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <stdio.h>
+#include <string.h>
+
+#include "weir/config/config.h"
+#include "weir/util/err.h"
+
+#include "sess_priv.h"
+
+/*
+ * KILL means weir's ids only. The target's worker is in the id; the request goes there by mail,
+ * the target's own connection is killed on its own server with the target's own credential, and
+ * the outcome comes back by mail. An id that is not weir's is never passed on.
+ */
+
+static void fail_id(struct sess *sess, enum sess_err error, uint64_t id)
+{
+    char text[24];
+    struct span arg = {(const uint8_t *)text, 0};
+
+    arg.len = (size_t)snprintf(text, sizeof(text), "%llu", (unsigned long long)id);
+    sess_fail(sess, error, &arg, 1);
+}
+
+void sess_kill(struct sess *sess, const struct facts_kill *kill)
+{
+    struct sess_kill mail = {
+        .requester_id = sess->id,
+        .worker = sess->env->worker,
+        .is_query_only = kill->is_query,
+    };
+    struct span what = SPAN_LIT("this form of KILL");
+    uint64_t id = kill->form == KILL_SELF ? sess->id : kill->id;
+
+    if (kill->form != KILL_ID && kill->form != KILL_SELF) {
+        sess_fail(sess, SESS_ERR_NOT_SUPPORTED, &what, 1);
+        return;
+    }
+    if (id > UINT32_MAX || (id >> 24) != sess->env->instance_tag) {
+        fail_id(sess, SESS_ERR_NO_SUCH_THREAD, id);
+        return;
+    }
+    if (id == sess->id) {
+        /* a session that ends itself hears of it, as it does from a server */
+        if (kill->is_query) {
+            sess_fail(sess, SESS_ERR_INTERRUPTED, NULL, 0);
+        } else {
+            sess_fail_close(sess, SESS_ERR_INTERRUPTED, NULL, 0);
+        }
+        return;
+    }
+    mail.target_id = (uint32_t)id;
+    (void)span_copy(cred_user(sess->cred), mail.user, sizeof(mail.user));
+    sess_set_state(sess, SESS_ST_KILL);
+    sess->env->mail_kill(sess->env->arg, (mail.target_id >> SESS_ID_BITS) & (SESS_WORKER_MAX - 1U),
+                         &mail);
+}
+
+static void on_reply(struct sess_set *set, const struct sess_kill *kill)
+{
+    struct sess *sess = set->table[kill->requester_id & SESS_ID_MASK];
+
+    if (sess == NULL || sess->id != kill->requester_id || sess->state != SESS_ST_KILL) {
+        return; /* the requester has gone meanwhile */
+    }
+    if (kill->outcome == 0) {
+        sess_answer_ok(sess);
+    } else if (kill->outcome == -WR_E_AUTH) {
+        fail_id(sess, SESS_ERR_NOT_OWNER, kill->target_id);
+    } else {
+        fail_id(sess, SESS_ERR_NO_SUCH_THREAD, kill->target_id);
+    }
+}
+
+static void on_side_done(void *arg, int err, uint16_t code)
+{
+    /* the statement may have ended by itself: nothing is left to be done about either outcome */
+    (void)arg;
+    (void)err;
+    (void)code;
+}
+
+static void kill_running(struct sess *sess, bool is_query_only)
+{
+    struct conn *conn = sess_conn(sess, sess->cmd.server);
+    struct conn_params params;
+
+    if (sess->state != SESS_ST_RELAY || conn == NULL || conn->state != CONN_ST_READY) {
+        return;
+    }
+    sess_params_fill(sess, (int16_t)conn->server_index, conn->is_replica, &params);
+    params.schema = (struct span){NULL, 0};
+    if (conn_kill(sess->env->conn_env, &params, conn->thread_id, is_query_only, on_side_done,
+                  NULL) < 0) {
+        log_warn(&sess->log, "kill_failed", "no connection for a KILL could be begun");
+    }
+}
+
+void sess_kill_own(struct sess *sess)
+{
+    const uint64_t spared = FACT(ENDS_TX) | FACT(DDL) | FACT(IMPLICIT_COMMIT);
+
+    /* what commits is left to end by itself; anything else would run for nobody */
+    if (sess->state == SESS_ST_RELAY && (sess->cmd.bits & spared) == 0) {
+        kill_running(sess, false);
+    }
+}
+
+void sess_set_on_kill(struct sess_set *set, const struct sess_kill *kill)
+{
+    struct sess *sess = NULL;
+    struct sess_kill reply = *kill;
+
+    if (kill->is_reply) {
+        on_reply(set, kill);
+        return;
+    }
+    sess = set->table[kill->target_id & SESS_ID_MASK];
+    reply.is_reply = true;
+    if (sess == NULL || sess->id != kill->target_id || sess->login != NULL) {
+        reply.outcome = -WR_E_NOT_FOUND;
+    } else if (!span_eq_text(cred_user(sess->cred), kill->user)) {
+        reply.outcome = -WR_E_AUTH;
+    } else {
+        reply.outcome = 0;
+        kill_running(sess, kill->is_query_only);
+        if (!kill->is_query_only) {
+            sess_close_flushed(sess, "killed");
+        }
+    }
+    set->env->mail_kill(set->env->arg, kill->worker, &reply);
+}

@@ -1,0 +1,390 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#include "weir/backend/catalogue.h"
+#include "weir/config/config.h"
+#include "weir/protocol/frame.h"
+#include "weir/util/clock.h"
+#include "weir/util/err.h"
+#include "weir/util/rand.h"
+
+#include "sess_priv.h"
+
+/* --- what the text says --- */
+
+static enum topo_flavour flavour_of(const struct sess *sess, uint32_t *ret_version)
+{
+    const struct topo_server *primary = topo_primary(sess->env->topo);
+
+    *ret_version = 0;
+    if (primary != NULL) {
+        *ret_version = primary->version;
+        return primary->flavour;
+    }
+    for (unsigned i = 0; i < sess->env->topo->server_count; i++) {
+        if (sess->env->topo->servers[i].flavour != TOPO_FLAVOUR_UNKNOWN) {
+            *ret_version = sess->env->topo->servers[i].version;
+            return sess->env->topo->servers[i].flavour;
+        }
+    }
+    return TOPO_FLAVOUR_UNKNOWN;
+}
+
+/* Executable comments are judged by version: servers that differ leave it open what runs. */
+static bool versions_agree(const struct sess *sess, enum topo_flavour flavour, uint32_t version)
+{
+    for (unsigned i = 0; i < sess->env->topo->server_count; i++) {
+        const struct topo_server *server = &sess->env->topo->servers[i];
+
+        if (server->flavour != TOPO_FLAVOUR_UNKNOWN &&
+            (server->flavour != flavour || server->version != version)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+void sess_classify(const struct sess *sess, struct span sql, struct facts *ret_facts)
+{
+    uint32_t version = 0;
+    enum topo_flavour flavour = flavour_of(sess, &version);
+    struct classify_env env = {
+        .flavour = flavour == TOPO_FLAVOUR_MARIADB ? CLASSIFY_MARIADB : CLASSIFY_MYSQL,
+        .version = versions_agree(sess, flavour, version) ? version : 0,
+        .sql_mode = sess->mode_bits,
+        .charset = sess->charset,
+        .is_multi = (sess->caps & CAP_MULTI_STATEMENTS) != 0,
+        .schema = svec_get(&sess->svec, SVEC_SCHEMA),
+    };
+
+    /* the status flags are the server's own word on how it reads text */
+    if ((sess->status & STATUS_NO_BACKSLASH_ESCAPES) != 0) {
+        env.sql_mode |= CLASSIFY_MODE_NO_BACKSLASH_ESCAPES;
+    }
+    if ((sess->caps & CAP_IGNORE_SPACE) != 0) {
+        env.sql_mode |= CLASSIFY_MODE_IGNORE_SPACE;
+    }
+    classify_sql(sql, &env, ret_facts);
+    if (ret_facts->hint_unknown_count != 0) {
+        metric_add(sess->env->metrics, METRIC_HINTS_UNKNOWN, METRIC_NONE,
+                   ret_facts->hint_unknown_count);
+    }
+}
+
+/* Anything that is not proven harmless counts as a write for the reads behind it. */
+static bool may_write(const struct facts *facts)
+{
+    const uint64_t writes = FACT(WRITE) | FACT(DDL) | FACT(DML) | FACT(MULTI) | FACT(LARGE) |
+                            FACT(BAD_LEX) | FACT(OVERFLOW) | FACT(ADMIN);
+
+    if ((facts->bits & FACT(READ)) != 0) {
+        return false;
+    }
+    if ((facts->bits & writes) != 0) {
+        return true;
+    }
+    switch (facts->verb) {
+    case VERB_UNKNOWN:
+    case VERB_CALL:
+    case VERB_DO:
+    case VERB_EXECUTE:
+    case VERB_COMPOUND:
+    case VERB_XA:
+        return true;
+    case VERB_SELECT:
+    case VERB_EXPLAIN:
+        return facts->why == WHY_FUNCTION_UNKNOWN || facts->why == WHY_FUNCTION_QUALIFIED ||
+               facts->why == WHY_SEQUENCE || facts->why == WHY_SHAPE || facts->why == WHY_COMMENT ||
+               facts->why == WHY_CHARSET || facts->why == WHY_MODE || facts->why == WHY_SYNTAX;
+    default:
+        return false;
+    }
+}
+
+static void facts_to_command(struct sess *sess, const struct facts *facts)
+{
+    struct sess_cmd *cmd = &sess->cmd;
+
+    cmd->verb = facts->verb;
+    cmd->why = facts->why;
+    cmd->bits = facts->bits;
+    cmd->pins = facts->pins;
+    cmd->unpins = facts->unpins;
+    cmd->may_write = may_write(facts);
+}
+
+/* --- where it goes --- */
+
+void sess_route_fill(const struct sess *sess, struct route_sess *ret_route,
+                     struct route_view *ret_view)
+{
+    const struct sess_env *env = sess->env;
+    const struct sess_set *set = sess->set;
+
+    *ret_route = (struct route_sess){
+        .in_tx = sess->tx_open,
+        .autocommit_off = sess->autocommit_off,
+        .next_tx_pending = sess->next_tx_pending,
+        .is_utf8 = sess->is_utf8,
+        .ro_tx_server = sess->ro_tx_server,
+        .last_server = sess->last_server,
+        .isolation = sess->isolation,
+        .pins = sess->pins,
+        .failed_mask = sess->cmd.failed_mask,
+        .raw_until_us =
+            guard_until_us(env->board, &set->route_conf, sess->raw_until_us, sess->user_slot),
+        .schema = svec_get(&sess->svec, SVEC_SCHEMA),
+    };
+    *ret_view = (struct route_view){
+        .topo = env->topo,
+        .catalogue = env->catalogue,
+        .ddl_seen = catalogue_ddl_seen(),
+        .conf = &set->route_conf,
+        .load = &set->load,
+        .now_us = loop_now_us(env->loop),
+        .random = rand_u64(env->rand),
+    };
+}
+
+static void no_server(struct sess *sess, const struct facts *facts,
+                      const struct route_decision *decision)
+{
+    struct span why = span_of(route_reason_text(route_decision_reason(decision)));
+
+    (void)facts;
+    sess_fail(sess, SESS_ERR_NO_SERVER, &why, 1);
+}
+
+static bool decide(struct sess *sess, const struct facts *facts)
+{
+    struct sess_cmd *cmd = &sess->cmd;
+    struct route_sess route;
+    struct route_view view;
+    struct route_decision decision;
+
+    sess_route_fill(sess, &route, &view);
+    route_decide(facts, &route, &view, &decision);
+    cmd->target = decision.target;
+    cmd->reason = route_decision_reason(&decision);
+    cmd->route_flags = decision.flags;
+    cmd->server = decision.server;
+    if (decision.target == ROUTE_TO_NONE) {
+        no_server(sess, facts, &decision);
+        return false;
+    }
+    /* what may be asked of another server when this one fails: proven reads outside transactions,
+     * whatever server was chosen for them */
+    cmd->is_read = (facts->bits & FACT(READ)) != 0 && !sess->tx_open && !sess->autocommit_off &&
+                   sess->ro_tx_server < 0 && sess->pins == 0 && cmd->target != ROUTE_TO_LAST;
+    return true;
+}
+
+bool sess_decide(struct sess *sess, const struct facts *facts)
+{
+    facts_to_command(sess, facts);
+    if (sess->cmd.is_forced) {
+        return true;
+    }
+    return decide(sess, facts);
+}
+
+bool sess_decide_again(struct sess *sess)
+{
+    struct facts facts;
+    struct span held = buf_span(&sess->held);
+
+    if (sess->cmd.stmt != NULL && sess->cmd.com != COM_STMT_PREPARE) {
+        return decide(sess, sess_stmt_facts(sess->cmd.stmt));
+    }
+    sess_classify(sess, (struct span){held.p + FRAME_HEADER + 1, held.len - FRAME_HEADER - 1},
+                  &facts);
+    return decide(sess, &facts);
+}
+
+bool sess_to_primary(struct sess *sess)
+{
+    int16_t primary = sess->env->topo->primary;
+    struct span why = span_of(route_reason_text(ROUTE_NO_PRIMARY));
+
+    sess->cmd.target = ROUTE_TO_PRIMARY;
+    sess->cmd.reason = ROUTE_PRIMARY;
+    sess->cmd.server = primary;
+    if (sess->ro_tx_server >= 0 && sess_conn(sess, sess->ro_tx_server) != NULL) {
+        sess->cmd.server = sess->ro_tx_server;
+        return true;
+    }
+    if (primary < 0) {
+        sess_fail(sess, SESS_ERR_NO_SERVER, &why, 1);
+        return false;
+    }
+    return true;
+}
+
+/* --- EXPLAIN ROUTE --- */
+
+struct explain {
+    struct result *result;
+};
+
+static void explain_row(void *arg, const char *item, const char *text)
+{
+    struct explain *explain = arg;
+    struct span row[2] = {span_of(item), span_of(text)};
+
+    result_put_row(explain->result, row, 2);
+}
+
+void sess_explain(struct sess *sess, struct span sql)
+{
+    static const struct result_column columns[2] = {
+        {.name = "item", .type = RESULT_TYPE_STRING, .length = 64},
+        {.name = "value", .type = RESULT_TYPE_STRING, .length = 1024},
+    };
+    struct facts facts;
+    struct route_sess route;
+    struct route_view view;
+    struct route_decision decision;
+    struct buf bytes = {0};
+    struct wire_out out;
+    struct result result;
+    struct explain explain = {.result = &result};
+
+    sess_classify(sess, sql, &facts);
+    sess_route_fill(sess, &route, &view);
+    route_decide(&facts, &route, &view, &decision);
+    sess_buf_take(sess, &bytes);
+    wire_out_buf(&out, &bytes, SESS_ANSWER_MAX);
+    sess_result_init(sess, &out, &result);
+    result_put_columns(&result, columns, 2);
+    route_explain(&facts, &route, &view, &decision, explain_row, &explain);
+    result_put_end(&result, 0);
+    sess_answer(sess, &bytes);
+}
+
+/* --- COM_QUERY --- */
+
+static void refuse_local(struct sess *sess)
+{
+    uint32_t version = 0;
+
+    if (flavour_of(sess, &version) == TOPO_FLAVOUR_MYSQL) {
+        sess_fail(sess, SESS_ERR_LOCAL_INFILE, NULL, 0);
+    } else {
+        sess_fail(sess, SESS_ERR_NOT_ALLOWED, NULL, 0);
+    }
+}
+
+/* Statements that weir answers or refuses itself. True: that has happened. */
+static bool is_own_business(struct sess *sess, const struct facts *facts)
+{
+    if (facts->verb == VERB_EXPLAIN_ROUTE) {
+        sess_explain(sess, facts->inner);
+    } else if ((facts->bits & FACT(KILL)) != 0) {
+        sess_kill(sess, &facts->kill);
+    } else if ((facts->bits & FACT(LOAD_LOCAL)) != 0) {
+        refuse_local(sess);
+    } else if ((facts->bits & FACT(ADMIN)) != 0) {
+        struct span privilege = SPAN_LIT("SUPER");
+
+        sess_fail(sess, SESS_ERR_PRIVILEGE, &privilege, 1);
+    } else {
+        return false;
+    }
+    return true;
+}
+
+/* The same statement with weir's connection id in it: the server's would mean nothing here. */
+static bool rewrite_id(struct sess *sess, struct span sql, const struct facts *facts, uint8_t com)
+{
+    uint8_t head[FRAME_HEADER + 1] = {0, 0, 0, 0, com};
+
+    sess_buf_take(sess, &sess->held);
+    if (buf_append(&sess->held, head, sizeof(head), SIZE_MAX) < 0 ||
+        classify_rewrite_connection_id(sql, facts, sess->id, &sess->held) < 0) {
+        sess_buf_give(sess, &sess->held);
+        return false;
+    }
+    frame_encode(sess->held.data + sess->held.off, (uint32_t)(buf_len(&sess->held) - FRAME_HEADER),
+                 0);
+    return buf_len(&sess->held) - FRAME_HEADER < FRAME_MAX_PAYLOAD;
+}
+
+/* No server reports the collation of SET NAMES ... COLLATE. */
+static bool mentions_collation(struct span sql)
+{
+    static const char word[] = "collat";
+
+    for (size_t i = 0; i + sizeof(word) - 1 <= sql.len; i++) {
+        if (strncasecmp((const char *)sql.p + i, word, sizeof(word) - 1) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Shared with PREPARE: text in, a decided command out. False: answered already. */
+static bool text_decide(struct sess *sess, uint8_t *packet, size_t len, bool *ret_is_held)
+{
+    struct span sql = {packet + FRAME_HEADER + 1, len - FRAME_HEADER - 1};
+    struct facts facts;
+
+    *ret_is_held = false;
+    sess_classify(sess, sql, &facts);
+    if (is_own_business(sess, &facts)) {
+        return false;
+    }
+    if ((facts.bits & FACT(CONNECTION_ID)) != 0 && !sess->cmd.is_large) {
+        *ret_is_held = rewrite_id(sess, sql, &facts, packet[FRAME_HEADER]);
+    }
+    sess->cmd.needs_learn = (facts.bits & FACT(SET_TRACKED)) != 0 && mentions_collation(sql);
+    return sess_decide(sess, &facts);
+}
+
+void sess_query(struct sess *sess, uint8_t *packet, size_t len)
+{
+    bool is_held = false;
+
+    if (!text_decide(sess, packet, len, &is_held)) {
+        return;
+    }
+    if (is_held) {
+        sess_go(sess, NULL, 0);
+    } else {
+        sess_go(sess, packet, len);
+    }
+}
+
+/* The text is kept: the statement will be prepared again wherever it is executed. */
+void sess_stmt_prepare(struct sess *sess, uint8_t *packet, size_t len)
+{
+    bool is_held = false;
+
+    if (sess->stmt_count >= sess->env->config->limits.max_prepared) {
+        char number[16];
+        struct span arg = {(const uint8_t *)number, 0};
+
+        arg.len =
+            (size_t)snprintf(number, sizeof(number), "%u", sess->env->config->limits.max_prepared);
+        sess_fail(sess, SESS_ERR_MAX_PREPARED, &arg, 1);
+        return;
+    }
+    if (!text_decide(sess, packet, len, &is_held)) {
+        return;
+    }
+    if (!is_held) {
+        sess_buf_take(sess, &sess->held);
+        if (buf_append(&sess->held, packet, len, SIZE_MAX) < 0) {
+            sess_close(sess, "no memory for a command");
+            return;
+        }
+    }
+    /* preparing changes nothing, whatever the statement would do */
+    sess->cmd.may_write = false;
+    sess->cmd.pins = 0;
+    sess->cmd.unpins = 0;
+    sess->cmd.bits &= ~(FACT(STARTS_TX) | FACT(ENDS_TX) | FACT(DDL) | FACT(IMPLICIT_COMMIT) |
+                        FACT(SET_NEXT_TX) | FACT(SET_TRACKED));
+    sess_go(sess, NULL, 0);
+}

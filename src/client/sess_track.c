@@ -1,0 +1,299 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <string.h>
+#include <strings.h>
+
+#include "weir/backend/catalogue.h"
+#include "weir/config/config.h"
+#include "weir/protocol/frame.h"
+#include "weir/util/err.h"
+
+#include "sess_priv.h"
+
+/*
+ * What the session has become, learnt from the servers' own words where there are some (status
+ * flags, trackers) and from the text of the statement where there are none (pins).
+ */
+
+static enum classify_charset charset_of_collation(uint16_t id)
+{
+    switch (id) {
+    case 28: /* gbk */
+    case 87:
+        return CLASSIFY_CS_GBK;
+    case 1: /* big5 */
+    case 84:
+        return CLASSIFY_CS_BIG5;
+    case 13: /* sjis, cp932 */
+    case 88:
+    case 95:
+    case 96:
+        return CLASSIFY_CS_SJIS;
+    case 248: /* gb18030 */
+    case 249:
+    case 250:
+        return CLASSIFY_CS_GB18030;
+    default:
+        return CLASSIFY_CS_SAFE;
+    }
+}
+
+static bool collation_is_utf8(uint16_t id)
+{
+    return id == 33 || id == 83 || (id >= 192 && id <= 215) || id == 45 || id == 46 ||
+           (id >= 224 && id <= 247) || id >= 255;
+}
+
+static void refresh_charset(struct sess *sess)
+{
+    struct span name = svec_get(&sess->svec, SVEC_CS_CLIENT);
+
+    if (name.p == NULL) {
+        sess->charset = charset_of_collation(sess->collation);
+        sess->is_utf8 = collation_is_utf8(sess->collation);
+        return;
+    }
+    sess->charset = classify_charset_parse(name);
+    sess->is_utf8 = name.len >= 4 && strncasecmp((const char *)name.p, "utf8", 4) == 0;
+}
+
+static bool is_off(struct span value)
+{
+    return span_eq_text_nocase(value, "OFF") || span_eq_text(value, "0");
+}
+
+void sess_refresh(struct sess *sess)
+{
+    struct span mode = svec_get(&sess->svec, SVEC_SQL_MODE);
+    struct span isolation = svec_get(&sess->svec, SVEC_ISOLATION);
+    struct span autocommit = svec_get(&sess->svec, SVEC_AUTOCOMMIT);
+
+    sess->mode_bits = mode.p == NULL ? sess->set->default_mode_bits : classify_mode_parse(mode);
+    if (isolation.p == NULL || !topo_isolation_parse(isolation, &sess->isolation)) {
+        sess->isolation = sess->set->default_isolation;
+    }
+    sess->autocommit_off =
+        autocommit.p == NULL ? sess->set->default_autocommit_off : is_off(autocommit);
+    refresh_charset(sess);
+}
+
+/* One entry for the connection's vector and for the session's. */
+static void track_entry(struct sess *sess, struct conn *conn, const struct ok_track *track,
+                        bool *ret_changed)
+{
+    int err = 0;
+
+    switch (track->type) {
+    case OK_TRACK_SYSTEM_VARIABLES:
+        err = svec_track(&conn->svec, track->name, track->value);
+        if (err > 0) {
+            err = svec_track(&sess->svec, track->name, track->value);
+            *ret_changed = true;
+        }
+        break;
+    case OK_TRACK_SCHEMA:
+        err = svec_track_schema(&conn->svec, track->value);
+        if (err >= 0) {
+            err = svec_track_schema(&sess->svec, track->value);
+        }
+        break;
+    case OK_TRACK_STATE_CHANGE:
+        sess->cmd.state_changed = sess->cmd.state_changed || span_eq_text(track->value, "1");
+        break;
+    default:
+        break;
+    }
+    if (err < 0) {
+        log_warn(&sess->log, "track_failed", "a value of the session's state could not be kept: %s",
+                 err_text(err));
+        sess->cmd.pins |= PIN_BIT(PIN_UNKNOWN);
+    }
+}
+
+void sess_track_ok(struct sess *sess, struct conn *conn, const struct ok *ok)
+{
+    struct ok_tracks tracks;
+    struct ok_track track;
+    bool is_changed = false;
+
+    conn->status = ok->status;
+    if (ok->tracks.len != 0) {
+        ok_tracks_init(&tracks, ok->tracks);
+        while (ok_track_next(&tracks, &track) == DEC_OK) {
+            track_entry(sess, conn, &track, &is_changed);
+        }
+        if (is_changed) {
+            sess_refresh(sess);
+        }
+    }
+    if ((ok->status & STATUS_MORE_RESULTS) == 0) {
+        sess->status = ok->status;
+    }
+}
+
+static enum metric_pin pin_metric(uint32_t pins)
+{
+    if ((pins & PIN_BIT(PIN_USER_VARIABLE)) != 0) {
+        return METRIC_PIN_USER_VARIABLE;
+    }
+    if ((pins & PIN_BIT(PIN_TEMP_TABLE)) != 0) {
+        return METRIC_PIN_TEMP_TABLE;
+    }
+    if ((pins & (PIN_BIT(PIN_NAMED_LOCK) | PIN_BIT(PIN_LOCK_TABLES) | PIN_BIT(PIN_BACKUP_LOCK))) !=
+        0) {
+        return METRIC_PIN_LOCK;
+    }
+    if ((pins & PIN_BIT(PIN_TEXT_PREPARE)) != 0) {
+        return METRIC_PIN_PREPARED;
+    }
+    if ((pins & PIN_BIT(PIN_UNTRACKED_VARIABLE)) != 0) {
+        return METRIC_PIN_SESSION_STATE;
+    }
+    if ((pins & PIN_BIT(PIN_SET_ROLE)) != 0) {
+        return METRIC_PIN_ROLE;
+    }
+    if ((pins & PIN_BIT(PIN_UNKNOWN)) != 0) {
+        return METRIC_PIN_UNKNOWN;
+    }
+    return METRIC_PIN_OTHER;
+}
+
+static void pins_change(struct sess *sess, uint32_t pins, uint32_t unpins)
+{
+    uint32_t before = sess->pins;
+    uint32_t now = (before & ~unpins) | pins;
+
+    if ((now & ~before) != 0) {
+        metric_inc(sess->env->metrics, METRIC_PINS, pin_metric(now & ~before));
+    }
+    if (before == 0 && now != 0) {
+        metric_add(sess->env->metrics, METRIC_SESSIONS_PINNED, METRIC_NONE, 1);
+        log_debug(&sess->log, "pinned", "to the primary: pins 0x%x", now);
+    } else if (before != 0 && now == 0) {
+        metric_sub(sess->env->metrics, METRIC_SESSIONS_PINNED, METRIC_NONE, 1);
+    }
+    sess->pins = now;
+}
+
+/* State that the server says has changed, and nothing in the text explains. */
+static bool is_unexplained(const struct sess_cmd *cmd)
+{
+    const uint64_t explained = FACT(SETS_STATE) | FACT(SET_TRACKED) | FACT(SET_NEXT_TX) |
+                               FACT(TEMP_TABLE) | FACT(SET_AUTOCOMMIT) | FACT(STARTS_TX) |
+                               FACT(ENDS_TX);
+
+    if (!cmd->state_changed || cmd->com == COM_STMT_PREPARE || cmd->com == COM_INIT_DB ||
+        cmd->com == COM_RESET_CONNECTION || cmd->com == COM_SET_OPTION ||
+        cmd->com == COM_STMT_RESET) {
+        return false;
+    }
+    return (cmd->bits & explained) == 0 && cmd->pins == 0 && cmd->verb != VERB_USE &&
+           cmd->verb != VERB_DEALLOCATE && cmd->verb != VERB_DROP;
+}
+
+static void track_transaction(struct sess *sess)
+{
+    struct sess_cmd *cmd = &sess->cmd;
+    struct conn *conn = sess_conn(sess, cmd->server);
+    bool in_trans = false;
+
+    if (conn == NULL || cmd->got_err) {
+        return; /* an ERR carries no status: what was open is taken to be open still */
+    }
+    in_trans = (conn->status & STATUS_IN_TRANS) != 0;
+    if (conn->is_replica) {
+        sess->ro_tx_server = in_trans ? cmd->server : -1;
+        return;
+    }
+    sess->tx_open = in_trans;
+    if ((cmd->bits & FACT(SET_NEXT_TX)) != 0) {
+        sess->next_tx_pending = !in_trans;
+    } else if (cmd->com == COM_QUERY || cmd->com == COM_STMT_EXECUTE) {
+        sess->next_tx_pending = false; /* used up, by a transaction or by this statement alone */
+    }
+}
+
+static void track_writes(struct sess *sess)
+{
+    struct sess_cmd *cmd = &sess->cmd;
+
+    if (cmd->may_write) {
+        sess->tx_wrote = true;
+    }
+    if (sess->tx_wrote && !sess->tx_open) {
+        sess->tx_wrote = false;
+        sess->raw_until_us = guard_mark(sess->env->board, &sess->set->route_conf, sess->user_slot,
+                                        loop_now_us(sess->env->loop));
+    }
+}
+
+static void track_special(struct sess *sess)
+{
+    struct sess_cmd *cmd = &sess->cmd;
+
+    if (cmd->got_err) {
+        return;
+    }
+    switch (cmd->com) {
+    case COM_INIT_DB: {
+        struct span held = buf_span(&sess->held);
+
+        if (held.len > FRAME_HEADER + 1) {
+            struct span name = {held.p + FRAME_HEADER + 1, held.len - FRAME_HEADER - 1};
+            struct conn *conn = sess_conn(sess, cmd->server);
+
+            if (svec_track_schema(&sess->svec, name) < 0 ||
+                (conn != NULL && svec_track_schema(&conn->svec, name) < 0)) {
+                sess->cmd.pins |= PIN_BIT(PIN_UNKNOWN);
+            }
+        }
+        return;
+    }
+    case COM_RESET_CONNECTION:
+        if (!cmd->is_local) {
+            sess_reset_state(sess);
+        }
+        return;
+    case COM_SET_OPTION:
+        sess->caps = (cmd->bits & FACT(MULTI)) != 0 ? sess->caps | CAP_MULTI_STATEMENTS
+                                                    : sess->caps & ~CAP_MULTI_STATEMENTS;
+        for (uint16_t i = 0; i < sess->conn_count; i++) {
+            if ((int16_t)i != cmd->server) {
+                sess_conn_drop(sess, (int16_t)i, true);
+            }
+        }
+        return;
+    default:
+        return;
+    }
+}
+
+void sess_track_done(struct sess *sess)
+{
+    struct sess_cmd *cmd = &sess->cmd;
+
+    if (cmd->ddl_bumped) {
+        catalogue_ddl_bump();
+        sess->env->poke_catalogue(sess->env->arg);
+        cmd->ddl_bumped = false;
+    }
+    if (!cmd->is_sent) {
+        return;
+    }
+    sess->last_server = cmd->server;
+    track_special(sess);
+    if (cmd->com == COM_RESET_CONNECTION) {
+        return;
+    }
+    track_transaction(sess);
+    track_writes(sess);
+    if (is_unexplained(cmd)) {
+        cmd->pins |= PIN_BIT(PIN_UNKNOWN);
+    }
+    /* a statement that failed half-way may have left its state all the same */
+    if ((cmd->pins | cmd->unpins) != 0) {
+        pins_change(sess, cmd->pins, cmd->got_err ? 0 : cmd->unpins);
+    }
+    if ((cmd->bits & FACT(RELEASE)) != 0 && !cmd->got_err) {
+        sess_close_flushed(sess, "COMMIT or ROLLBACK with RELEASE");
+    }
+}
