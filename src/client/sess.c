@@ -149,6 +149,11 @@ void sess_close(struct sess *sess, const char *why)
 
 void sess_close_flushed(struct sess *sess, const char *why)
 {
+    if (!stream_is_open(&sess->front) || sess->state == SESS_ST_CLOSING) {
+        return;
+    }
+    sess_login_destroy(sess->login);
+    sess->login = NULL;
     if (stream_out_bytes(&sess->front) == 0) {
         sess_close(sess, why);
         return;
@@ -274,12 +279,31 @@ void sess_pause_front(struct sess *sess, bool pause)
     }
 }
 
+/* True while the session is still the one that its caller knows. */
+static bool is_alive(const struct sess *sess)
+{
+    return stream_is_open(&sess->front);
+}
+
+/* The rest of a large command may be passed on now. */
+static bool is_upload_due(const struct sess *sess)
+{
+    return sess->is_uploading && sess->state == SESS_ST_RELAY;
+}
+
+/* Statements are prepared from a whole text only; anything else this large is passed on. */
+static bool is_streamed(const struct frame *frame, const uint8_t *packet, size_t len)
+{
+    return frame->len >= SESS_HELD_MAX && (frame->len == FRAME_MAX_PAYLOAD || len <= FRAME_HEADER ||
+                                           packet[FRAME_HEADER] != COM_STMT_PREPARE);
+}
+
 /* Commands out of bytes, as far as they are whole and the session is free for them. */
 static size_t process(struct sess *sess, uint8_t *bytes, size_t len)
 {
     size_t used = 0;
 
-    while (sess->state == SESS_ST_IDLE && sess->magic == SESS_MAGIC) {
+    while (sess->state == SESS_ST_IDLE && is_alive(sess)) {
         struct frame frame;
         size_t left = len - used;
 
@@ -292,7 +316,7 @@ static size_t process(struct sess *sess, uint8_t *bytes, size_t len)
             sess_fail_close(sess, SESS_ERR_OUT_OF_ORDER, NULL, 0);
             return len;
         }
-        if (frame.len >= SESS_HELD_MAX) {
+        if (is_streamed(&frame, bytes + used, left)) {
             if (left < FRAME_HEADER + SESS_HELD_MAX) {
                 break;
             }
@@ -306,17 +330,10 @@ static size_t process(struct sess *sess, uint8_t *bytes, size_t len)
         used += FRAME_HEADER + frame.len;
         sess_command(sess, bytes + used - FRAME_HEADER - frame.len, FRAME_HEADER + frame.len);
     }
-    if (sess->magic == SESS_MAGIC && sess->is_uploading && sess->state == SESS_ST_RELAY &&
-        used < len) {
+    if (is_alive(sess) && is_upload_due(sess) && used < len) {
         used += sess_upload(sess, bytes + used, len - used);
     }
     return used;
-}
-
-/* True while the session is still the one that its caller knows. */
-static bool is_alive(const struct sess *sess)
-{
-    return stream_is_open(&sess->front);
 }
 
 static void process_in(struct sess *sess)
@@ -353,7 +370,7 @@ static void after_input(struct sess *sess)
         if (sess->is_front_eof) {
             sess_close(sess, "client closed");
         }
-    } else if (!sess->is_uploading && buf_len(&sess->in) >= SESS_AHEAD_MAX) {
+    } else if (!is_upload_due(sess) && buf_len(&sess->in) >= SESS_AHEAD_MAX) {
         sess_pause_front(sess, true);
     }
 }
@@ -412,7 +429,7 @@ static int read_into_in(struct sess *sess, size_t *ret_n, enum io_rc *ret_rc)
     size_t room = LOOP_SCRATCH_BYTES;
 
     sess_buf_take(sess, &sess->in);
-    if (buf_reserve(&sess->in, room, (size_t)SESS_HELD_MAX + SESS_AHEAD_MAX + 2 * room) < 0) {
+    if (buf_reserve(&sess->in, room, SESS_IN_MAX) < 0) {
         return -WR_E_TOO_LARGE;
     }
     *ret_rc = stream_read(&sess->front, buf_tail(&sess->in), room, ret_n);
@@ -438,14 +455,13 @@ static void read_fresh(struct sess *sess)
         return;
     }
     metric_add(sess->env->metrics, METRIC_BYTES, METRIC_DIR_CLIENT_IN, n);
-    used = sess->is_uploading ? sess_upload(sess, scratch, n) : process(sess, scratch, n);
+    used = process(sess, scratch, n);
     if (!is_alive(sess)) {
         return;
     }
     if (used < n) {
         sess_buf_take(sess, &sess->in);
-        if (buf_append(&sess->in, scratch + used, n - used,
-                       (size_t)SESS_HELD_MAX + SESS_AHEAD_MAX + LOOP_SCRATCH_BYTES) < 0) {
+        if (buf_append(&sess->in, scratch + used, n - used, SESS_IN_MAX) < 0) {
             sess_close(sess, "no memory for a command");
             return;
         }
@@ -462,11 +478,7 @@ static void read_front(struct sess *sess)
         read_login(sess);
         return;
     }
-    if (buf_len(&sess->in) == 0 && (sess->state == SESS_ST_IDLE || sess->is_uploading)) {
-        if (sess->is_uploading && sess->state != SESS_ST_RELAY) {
-            sess_pause_front(sess, true); /* the rest of it waits for the connection */
-            return;
-        }
+    if (buf_len(&sess->in) == 0 && (sess->state == SESS_ST_IDLE || is_upload_due(sess))) {
         read_fresh(sess);
         return;
     }
@@ -483,7 +495,7 @@ static void read_front(struct sess *sess)
     }
     if (rc == IO_DONE) {
         metric_add(sess->env->metrics, METRIC_BYTES, METRIC_DIR_CLIENT_IN, n);
-        if (sess->state == SESS_ST_IDLE) {
+        if (sess->state == SESS_ST_IDLE || is_upload_due(sess)) {
             process_in(sess);
         }
         after_input(sess);

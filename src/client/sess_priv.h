@@ -49,6 +49,8 @@
 #define SESS_HELD_MAX (1024U * 1024U + 1U)
 /* What a client may send ahead of its replies before weir stops reading. */
 #define SESS_AHEAD_MAX (256U * 1024U)
+/* The most that waits unprocessed: a PREPARE of one whole frame, and what came behind it. */
+#define SESS_IN_MAX    ((size_t)17 * 1024 * 1024)
 #define SESS_TRAIL     8U
 #define SESS_SPARES    64U
 #define SESS_TRIES_MAX 8U

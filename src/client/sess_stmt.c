@@ -275,6 +275,15 @@ void sess_stmt_execute(struct sess *sess, uint8_t *packet, size_t len)
     }
     stmt->cursor_server = -1;
     if (stmt->data_server >= 0) {
+        struct conn *conn = sess_conn(sess, stmt->data_server);
+        struct span args[2] = {sess_server_name(sess, stmt->data_server),
+                               SPAN_LIT("and with it the long data sent before")};
+
+        if (conn == NULL || !sess_stmt_is_placed(sess, conn)) {
+            stmt->data_server = -1;
+            sess_fail(sess, SESS_ERR_SERVER_LOST, args, 2);
+            return;
+        }
         force_server(sess, stmt->data_server);
         stmt->data_server = -1;
     } else if (sess->cmd.is_large && sess->ro_tx_server < 0) {

@@ -123,6 +123,10 @@ void sess_track_ok(struct sess *sess, struct conn *conn, const struct ok *ok)
         }
         if (is_changed) {
             sess_refresh(sess);
+            /* set by something that is no SET (SET STATEMENT, a procedure): ask what holds now */
+            if ((sess->cmd.bits & FACT(SET_TRACKED)) == 0) {
+                sess->cmd.needs_learn = true;
+            }
         }
     }
     if ((ok->status & STATUS_MORE_RESULTS) == 0) {
