@@ -166,6 +166,28 @@ void sess_close_flushed(struct sess *sess, const char *why)
 
 /* --- login --- */
 
+int sess_take_defaults(struct sess *sess)
+{
+    const struct sess_set *set = sess->set;
+    const struct topo_server *primary = topo_primary(sess->env->topo);
+    int err = 0;
+
+    if (primary == NULL || !primary->has_defaults) {
+        return 0;
+    }
+    if (set->is_mode_mixed) {
+        err = svec_set(&sess->svec, SVEC_SQL_MODE, span_of(primary->defaults.sql_mode));
+    }
+    if (err >= 0 && set->is_zone_mixed) {
+        err = svec_set(&sess->svec, SVEC_TIME_ZONE, span_of(primary->defaults.time_zone));
+    }
+    if (err >= 0 && set->is_isolation_mixed) {
+        err = svec_set(&sess->svec, SVEC_ISOLATION,
+                       span_of(topo_isolation_text(primary->defaults.isolation)));
+    }
+    return err;
+}
+
 static void login_over(struct sess *sess)
 {
     const struct sess_login_result *result = sess_login_result(sess->login);
@@ -185,7 +207,8 @@ static void login_over(struct sess *sess)
     sess->collation = result->collation;
     sess->status = result->status;
     sess->user_slot = guard_user_slot(result->user);
-    if (result->schema.len != 0 && svec_track_schema(&sess->svec, result->schema) < 0) {
+    if (sess_take_defaults(sess) < 0 ||
+        (result->schema.len != 0 && svec_track_schema(&sess->svec, result->schema) < 0)) {
         sess_close(sess, "no memory");
         return;
     }
@@ -580,6 +603,27 @@ static int slot_find(struct sess_set *set, uint32_t *ret_slot)
     return -WR_E_LIMIT;
 }
 
+/* Servers whose own defaults differ from the primary's would answer differently: then sessions
+ * carry the primary's values in their vector from the start. */
+static void compare_defaults(struct sess_set *set, const struct topo_server *primary)
+{
+    const struct topo *topo = set->env->topo;
+
+    set->is_mode_mixed = false;
+    set->is_zone_mixed = false;
+    set->is_isolation_mixed = false;
+    for (unsigned i = 0; i < topo->server_count; i++) {
+        const struct topo_server *server = &topo->servers[i];
+
+        if (!server->has_defaults) {
+            continue;
+        }
+        set->is_mode_mixed |= strcmp(server->defaults.sql_mode, primary->defaults.sql_mode) != 0;
+        set->is_zone_mixed |= strcmp(server->defaults.time_zone, primary->defaults.time_zone) != 0;
+        set->is_isolation_mixed |= server->defaults.isolation != primary->defaults.isolation;
+    }
+}
+
 static void set_refresh(struct sess_set *set)
 {
     const struct topo_server *primary = topo_primary(set->env->topo);
@@ -592,6 +636,7 @@ static void set_refresh(struct sess_set *set)
         set->default_mode_bits = classify_mode_parse(span_of(primary->defaults.sql_mode));
         set->default_isolation = primary->defaults.isolation;
         set->default_autocommit_off = !primary->defaults.autocommit;
+        compare_defaults(set, primary);
     }
 }
 

@@ -299,6 +299,10 @@ void sess_reset_state(struct sess *sess)
     sess->ro_tx_server = -1;
     sess->last_server = -1;
     sess->status = STATUS_AUTOCOMMIT;
+    if (sess_take_defaults(sess) < 0) {
+        sess->pins = PIN_BIT(PIN_UNKNOWN);
+        metric_add(sess->env->metrics, METRIC_SESSIONS_PINNED, METRIC_NONE, 1);
+    }
     sess_refresh(sess);
 }
 

@@ -214,6 +214,9 @@ struct sess_set {
     uint32_t default_mode_bits; /* of the primary's global sql_mode */
     enum topo_isolation default_isolation;
     bool default_autocommit_off;
+    bool is_mode_mixed; /* servers differ in their own defaults */
+    bool is_zone_mixed;
+    bool is_isolation_mixed;
     struct buf spares[SESS_SPARES]; /* storage of held and rest, lent to commands */
 };
 
@@ -231,6 +234,8 @@ void sess_buf_take(struct sess *sess, struct buf *buf);
 void sess_buf_give(struct sess *sess, struct buf *buf);
 /* Read the client no more (true) or again. */
 void sess_pause_front(struct sess *sess, bool pause);
+/* The primary's defaults into the vector, where servers differ in theirs. */
+int sess_take_defaults(struct sess *sess);
 /* COM_CHANGE_USER: log in again on the same socket. */
 void sess_change_user(struct sess *sess, uint8_t *packet, size_t len);
 /* What the classifier, router and tracker derive from the vector and the server's defaults. */
