@@ -110,7 +110,7 @@ static void from_client(struct talk *talk, struct span payload, uint8_t seq)
     }
 }
 
-static void check_logins(const char *path, unsigned min_talks)
+static void check_logins(const char *path, unsigned want_talks, unsigned want_right)
 {
     FILE *f = fopen(path, "r");
     char *line = NULL;
@@ -154,8 +154,8 @@ static void check_logins(const char *path, unsigned min_talks)
     }
     free(line);
     (void)fclose(f);
-    assert_true(talks >= min_talks);
-    assert_int_equal(right, talks); /* every client's password was proven at least once */
+    assert_int_equal(talks, want_talks);
+    assert_int_equal(right, want_right);
     assert_true(change_users >= 2);
     assert_true(ssl_requests <= 2);
 }
@@ -163,8 +163,9 @@ static void check_logins(const char *path, unsigned min_talks)
 static void test_recorded_logins(void **state)
 {
     (void)state;
-    check_logins(WEIR_SOURCE_DIR "/tests/data/wire/mariadb-10.11/logins.txt", 8);
-    check_logins(WEIR_SOURCE_DIR "/tests/data/wire/mysql-9.7/logins.txt", 8);
+    /* Both logins of the MySQL 9.7 client end at MariaDB's switch: it has no native plugin. */
+    check_logins(WEIR_SOURCE_DIR "/tests/data/wire/mariadb-10.11/logins.txt", 8, 6);
+    check_logins(WEIR_SOURCE_DIR "/tests/data/wire/mysql-9.7/logins.txt", 8, 8);
 }
 
 static void test_greeting_round_trip(void **state)
