@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "weir/util/clock.h"
+
+#include "load_priv.h"
+#include "monitor_priv.h"
+#include "probe_priv.h"
+
+#define OWN_CONNECTIONS 2 /* the probe's, and the catalogue's on the primary */
+
+struct checking {
+    const struct config *config;
+    FILE *out;
+    int faults;
+    int writers;
+};
+
+static void fault(struct checking *check, const char *server, const char *what, const char *text)
+{
+    fprintf(check->out, "FAULT %s: %s%s%s\n", server, what, text[0] ? ": " : "", text);
+    check->faults++;
+}
+
+static void say(const struct checking *check, const char *server, const char *what,
+                const char *text)
+{
+    fprintf(check->out, "%s: %s%s%s\n", server, what, text[0] ? ": " : "", text);
+}
+
+static void check_connections(struct checking *check, const struct config_server *server,
+                              const struct sample *sample)
+{
+    uint64_t worst = (uint64_t)server->max_connections + OWN_CONNECTIONS;
+    char text[160];
+
+    snprintf(text, sizeof(text), "at worst %" PRIu64 " of its %" PRIu32 " connections", worst,
+             sample->max_connections);
+    if (worst > sample->max_connections) {
+        fault(check, server->name, "weir may open more connections than it takes", text);
+    } else {
+        say(check, server->name, "weir opens", text);
+    }
+}
+
+static void check_statements(struct checking *check, const struct config_server *server,
+                             struct db *db, const struct probe_state *state)
+{
+    const char *what = NULL;
+    const char *sql = NULL;
+
+    for (unsigned n = 0; (sql = probe_statement(state, n, &what)) != NULL; n++) {
+        struct db_rows *rows = NULL;
+
+        if (db_query(db, sql, &rows) < 0) {
+            fault(check, server->name, what, db_error(db));
+        } else {
+            db_rows_free(rows);
+        }
+    }
+    if (state->flavour == TOPO_FLAVOUR_MYSQL && !state->has_fine) {
+        say(check, server->name, "lag",
+            "in whole seconds (performance_schema is off, or may not be"
+            " read)");
+    }
+}
+
+static void check_catalogue(struct checking *check, const struct config_server *server,
+                            const struct load_source *source)
+{
+    struct catalogue *catalogue = NULL;
+    struct accounts *accounts = NULL;
+    struct load_report report;
+    char text[DB_ERROR_MAX];
+
+    if (load_catalogue(source, 1, &catalogue, &report) < 0) {
+        fault(check, server->name, "catalogue", report.error);
+    } else {
+        snprintf(text, sizeof(text), "%zu tables, %zu views harmless, %zu other",
+                 catalogue_count(catalogue, CATALOGUE_BASE_TABLE),
+                 catalogue_count(catalogue, CATALOGUE_VIEW_HARMLESS),
+                 catalogue_count(catalogue, CATALOGUE_VIEW_OTHER));
+        say(check, server->name, "catalogue", text);
+        catalogue_unref(catalogue);
+        if (!report.sees_all) {
+            fault(check, server->name, "catalogue",
+                  "no SHOW VIEW on *.*: tables that the account does not see count as unknown");
+        }
+        if (report.hidden_views > 0) {
+            snprintf(text, sizeof(text), "%zu views whose definition may not be read",
+                     report.hidden_views);
+            fault(check, server->name, "catalogue", text);
+        }
+    }
+    if (load_accounts(source, 1, &accounts, &report) < 0) {
+        if (config_has_source(check->config, CONFIG_SOURCE_SERVER)) {
+            fault(check, server->name, "users.source: server", report.error);
+        } else {
+            say(check, server->name, "mysql_native_password clients cannot be served",
+                report.error);
+        }
+    } else {
+        accounts_unref(accounts);
+    }
+}
+
+static void check_address(struct checking *check, struct mon_server *server)
+{
+    struct db_target target;
+    struct db *db = NULL;
+    struct probe_state state = {.is_started = false};
+    struct sample sample;
+    char text[160];
+
+    memset(&sample, 0, sizeof(sample));
+    sample.begin_us = clock_now_us();
+    mon_target(server, &server->addr, &target);
+    if (db_open(&target, &db, sample.error, &sample.error_number) < 0) {
+        fault(check, server->name, "cannot be reached as the monitor's user", sample.error);
+        return;
+    }
+    if (!probe_run(db, &state, &sample)) {
+        fault(check, server->name, "cannot be probed", sample.error);
+    } else {
+        snprintf(text, sizeof(text), "%s, %s", sample.version_text,
+                 sample.is_writable ? "writable" : "read only");
+        say(check, server->name, "reached", text);
+        check->writers += sample.is_writable ? 1 : 0;
+        check_connections(check, server->config, &sample);
+        check_statements(check, server->config, db, &state);
+        if (sample.is_writable) {
+            struct load_source source = {db, sample.flavour, sample.version};
+
+            check_catalogue(check, server->config, &source);
+        } else if (sample.channel_count == 0) {
+            fault(check, server->name, "read only, but it replicates from nobody", "");
+        }
+    }
+    db_close(db);
+}
+
+int monitor_check(const struct config *config, FILE *out)
+{
+    struct checking check = {.config = config, .out = out};
+    struct monitor view; /* only what mon_target() reads */
+
+    memset(&view, 0, sizeof(view));
+    view.config = (struct config *)(uintptr_t)config;
+    db_thread_init();
+    for (uint32_t i = 0; i < config->server_count; i++) {
+        struct sockaddr_storage addrs[TOPO_SERVERS_MAX];
+        socklen_t lens[TOPO_SERVERS_MAX];
+        char error[DB_ERROR_MAX];
+        int count = mon_resolve(&config->servers[i].address, addrs, lens, TOPO_SERVERS_MAX, error);
+
+        if (count < 0) {
+            fault(&check, config->servers[i].name, "its name has no address", error);
+        }
+        for (int k = 0; k < count; k++) {
+            struct mon_server server;
+
+            memset(&server, 0, sizeof(server));
+            server.monitor = &view;
+            server.config = &config->servers[i];
+            server.addr = addrs[k];
+            server.addr_len = lens[k];
+            snprintf(server.name, sizeof(server.name), count > 1 ? "%s#%d" : "%s",
+                     config->servers[i].name, k + 1);
+            check_address(&check, &server);
+        }
+    }
+    if (check.writers != 1) {
+        fault(&check, "servers",
+              check.writers == 0 ? "none is writable" : "more than one is writable", "");
+    }
+    db_thread_fini();
+    return check.faults;
+}

@@ -1,0 +1,308 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "weir/monitor/monitor.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "weir/util/clock.h"
+#include "weir/util/err.h"
+
+#include "monitor_priv.h"
+
+int monitor_library_init(void)
+{
+    return db_library_init();
+}
+
+void monitor_library_fini(void)
+{
+    db_library_fini();
+}
+
+const char *monitor_event_text(enum monitor_event event)
+{
+    static const char *const texts[] = {
+#define X(name, text) text,
+        MONITOR_EVENTS(X)
+#undef X
+    };
+    return texts[event];
+}
+
+bool mon_wait(struct monitor *monitor, pthread_cond_t *cond, uint64_t until_us)
+{
+    struct timespec until = {
+        .tv_sec = (time_t)(until_us / CLOCK_US_PER_SECOND),
+        .tv_nsec = (long)(until_us % CLOCK_US_PER_SECOND * 1000),
+    };
+
+    if (!monitor->is_stopping) {
+        (void)pthread_cond_timedwait(cond, &monitor->lock, &until);
+    }
+    return !monitor->is_stopping;
+}
+
+void mon_event_post(struct monitor *monitor, enum monitor_event event, bool is_bad,
+                    const char *server, const char *text)
+{
+    pthread_mutex_lock(&monitor->lock);
+    if (monitor->event_count < MON_EVENTS_MAX) {
+        struct mon_event *slot = &monitor->events[monitor->event_count++];
+
+        slot->event = event;
+        slot->is_bad = is_bad;
+        snprintf(slot->server, sizeof(slot->server), "%s", server);
+        snprintf(slot->text, sizeof(slot->text), "%s", text);
+    }
+    monitor->is_work = true;
+    pthread_cond_signal(&monitor->verdict_wake);
+    pthread_mutex_unlock(&monitor->lock);
+}
+
+void mon_target(const struct mon_server *server, const struct sockaddr_storage *addr,
+                struct db_target *ret_target)
+{
+    const struct config *config = server->monitor->config;
+
+    memset(ret_target, 0, sizeof(*ret_target));
+    ret_target->addr = addr;
+    ret_target->verify_host = server->config->tls_server_name ? server->config->tls_server_name
+                                                              : server->config->address.host;
+    ret_target->user = config->monitor.user;
+    ret_target->password = config->monitor.password;
+    ret_target->tls = server->config->tls;
+    ret_target->tls_ca = server->config->tls_ca ? server->config->tls_ca : config->tls.ca;
+    ret_target->timeout_us = config->monitor.timeout_us;
+}
+
+static void server_init(struct monitor *monitor, uint16_t index, uint16_t config_index,
+                        uint8_t number, bool has_siblings)
+{
+    struct mon_server *server = &monitor->servers[index];
+
+    server->monitor = monitor;
+    server->config = &monitor->config->servers[config_index];
+    server->index = index;
+    server->config_index = config_index;
+    server->address_number = number;
+    server->has_siblings = has_siblings;
+    if (has_siblings) {
+        snprintf(server->name, sizeof(server->name), "%s#%u", server->config->name,
+                 (unsigned)number + 1);
+    } else {
+        snprintf(server->name, sizeof(server->name), "%s", server->config->name);
+    }
+    verdict_init(&server->verdict);
+}
+
+/* The first address of every name takes the place of the name's entry in the config; further ones
+ * come behind all entries. */
+static int servers_create(struct monitor *monitor)
+{
+    const struct config *config = monitor->config;
+    uint16_t count = (uint16_t)config->server_count;
+
+    if (config->server_count > TOPO_SERVERS_MAX) {
+        return -WR_E_LIMIT;
+    }
+    monitor->servers = calloc(TOPO_SERVERS_MAX, sizeof(monitor->servers[0]));
+    if (!monitor->servers) {
+        return -ENOMEM;
+    }
+    for (uint16_t i = 0; i < config->server_count; i++) {
+        struct sockaddr_storage addrs[TOPO_SERVERS_MAX];
+        socklen_t lens[TOPO_SERVERS_MAX];
+        char error[DB_ERROR_MAX];
+        int found = mon_resolve(&config->servers[i].address, addrs, lens, TOPO_SERVERS_MAX, error);
+
+        server_init(monitor, i, i, 0, found > 1);
+        if (found < 0) {
+            mon_event_post(monitor, MONITOR_EV_RESOLVE_ERROR, true, monitor->servers[i].name,
+                           error);
+            continue;
+        }
+        monitor->servers[i].addr = addrs[0];
+        monitor->servers[i].addr_len = lens[0];
+        for (int k = 1; k < found && count < TOPO_SERVERS_MAX; k++, count++) {
+            server_init(monitor, count, i, (uint8_t)k, true);
+            monitor->servers[count].addr = addrs[k];
+            monitor->servers[count].addr_len = lens[k];
+        }
+    }
+    monitor->server_count = count;
+    return 0;
+}
+
+static void locks_init(struct monitor *monitor)
+{
+    pthread_condattr_t attr;
+
+    pthread_mutex_init(&monitor->lock, NULL);
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_cond_init(&monitor->verdict_wake, &attr);
+    pthread_cond_init(&monitor->probe_wake, &attr);
+    pthread_condattr_destroy(&attr);
+}
+
+int monitor_create(struct config *config, const struct monitor_calls *calls,
+                   struct monitor **ret_monitor)
+{
+    struct monitor *monitor = calloc(1, sizeof(*monitor));
+    const struct config_monitor *settings = &config->monitor;
+    int rc = 0;
+
+    if (!monitor) {
+        return -ENOMEM;
+    }
+    locks_init(monitor);
+    monitor->config = config_ref(config);
+    monitor->calls = *calls;
+    monitor->primary = -1;
+    monitor->next_primary = -1;
+    monitor->load_primary = -1;
+    monitor->verdict_conf = (struct verdict_conf){
+        .stale_us = settings->interval_us * ((uint64_t)settings->failures + 1),
+        .max_lag_us = settings->max_lag_us,
+        .recover_lag_us = settings->max_lag_us * settings->lag_recover_percent / 100,
+        .failures = settings->failures,
+        .recover = settings->recover,
+    };
+    lag_trail_init(&monitor->trail);
+    rc = servers_create(monitor);
+    if (rc < 0) {
+        monitor_destroy(monitor);
+        return rc;
+    }
+    *ret_monitor = monitor;
+    return 0;
+}
+
+int monitor_start(struct monitor *monitor)
+{
+    mon_judge(monitor, true);
+    if (pthread_create(&monitor->verdict_thread, NULL, mon_verdict_thread, monitor) != 0) {
+        return -EAGAIN;
+    }
+    monitor->is_verdict_started = true;
+    for (uint16_t i = 0; i < monitor->server_count; i++) {
+        struct mon_server *server = &monitor->servers[i];
+
+        if (pthread_create(&server->thread, NULL, mon_probe_thread, server) != 0) {
+            monitor_stop(monitor);
+            return -EAGAIN;
+        }
+        server->is_started = true;
+    }
+    if (pthread_create(&monitor->loader_thread, NULL, mon_loader_thread, monitor) != 0) {
+        monitor_stop(monitor);
+        return -EAGAIN;
+    }
+    monitor->is_loader_started = true;
+    return 0;
+}
+
+void monitor_stop(struct monitor *monitor)
+{
+    pthread_mutex_lock(&monitor->lock);
+    monitor->is_stopping = true;
+    pthread_cond_broadcast(&monitor->verdict_wake);
+    pthread_cond_broadcast(&monitor->probe_wake);
+    pthread_mutex_unlock(&monitor->lock);
+    if (monitor->is_verdict_started) {
+        pthread_join(monitor->verdict_thread, NULL);
+        monitor->is_verdict_started = false;
+    }
+    for (uint16_t i = 0; i < monitor->server_count; i++) {
+        if (monitor->servers[i].is_started) {
+            pthread_join(monitor->servers[i].thread, NULL);
+            monitor->servers[i].is_started = false;
+        }
+    }
+    if (monitor->is_loader_started) {
+        pthread_join(monitor->loader_thread, NULL);
+        monitor->is_loader_started = false;
+    }
+}
+
+void monitor_destroy(struct monitor *monitor)
+{
+    if (!monitor) {
+        return;
+    }
+    monitor_stop(monitor);
+    catalogue_unref(monitor->new_catalogue);
+    accounts_unref(monitor->new_accounts);
+    free(monitor->servers);
+    config_unref(monitor->config);
+    pthread_cond_destroy(&monitor->verdict_wake);
+    pthread_cond_destroy(&monitor->probe_wake);
+    pthread_mutex_destroy(&monitor->lock);
+    free(monitor);
+}
+
+void monitor_report_failure(struct monitor *monitor, uint16_t server, int err)
+{
+    if (server >= monitor->server_count) {
+        return;
+    }
+    pthread_mutex_lock(&monitor->lock);
+    if (monitor->servers[server].report_count < UINT32_MAX) {
+        monitor->servers[server].report_count++;
+    }
+    monitor->servers[server].report_err = err;
+    monitor->servers[server].is_probe_due = true;
+    monitor->is_work = true;
+    pthread_cond_signal(&monitor->verdict_wake);
+    pthread_cond_broadcast(&monitor->probe_wake);
+    pthread_mutex_unlock(&monitor->lock);
+}
+
+void monitor_poke_catalogue(struct monitor *monitor)
+{
+    pthread_mutex_lock(&monitor->lock);
+    monitor->is_load_due = true;
+    pthread_cond_broadcast(&monitor->probe_wake);
+    pthread_mutex_unlock(&monitor->lock);
+}
+
+void monitor_drain(struct monitor *monitor, uint16_t server, bool is_drained)
+{
+    if (server >= monitor->server_count) {
+        return;
+    }
+    pthread_mutex_lock(&monitor->lock);
+    monitor->servers[server].is_drain_asked = is_drained;
+    monitor->is_work = true;
+    pthread_cond_signal(&monitor->verdict_wake);
+    pthread_mutex_unlock(&monitor->lock);
+}
+
+static bool all_probed(const struct monitor *monitor)
+{
+    for (uint16_t i = 0; i < monitor->server_count; i++) {
+        /* Taken by the verdict thread, too: then it has been published. */
+        if (!monitor->servers[i].is_probed || monitor->servers[i].has_sample) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool monitor_wait_first(struct monitor *monitor, uint64_t timeout_us)
+{
+    uint64_t end_us = clock_now_us() + timeout_us;
+    bool is_done = false;
+
+    pthread_mutex_lock(&monitor->lock);
+    while (!(is_done = all_probed(monitor)) && clock_now_us() < end_us) {
+        if (!mon_wait(monitor, &monitor->probe_wake, clock_now_us() + 5000)) {
+            break;
+        }
+    }
+    pthread_mutex_unlock(&monitor->lock);
+    return is_done;
+}

@@ -1,0 +1,370 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One round: take what the probes brought (under the lock, copies only), settle who is the primary,
+ * judge each server's fitness for its role, publish one picture of it all.
+ *
+ * A change of primary takes two publications: "none", then the new one a round later. Workers close
+ * the connections of the old epoch when they see the first.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "weir/util/clock.h"
+#include "weir/util/err.h"
+
+#include "monitor_priv.h"
+
+#define PUBLISH_GAP_US UINT64_C(20000)
+
+/* What a round has taken of one server. */
+struct taken {
+    bool has_good;
+    bool is_bad;
+    uint32_t bad_count;
+    uint32_t report_count;
+    int report_err;
+    bool is_drain_asked;
+    struct sockaddr_storage addr;
+    socklen_t addr_len;
+};
+
+static void event_call(const struct monitor *monitor, enum monitor_event event, bool is_bad,
+                       const char *server, const char *text)
+{
+    if (monitor->calls.on_event) {
+        monitor->calls.on_event(monitor->calls.arg, event, is_bad, server, text);
+    }
+}
+
+static uint32_t count_min(uint32_t count, uint32_t limit)
+{
+    return count < limit ? count : limit;
+}
+
+/* The lock is held. */
+static void server_take(struct mon_server *server, struct taken *ret)
+{
+    ret->has_good = server->has_sample && server->sample.is_good;
+    ret->is_bad = server->has_sample && !server->sample.is_good;
+    ret->bad_count = server->bad_count;
+    ret->report_count = server->report_count;
+    ret->report_err = server->report_err;
+    ret->is_drain_asked = server->is_drain_asked;
+    ret->addr = server->addr;
+    ret->addr_len = server->addr_len;
+    if (server->has_sample) {
+        server->incoming = server->sample;
+    }
+    server->has_sample = false;
+    server->bad_count = 0;
+    server->report_count = 0;
+}
+
+static void hand_on(struct monitor *monitor)
+{
+    struct mon_event events[MON_EVENTS_MAX];
+    const struct catalogue *catalogue = NULL;
+    const struct accounts *accounts = NULL;
+    uint8_t count = 0;
+
+    pthread_mutex_lock(&monitor->lock);
+    catalogue = monitor->new_catalogue;
+    accounts = monitor->new_accounts;
+    count = monitor->event_count;
+    memcpy(events, monitor->events, count * sizeof(events[0]));
+    monitor->new_catalogue = NULL;
+    monitor->new_accounts = NULL;
+    monitor->event_count = 0;
+    pthread_mutex_unlock(&monitor->lock);
+    for (uint8_t i = 0; i < count; i++) {
+        event_call(monitor, events[i].event, events[i].is_bad, events[i].server, events[i].text);
+    }
+    if (catalogue && monitor->calls.on_catalogue) {
+        monitor->calls.on_catalogue(monitor->calls.arg, catalogue);
+    } else {
+        catalogue_unref(catalogue);
+    }
+    if (accounts && monitor->calls.on_accounts) {
+        monitor->calls.on_accounts(monitor->calls.arg, accounts);
+    } else {
+        accounts_unref(accounts);
+    }
+}
+
+/* --- roles --- */
+
+static bool sample_is_replicating(const struct sample *sample)
+{
+    for (uint8_t i = 0; i < sample->channel_count; i++) {
+        if (sample->channels[i].receiver != SAMPLE_THREAD_NO ||
+            sample->channels[i].applier != SAMPLE_THREAD_NO) {
+            return true;
+        }
+    }
+    return sample->has_more_channels;
+}
+
+static void roles_settle(struct monitor *monitor, const struct taken *taken)
+{
+    struct roles_server inputs[TOPO_SERVERS_MAX];
+    struct roles roles;
+    int16_t current = monitor->primary >= 0 ? monitor->primary : monitor->next_primary;
+
+    for (uint16_t i = 0; i < monitor->server_count; i++) {
+        struct mon_server *server = &monitor->servers[i];
+
+        /* Of the addresses of one name only the first can be a configured primary. */
+        inputs[i] = (struct roles_server){
+            .configured = server->config->role == CONFIG_ROLE_PRIMARY && server->address_number > 0
+                              ? CONFIG_ROLE_REPLICA
+                              : server->config->role,
+            .is_known = server->has_good,
+            .is_alive = taken[i].has_good || !server->verdict.is_down,
+            .is_writable = server->has_good && server->good.is_writable,
+            .is_replicating = server->has_good && sample_is_replicating(&server->good),
+        };
+    }
+    roles_decide(inputs, monitor->server_count, current, &roles);
+    for (uint16_t i = 0; i < monitor->server_count; i++) {
+        struct mon_server *server = &monitor->servers[i];
+
+        if (server->role != roles.role[i] && server->role != TOPO_ROLE_UNKNOWN) {
+            event_call(monitor, MONITOR_EV_ROLE, false, server->name,
+                       topo_role_text(roles.role[i]));
+        }
+        if (server->role_why != roles.why[i] && roles.why[i] != TOPO_WHY_NONE) {
+            bool is_second = roles.why[i] == TOPO_WHY_SECOND_WRITER;
+
+            event_call(monitor, is_second ? MONITOR_EV_SECOND_WRITER : MONITOR_EV_ROLE, true,
+                       server->name, topo_why_text(roles.why[i]));
+        }
+        server->role = roles.role[i];
+        server->role_why = roles.why[i];
+    }
+    monitor->has_second_writer = roles.has_second_writer;
+    monitor->next_primary = roles.primary;
+}
+
+/* First "none", a round later the new one. */
+static bool primary_step(struct monitor *monitor)
+{
+    const char *name = "";
+
+    if (monitor->primary == monitor->next_primary) {
+        return false;
+    }
+    if (monitor->primary >= 0) {
+        monitor->primary = -1;
+    } else {
+        monitor->primary = monitor->next_primary;
+        name = monitor->servers[monitor->primary].name;
+    }
+    monitor->epoch++;
+    event_call(monitor, MONITOR_EV_PRIMARY, monitor->primary < 0, name,
+               monitor->primary < 0 ? "there is no primary" : "is the primary");
+    return true;
+}
+
+/* --- verdicts --- */
+
+static bool primary_is_down(const struct monitor *monitor)
+{
+    return monitor->next_primary < 0 || monitor->servers[monitor->next_primary].verdict.is_down;
+}
+
+static struct verdict_health server_health(struct monitor *monitor, struct mon_server *server)
+{
+    struct verdict_health health = {.why = TOPO_WHY_NONE};
+
+    if (server->role == TOPO_ROLE_PRIMARY) {
+        server->lag = (struct lag_verdict){TOPO_WHY_NONE, 0, 0};
+        return health;
+    }
+    server->lag = lag_judge(&monitor->trail, &server->good, primary_is_down(monitor),
+                            monitor->config->monitor.interval_us);
+    health.why = server->role_why != TOPO_WHY_NONE ? server->role_why : server->lag.why;
+    health.has_lag = server->lag.why == TOPO_WHY_NONE;
+    health.lag_us = server->lag.lag_us;
+    return health;
+}
+
+static void state_report(struct monitor *monitor, const struct mon_server *server,
+                         enum topo_state before, enum topo_why why_before)
+{
+    const struct verdict *now = &server->verdict;
+    char text[DB_ERROR_MAX + 128];
+    char lag[48] = "";
+    const char *error = "";
+
+    if (before == now->state && why_before == now->why) {
+        return;
+    }
+    if (now->why == TOPO_WHY_LAG) {
+        snprintf(lag, sizeof(lag), " (%" PRIu64 " ms)", server->lag.lag_us / 1000);
+    }
+    if (now->state == TOPO_ST_DOWN) {
+        error = server->last_error;
+    }
+    snprintf(text, sizeof(text), "%s -> %s: %s%s%s%s", topo_state_text(before),
+             topo_state_text(now->state), topo_why_text(now->why), lag, error[0] ? ": " : "",
+             error);
+    event_call(monitor, MONITOR_EV_STATE, now->state != TOPO_ST_UP, server->name, text);
+}
+
+static bool server_judge(struct monitor *monitor, struct mon_server *server,
+                         const struct taken *taken)
+{
+    const struct verdict_conf *conf = &monitor->verdict_conf;
+    struct verdict *verdict = &server->verdict;
+    enum topo_state before = verdict->state;
+    enum topo_why why_before = verdict->why;
+    uint32_t scale_before = verdict->scale;
+    uint32_t bad = count_min(taken->bad_count, conf->failures + 8);
+    uint32_t reports = count_min(taken->report_count, conf->failures + 8);
+
+    for (uint32_t i = 0; i < bad; i++) {
+        verdict_on_bad(verdict, conf);
+    }
+    if (taken->has_good) {
+        struct verdict_health health = server_health(monitor, server);
+
+        verdict_on_good(verdict, conf, &health, server->good.begin_us);
+        server->last_error[0] = '\0';
+    }
+    /* After the sample: it was begun before they came in, or another will follow at once. */
+    for (uint32_t i = 0; i < reports; i++) {
+        verdict_on_report(verdict, conf);
+    }
+    if (reports > 0 && server->last_error[0] == '\0') {
+        snprintf(server->last_error, sizeof(server->last_error), "as a worker saw: %s",
+                 err_text(taken->report_err));
+    }
+    if (taken->is_drain_asked != verdict->is_drained) {
+        verdict_drain(verdict, taken->is_drain_asked);
+    }
+    verdict_tick(verdict, conf, clock_now_us());
+    if (taken->is_bad && strcmp(server->last_error, server->incoming.error) != 0) {
+        memcpy(server->last_error, server->incoming.error, sizeof(server->last_error));
+        event_call(monitor, MONITOR_EV_PROBE_ERROR, true, server->name, server->last_error);
+    }
+    state_report(monitor, server, before, why_before);
+    return taken->has_good || before != verdict->state || why_before != verdict->why ||
+           scale_before != verdict->scale;
+}
+
+/* --- publication --- */
+
+static void server_fill(const struct mon_server *server, const struct taken *taken,
+                        struct topo_server *to)
+{
+    snprintf(to->name, sizeof(to->name), "%s", server->name);
+    to->config_index = server->config_index;
+    to->addr = taken->addr;
+    to->addr_len = taken->addr_len;
+    to->role = server->role;
+    to->state = server->verdict.state;
+    to->why = server->verdict.why;
+    to->weight = server->config->weight;
+    to->weight_eff = server->config->weight * server->verdict.scale;
+    to->last_good_us = server->verdict.last_good_us;
+    if (!server->has_good) {
+        return;
+    }
+    to->lag_us = server->lag.why == TOPO_WHY_NONE ? server->lag.lag_us : TOPO_LAG_UNKNOWN;
+    to->lag_resolution_us = server->lag.resolution_us;
+    to->flavour = server->good.flavour;
+    to->version = server->good.version;
+    memcpy(to->version_text, server->good.version_text, sizeof(to->version_text));
+    memcpy(to->version_comment, server->good.version_comment, sizeof(to->version_comment));
+    to->max_connections = server->good.max_connections;
+    to->has_defaults = true;
+    to->defaults = server->good.defaults;
+}
+
+static void publish(struct monitor *monitor, const struct taken *taken)
+{
+    struct topo *topo = topo_create(monitor->server_count);
+
+    if (!topo) {
+        return; /* the next round tries again; workers see samples grow old */
+    }
+    topo->snap.generation = ++monitor->generation;
+    topo->epoch = monitor->epoch;
+    topo->primary = monitor->primary;
+    topo->second_writer = monitor->has_second_writer;
+    for (uint16_t i = 0; i < monitor->server_count; i++) {
+        server_fill(&monitor->servers[i], &taken[i], &topo->servers[i]);
+    }
+    if (monitor->calls.on_topo) {
+        monitor->calls.on_topo(monitor->calls.arg, topo);
+    } else {
+        topo_unref(topo);
+    }
+}
+
+void mon_judge(struct monitor *monitor, bool is_publish_forced)
+{
+    struct taken taken[TOPO_SERVERS_MAX];
+    bool is_news = is_publish_forced;
+
+    pthread_mutex_lock(&monitor->lock);
+    for (uint16_t i = 0; i < monitor->server_count; i++) {
+        server_take(&monitor->servers[i], &taken[i]);
+    }
+    monitor->is_work = false;
+    pthread_mutex_unlock(&monitor->lock);
+    for (uint16_t i = 0; i < monitor->server_count; i++) {
+        if (taken[i].has_good) {
+            monitor->servers[i].good = monitor->servers[i].incoming;
+            monitor->servers[i].has_good = true;
+        }
+    }
+    roles_settle(monitor, taken);
+    if (monitor->next_primary >= 0 && taken[monitor->next_primary].has_good) {
+        lag_trail_add(&monitor->trail, &monitor->servers[monitor->next_primary].good);
+    }
+    for (uint16_t i = 0; i < monitor->server_count; i++) {
+        is_news = server_judge(monitor, &monitor->servers[i], &taken[i]) || is_news;
+    }
+    is_news = primary_step(monitor) || is_news;
+    pthread_mutex_lock(&monitor->lock);
+    if (monitor->load_primary != monitor->primary) {
+        bool is_ready = monitor->primary >= 0 && monitor->servers[monitor->primary].has_good;
+
+        monitor->load_primary = is_ready ? monitor->primary : -1;
+        pthread_cond_broadcast(&monitor->probe_wake);
+    }
+    pthread_mutex_unlock(&monitor->lock);
+    if (is_news) {
+        publish(monitor, taken);
+    }
+    hand_on(monitor);
+}
+
+void *mon_verdict_thread(void *arg)
+{
+    struct monitor *monitor = arg;
+    uint64_t interval_us = monitor->config->monitor.interval_us;
+    uint64_t last_us = 0;
+
+    pthread_mutex_lock(&monitor->lock);
+    while (!monitor->is_stopping) {
+        uint64_t now_us = clock_now_us();
+        bool is_switching = monitor->primary != monitor->next_primary;
+        uint64_t due_us =
+            monitor->is_work || is_switching ? last_us + PUBLISH_GAP_US : last_us + interval_us / 2;
+
+        if (now_us < due_us) {
+            mon_wait(monitor, &monitor->verdict_wake, due_us);
+            continue;
+        }
+        pthread_mutex_unlock(&monitor->lock);
+        last_us = now_us;
+        mon_judge(monitor, false);
+        pthread_mutex_lock(&monitor->lock);
+    }
+    pthread_mutex_unlock(&monitor->lock);
+    return NULL;
+}

@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <stdio.h>
+#include <string.h>
+
+#include "weir/util/clock.h"
+
+#include "load_priv.h"
+#include "monitor_priv.h"
+#include "probe_priv.h"
+
+#define LOAD_GAP_MIN_US UINT64_C(50000) /* between two loads, however often it is poked */
+#define LOAD_WAIT_US    UINT64_C(10000000)
+#define RETRY_US        UINT64_C(1000000)
+
+/* The loader thread's own. */
+struct loader {
+    struct monitor *monitor;
+    struct db *db; /* owned; to the primary */
+    int16_t server;
+    struct load_source source;
+    uint64_t catalogue_generation;
+    uint64_t accounts_generation;
+    size_t hidden_reported; /* what was last said, to say it once */
+    bool sees_all_reported;
+    bool wants_accounts;
+    char said[3][DB_ERROR_MAX]; /* the last text of each kind: nothing is said twice in a row */
+};
+
+enum said {
+    SAID_CATALOGUE,
+    SAID_CATALOGUE_ERROR,
+    SAID_ACCOUNTS_ERROR,
+};
+
+static void loader_say(struct loader *loader, enum said kind, enum monitor_event event, bool is_bad,
+                       const char *server, const char *text)
+{
+    if (strcmp(loader->said[kind], text) != 0) {
+        snprintf(loader->said[kind], sizeof(loader->said[kind]), "%s", text);
+        if (text[0] != '\0') {
+            mon_event_post(loader->monitor, event, is_bad, server, text);
+        }
+    }
+}
+
+static bool loader_connect(struct loader *loader, int16_t index)
+{
+    struct mon_server *server = &loader->monitor->servers[index];
+    struct sockaddr_storage addr;
+    struct db_target target;
+    struct sample sample;
+    struct probe_state state = {.is_started = false};
+    unsigned number = 0;
+
+    if (loader->db && loader->server == index) {
+        return true;
+    }
+    db_close(loader->db);
+    loader->db = NULL;
+    memset(&sample, 0, sizeof(sample));
+    pthread_mutex_lock(&loader->monitor->lock);
+    addr = server->addr;
+    pthread_mutex_unlock(&loader->monitor->lock);
+    mon_target(server, &addr, &target);
+    /* A long answer is no fault here: nobody waits for it. */
+    target.timeout_us = target.timeout_us < LOAD_WAIT_US ? LOAD_WAIT_US : target.timeout_us;
+    if (db_open(&target, &loader->db, sample.error, &number) < 0) {
+        loader_say(loader, SAID_CATALOGUE_ERROR, MONITOR_EV_CATALOGUE_ERROR, true, server->name,
+                   sample.error);
+        return false;
+    }
+    if (!probe_run(loader->db, &state, &sample)) {
+        loader_say(loader, SAID_CATALOGUE_ERROR, MONITOR_EV_CATALOGUE_ERROR, true, server->name,
+                   sample.error);
+        db_close(loader->db);
+        loader->db = NULL;
+        return false;
+    }
+    loader->server = index;
+    loader->source = (struct load_source){loader->db, sample.flavour, sample.version};
+    return true;
+}
+
+static void hand_over_catalogue(struct monitor *monitor, struct catalogue *catalogue)
+{
+    const struct catalogue *old = NULL;
+
+    pthread_mutex_lock(&monitor->lock);
+    old = monitor->new_catalogue;
+    monitor->new_catalogue = catalogue;
+    monitor->is_work = true;
+    pthread_cond_signal(&monitor->verdict_wake);
+    pthread_mutex_unlock(&monitor->lock);
+    catalogue_unref(old);
+}
+
+static void hand_over_accounts(struct monitor *monitor, struct accounts *accounts)
+{
+    const struct accounts *old = NULL;
+
+    pthread_mutex_lock(&monitor->lock);
+    old = monitor->new_accounts;
+    monitor->new_accounts = accounts;
+    monitor->is_work = true;
+    pthread_cond_signal(&monitor->verdict_wake);
+    pthread_mutex_unlock(&monitor->lock);
+    accounts_unref(old);
+}
+
+/* What the account may not see is said, once per change: such names count as unknown, and reads of
+ * them go to the primary. */
+static void hidden_report(struct loader *loader, const char *name, const struct load_report *report)
+{
+    char text[DB_ERROR_MAX];
+
+    if (!report->sees_all && !loader->sees_all_reported) {
+        mon_event_post(loader->monitor, MONITOR_EV_CATALOGUE_HIDDEN, true, name,
+                       "the monitor account has no SHOW VIEW on *.*: tables that it does not see"
+                       " count as unknown, and reads of them go to the primary");
+    }
+    loader->sees_all_reported = !report->sees_all;
+    if (report->hidden_views != loader->hidden_reported && report->hidden_views > 0) {
+        snprintf(text, sizeof(text),
+                 "%zu views whose definition the monitor account may not read: reads of them go"
+                 " to the primary",
+                 report->hidden_views);
+        mon_event_post(loader->monitor, MONITOR_EV_CATALOGUE_HIDDEN, true, name, text);
+    }
+    loader->hidden_reported = report->hidden_views;
+}
+
+static bool loader_catalogue(struct loader *loader)
+{
+    struct monitor *monitor = loader->monitor;
+    const char *name = monitor->servers[loader->server].name;
+    struct catalogue *catalogue = NULL;
+    struct load_report report;
+    char text[DB_ERROR_MAX];
+
+    if (load_catalogue(&loader->source, loader->catalogue_generation + 1, &catalogue, &report) <
+        0) {
+        loader_say(loader, SAID_CATALOGUE_ERROR, MONITOR_EV_CATALOGUE_ERROR, true, name,
+                   report.error);
+        return false;
+    }
+    loader->catalogue_generation++;
+    hidden_report(loader, name, &report);
+    snprintf(text, sizeof(text), "%zu tables, %zu views harmless, %zu other",
+             catalogue_count(catalogue, CATALOGUE_BASE_TABLE),
+             catalogue_count(catalogue, CATALOGUE_VIEW_HARMLESS),
+             catalogue_count(catalogue, CATALOGUE_VIEW_OTHER));
+    loader_say(loader, SAID_CATALOGUE_ERROR, MONITOR_EV_CATALOGUE_ERROR, false, name, "");
+    loader_say(loader, SAID_CATALOGUE, MONITOR_EV_CATALOGUE, false, name, text);
+    hand_over_catalogue(monitor, catalogue);
+    return true;
+}
+
+static bool loader_accounts(struct loader *loader)
+{
+    struct monitor *monitor = loader->monitor;
+    const char *name = monitor->servers[loader->server].name;
+    struct accounts *accounts = NULL;
+    struct load_report report;
+
+    if (load_accounts(&loader->source, loader->accounts_generation + 1, &accounts, &report) < 0) {
+        loader_say(loader, SAID_ACCOUNTS_ERROR, MONITOR_EV_ACCOUNTS_ERROR, loader->wants_accounts,
+                   name, report.error);
+        /* Passthrough only falls back to the table: it can do without. */
+        return !loader->wants_accounts;
+    }
+    loader->accounts_generation++;
+    loader_say(loader, SAID_ACCOUNTS_ERROR, MONITOR_EV_ACCOUNTS_ERROR, false, name, "");
+    hand_over_accounts(monitor, accounts);
+    return true;
+}
+
+/* One round; returns when the next is due. */
+static uint64_t loader_round(struct loader *loader, int16_t primary)
+{
+    uint64_t begin_us = clock_now_us();
+    uint64_t spent_us = 0;
+    bool is_well = loader_connect(loader, primary);
+
+    if (is_well) {
+        is_well = loader_catalogue(loader);
+        is_well = loader_accounts(loader) && is_well;
+    }
+    spent_us = clock_now_us() - begin_us;
+    if (!is_well) {
+        db_close(loader->db);
+        loader->db = NULL;
+        return clock_now_us() + RETRY_US;
+    }
+    return clock_now_us() + (spent_us * 2 > LOAD_GAP_MIN_US ? spent_us * 2 : LOAD_GAP_MIN_US);
+}
+
+void *mon_loader_thread(void *arg)
+{
+    struct monitor *monitor = arg;
+    struct loader loader = {.monitor = monitor, .server = -1};
+    uint64_t earliest_us = 0; /* not before, poked or not */
+    uint64_t latest_us = 0;   /* then, poked or not */
+
+    loader.wants_accounts = config_has_source(monitor->config, CONFIG_SOURCE_SERVER);
+    db_thread_init();
+    pthread_mutex_lock(&monitor->lock);
+    while (!monitor->is_stopping) {
+        uint64_t now_us = clock_now_us();
+        int16_t primary = monitor->load_primary;
+        bool is_moved = primary != loader.server;
+        uint64_t due_us = monitor->is_load_due || is_moved ? earliest_us : latest_us;
+
+        if (primary < 0 || now_us < due_us) {
+            mon_wait(monitor, &monitor->probe_wake, primary < 0 ? now_us + RETRY_US : due_us);
+            continue;
+        }
+        monitor->is_load_due = false;
+        pthread_mutex_unlock(&monitor->lock);
+        earliest_us = loader_round(&loader, primary);
+        latest_us = loader.db ? clock_now_us() + monitor->config->monitor.catalogue_interval_us
+                              : earliest_us;
+        pthread_mutex_lock(&monitor->lock);
+        if (!loader.db) {
+            loader.server = -1;
+        }
+    }
+    pthread_mutex_unlock(&monitor->lock);
+    db_close(loader.db);
+    db_thread_fini();
+    return NULL;
+}

@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * monitor_priv - the monitor's threads and what lies between them.
+ *
+ * WHY       Probes block; the verdict must not. Between them is one lock and plain data.
+ * OWNS      struct monitor owns its threads, servers and the snapshots not yet handed on.
+ * THREADS   Fields say whose they are. The lock is held for copying only, never around a query, a
+ *           look-up of a name or a callback.
+ * REENTRY   none
+ * UNITS     *_us: microseconds of clock_now_us().
+ * ERRORS    none
+ * BOUNDS    TOPO_SERVERS_MAX servers.
+ */
+#ifndef WEIR_MONITOR_MONITOR_PRIV_H
+#define WEIR_MONITOR_MONITOR_PRIV_H
+
+#include <pthread.h>
+
+#include "weir/config/config.h"
+#include "weir/monitor/monitor.h"
+
+#include "lag_priv.h"
+#include "roles_priv.h"
+#include "sample_priv.h"
+#include "verdict_priv.h"
+
+#define MON_EVENTS_MAX 16 /* between two rounds of the verdict thread; more are dropped */
+
+struct mon_server {
+    struct monitor *monitor;            /* borrowed: the owner */
+    const struct config_server *config; /* borrowed from the monitor's config */
+    uint16_t index;
+    uint16_t config_index;
+    uint8_t address_number; /* which address of the name, from 0 */
+    bool has_siblings;      /* its name has more than one address */
+    char name[TOPO_NAME_MAX];
+    pthread_t thread;
+    bool is_started;
+
+    /* under the lock */
+    struct sockaddr_storage addr; /* its probe thread writes, others read */
+    socklen_t addr_len;
+    struct sample sample; /* the newest */
+    bool has_sample;      /* not yet taken by the verdict thread */
+    uint32_t bad_count;   /* failed probes not yet taken */
+    uint32_t report_count;
+    int report_err; /* the newest, for the record */
+    bool is_probed; /* at least once, well or not */
+    bool is_drain_asked;
+    bool is_probe_due;
+
+    /* the verdict thread's own */
+    struct verdict verdict;
+    struct sample incoming; /* taken from under the lock */
+    struct sample good;     /* the newest good one */
+    bool has_good;
+    struct lag_verdict lag;
+    enum topo_role role;
+    enum topo_why role_why;
+    char last_error[DB_ERROR_MAX];
+};
+
+struct monitor {
+    struct config *config; /* counted */
+    struct monitor_calls calls;
+    struct verdict_conf verdict_conf;
+    pthread_mutex_t lock;
+    pthread_cond_t verdict_wake;
+    pthread_cond_t probe_wake; /* probes and the loader */
+    pthread_t verdict_thread;
+    pthread_t loader_thread;
+    bool is_verdict_started;
+    bool is_loader_started;
+    struct mon_server *servers; /* owned */
+    uint16_t server_count;
+
+    /* under the lock */
+    bool is_stopping;
+    bool is_load_due;
+    bool is_work;                          /* for the verdict thread */
+    int16_t load_primary;                  /* who the loader should ask, or -1 */
+    const struct catalogue *new_catalogue; /* counted, to be handed on by the verdict thread */
+    const struct accounts *new_accounts;
+    struct mon_event {
+        enum monitor_event event;
+        bool is_bad;
+        char server[TOPO_NAME_MAX];
+        char text[DB_ERROR_MAX];
+    } events[MON_EVENTS_MAX];
+    uint8_t event_count;
+
+    /* the verdict thread's own */
+    struct lag_trail trail;
+    int16_t primary;
+    int16_t next_primary; /* chosen, to be published after "none" has been */
+    uint64_t epoch;
+    uint64_t generation;
+    bool has_second_writer;
+};
+
+/* Thread bodies; arg: struct mon_server for the first, struct monitor for the others. */
+void *mon_probe_thread(void *arg);
+void *mon_verdict_thread(void *arg);
+void *mon_loader_thread(void *arg);
+
+/* One round of judging: takes what is new, decides, publishes. For the verdict thread and, before
+ * any thread runs, for monitor_start(). */
+void mon_judge(struct monitor *monitor, bool is_publish_forced);
+
+/* An event from a thread that may not call out; handed on by the verdict thread. */
+void mon_event_post(struct monitor *monitor, enum monitor_event event, bool is_bad,
+                    const char *server, const char *text);
+/* The lock is held. Waits until woken or the time has come; false: the monitor stops. */
+bool mon_wait(struct monitor *monitor, pthread_cond_t *cond, uint64_t until_us);
+void mon_target(const struct mon_server *server, const struct sockaddr_storage *addr,
+                struct db_target *ret_target);
+
+/* Addresses of a configured server, at most cap: those of one family only, IPv4 first, because the
+ * two families of one name are one server. Blocks. Returns their number, or a negative err code and
+ * the reason in error. */
+int mon_resolve(const struct config_addr *address, struct sockaddr_storage *ret_addrs,
+                socklen_t *ret_lens, size_t cap, char error[DB_ERROR_MAX]);
+
+#endif

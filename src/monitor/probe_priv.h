@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * probe - one look at one server.
+ *
+ * WHY       Roles, replication and settings are asked in three round trips on a kept connection.
+ * OWNS      none; the caller owns the db.
+ * THREADS   The server's probe thread; blocks.
+ * REENTRY   none
+ * UNITS     *_us: microseconds of clock_now_us().
+ * ERRORS    false: ret_sample->error says why; the connection should be closed.
+ * BOUNDS    SAMPLE_CHANNELS_MAX channels.
+ */
+#ifndef WEIR_MONITOR_PROBE_PRIV_H
+#define WEIR_MONITOR_PROBE_PRIV_H
+
+#include "sample_priv.h"
+
+/* What a connection keeps between probes. Zeroed is fresh; reset it with each new connection. */
+struct probe_state {
+    bool is_started;
+    bool has_fine; /* performance_schema is on and may be read */
+    enum topo_flavour flavour;
+    uint32_t version;
+    char version_text[64];
+    char version_comment[64];
+    char collation[64]; /* of collation_id */
+    uint16_t collation_id;
+};
+
+/* begin_us is set by the caller. */
+bool probe_run(struct db *db, struct probe_state *state, struct sample *ret_sample);
+
+/* Statements that a probe needs, for `weir check --servers`: 0.., NULL past the last. */
+const char *probe_statement(const struct probe_state *state, unsigned n, const char **ret_what);
+
+#endif

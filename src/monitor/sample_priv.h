@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * sample - what one probe has found; plain data from a probe thread to the verdict.
+ *
+ * WHY       Probing blocks and judging must not: this is all that passes between them.
+ * OWNS      none; copied by value.
+ * THREADS   Passed under the monitor's lock.
+ * REENTRY   none
+ * UNITS     *_us: microseconds of clock_now_us().
+ * ERRORS    is_good false: the probe failed, error says how.
+ * BOUNDS    SAMPLE_CHANNELS_MAX replication channels; more make the lag unknown.
+ */
+#ifndef WEIR_MONITOR_SAMPLE_PRIV_H
+#define WEIR_MONITOR_SAMPLE_PRIV_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "weir/backend/topo.h"
+
+#include "dblib_priv.h"
+
+#define SAMPLE_CHANNELS_MAX 8
+#define SAMPLE_FILE_MAX     64
+#define SAMPLE_ID_MAX       40
+
+/* A place in a binary log. file_number 0: not known. */
+struct log_place {
+    char base[SAMPLE_FILE_MAX]; /* "binlog" of "binlog.000007" */
+    uint64_t file_number;
+    uint64_t offset;
+};
+
+enum sample_thread {
+    SAMPLE_THREAD_NO,
+    SAMPLE_THREAD_CONNECTING, /* receiver only: it runs, its source does not answer */
+    SAMPLE_THREAD_YES,
+};
+
+struct sample_channel {
+    enum sample_thread receiver;
+    enum sample_thread applier;
+    bool has_seconds;   /* Seconds_Behind was not NULL */
+    uint64_t behind_us; /* Seconds_Behind */
+    bool has_fine;      /* performance_schema knew more exactly */
+    uint64_t fine_us;
+    char source_uuid[SAMPLE_ID_MAX]; /* MySQL */
+    uint64_t source_id;              /* server id of the source */
+    struct log_place applied;        /* in the source's binary log */
+};
+
+struct sample {
+    bool is_good;
+    uint64_t begin_us; /* before the first query */
+    uint64_t end_us;
+    char error[DB_ERROR_MAX];
+    unsigned error_number;
+
+    struct sockaddr_storage addr; /* in use; 0 length: the name does not resolve */
+    socklen_t addr_len;
+
+    enum topo_flavour flavour;
+    uint32_t version;
+    char version_text[64];
+    char version_comment[64];
+    bool is_writable; /* none of read_only, super_read_only, innodb_read_only */
+    char uuid[SAMPLE_ID_MAX];
+    uint64_t server_id;
+    uint32_t max_connections;
+    struct topo_defaults defaults;
+    struct log_place written; /* end of its own binary log */
+
+    uint8_t channel_count;
+    bool has_more_channels;
+    struct sample_channel channels[SAMPLE_CHANNELS_MAX];
+};
+
+/* "binlog.000007" and an offset; an empty or odd name gives a place that is not known. */
+struct log_place log_place_of(struct span file, struct span offset);
+/* Both known and of one log. */
+bool log_place_is_comparable(const struct log_place *a, const struct log_place *b);
+/* < 0, 0, > 0; only for comparable ones. */
+int log_place_compare(const struct log_place *a, const struct log_place *b);
+/* 90704 of "9.7.4-2", 101119 of "10.11.19-MariaDB-..."; 0: not a version. */
+uint32_t version_parse(struct span text);
+
+#endif
