@@ -127,23 +127,27 @@ static void check_password(struct loader *l, const struct yaml_node *map, const 
     }
 }
 
+struct check_name {
+    const struct yaml_node *node; /* a scalar */
+};
+
 static int check_order(const void *a, const void *b)
 {
-    const struct yaml_node *const *x = a;
-    const struct yaml_node *const *y = b;
-    int order = strcmp((*x)->text, (*y)->text);
+    const struct check_name *x = a;
+    const struct check_name *y = b;
+    int order = strcmp(x->node->text, y->node->text);
 
     if (order != 0) {
         return order;
     }
-    return (*x)->line < (*y)->line ? -1 : 1;
+    return x->node->line < y->node->line ? -1 : 1;
 }
 
 /* The names of users.list sorted: there may be ten thousand. */
 static void check_user_names(struct loader *l, const struct yaml_node *list)
 {
-    const struct yaml_node **names =
-        arena_zalloc(&l->config->mem->arena, sizeof(*names) * (list->count + 1));
+    struct check_name *names =
+        arena_zalloc(&l->config->mem->arena, sizeof *names * (list->count + 1));
     uint32_t count = 0;
 
     if (names == NULL) {
@@ -154,16 +158,19 @@ static void check_user_names(struct loader *l, const struct yaml_node *list)
         const struct yaml_node *name = yaml_get(n, "name");
 
         if (name != NULL && name->kind == YAML_KIND_SCALAR) {
-            names[count++] = name;
+            names[count++].node = name;
         }
     }
     if (count > 1) {
-        qsort(names, count, sizeof(*names), check_order);
+        qsort(names, count, sizeof *names, check_order);
     }
     for (uint32_t i = 1; i < count; i++) {
-        if (strcmp(names[i]->text, names[i - 1]->text) == 0) {
-            errors_add(l->errs, names[i], "user %.40s is listed twice, first in line %u; keep one",
-                       names[i]->text, names[i - 1]->line);
+        const struct yaml_node *first = names[i - 1].node;
+
+        if (strcmp(names[i].node->text, first->text) == 0) {
+            errors_add(l->errs, names[i].node,
+                       "user %.40s is listed twice, first in line %u; keep one", first->text,
+                       first->line);
         }
     }
 }

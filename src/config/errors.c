@@ -6,6 +6,8 @@
 #include "errors_priv.h"
 #include "yaml_priv.h"
 
+#define ERRORS_TEXT_MAX sizeof(((struct config_error *)NULL)->text)
+
 void errors_init(struct config_errors *errs, const char *path)
 {
     memset(errs, 0, sizeof *errs);
@@ -29,9 +31,8 @@ static struct config_error *errors_entry(struct config_errors *errs, bool is_war
     return NULL;
 }
 
-WR_PRINTF(5, 0)
-static void errors_vadd(struct config_errors *errs, bool is_warning, uint32_t line, uint32_t column,
-                        const char *format, va_list args)
+static void errors_put(struct config_errors *errs, bool is_warning, uint32_t line, uint32_t column,
+                       const char *text)
 {
     struct config_error *e = errors_entry(errs, is_warning);
 
@@ -44,7 +45,7 @@ static void errors_vadd(struct config_errors *errs, bool is_warning, uint32_t li
     e->line = line;
     e->column = column;
     e->is_warning = is_warning;
-    (void)vsnprintf(e->text, sizeof e->text, format, args);
+    (void)span_copy(span_of(text), e->text, sizeof e->text);
     for (char *p = e->text; *p != '\0'; p++) {
         if (*p < ' ' || *p > '~') { /* the file's bytes may be in it; logs take one line each */
             *p = '?';
@@ -54,30 +55,36 @@ static void errors_vadd(struct config_errors *errs, bool is_warning, uint32_t li
 
 void errors_add(struct config_errors *errs, const struct yaml_node *at, const char *format, ...)
 {
+    char text[ERRORS_TEXT_MAX];
     va_list args;
 
     va_start(args, format);
-    errors_vadd(errs, false, at != NULL ? at->line : 0, at != NULL ? at->column : 0, format, args);
+    (void)vsnprintf(text, sizeof text, format, args);
     va_end(args);
+    errors_put(errs, false, at != NULL ? at->line : 0, at != NULL ? at->column : 0, text);
 }
 
 void errors_add_at(struct config_errors *errs, uint32_t line, uint32_t column, const char *format,
                    ...)
 {
+    char text[ERRORS_TEXT_MAX];
     va_list args;
 
     va_start(args, format);
-    errors_vadd(errs, false, line, column, format, args);
+    (void)vsnprintf(text, sizeof text, format, args);
     va_end(args);
+    errors_put(errs, false, line, column, text);
 }
 
 void errors_warn(struct config_errors *errs, const struct yaml_node *at, const char *format, ...)
 {
+    char text[ERRORS_TEXT_MAX];
     va_list args;
 
     va_start(args, format);
-    errors_vadd(errs, true, at != NULL ? at->line : 0, at != NULL ? at->column : 0, format, args);
+    (void)vsnprintf(text, sizeof text, format, args);
     va_end(args);
+    errors_put(errs, true, at != NULL ? at->line : 0, at != NULL ? at->column : 0, text);
 }
 
 static bool errors_is_before(const struct config_error *a, const struct config_error *b)

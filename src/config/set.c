@@ -34,7 +34,9 @@ static void set_complain_word(struct loader *l, const struct schema_setting *s,
     guess = schema_suggest_word(s->unit, word);
     (void)span_copy(span_of(s->unit), all, sizeof all);
     for (at = 0; all[at] != '\0'; at++) {
-        all[at] = all[at] == '|' ? ' ' : all[at];
+        if (all[at] == '|') {
+            all[at] = ' ';
+        }
     }
     if (guess >= 0) {
         struct span best = set_word(s->unit, (unsigned)guess);

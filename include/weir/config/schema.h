@@ -49,7 +49,7 @@
 
 #define CONFIG_SETTINGS(X)                                                                         \
     X("workers", COUNT, config, workers, "auto", 1, 64, "threads",                                 \
-      "threads that serve clients; auto: one for each core")                                       \
+      "threads that serve clients; auto: one for each core, fewer when a server's limit is small") \
     X("listeners[].address", ADDRESS, config_listener, address, "-", 0, 0, "listen",               \
       "IP:PORT, [IPv6]:PORT or unix:/PATH")                                                        \
     X("listeners[].tls", ENUM, config_listener, tls, "preferred", 0, 0, "off|preferred|required",  \
