@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "weir/util/arena.h"
+#include "weir/util/fault.h"
 #include "weir/util/secret.h"
 
 #include "load_priv.h"
@@ -25,13 +26,13 @@ static void config_destroy(struct snap *snap)
 
 struct config *config_create(size_t secret_bytes)
 {
-    struct config *config = calloc(1, sizeof *config);
+    struct config *config = fault_calloc(1, sizeof *config);
 
     if (config == NULL) {
         return NULL;
     }
     snap_init(&config->snap, 1, config_destroy);
-    config->mem = calloc(1, sizeof *config->mem);
+    config->mem = fault_calloc(1, sizeof *config->mem);
     if (config->mem == NULL) {
         config_unref(config);
         return NULL;

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "weir/util/err.h"
+#include "weir/util/fault.h"
 
 #include "errors_priv.h"
 #include "load_priv.h"
@@ -103,7 +104,7 @@ static uint8_t *file_read(int fd, struct stat *ret_st, size_t *ret_len, struct c
         errors_add(errs, NULL, "not a regular file");
         return NULL;
     }
-    bytes = malloc(cap);
+    bytes = fault_malloc(cap);
     if (bytes == NULL) {
         errors_add(errs, NULL, "not enough memory to read the file");
         return NULL;

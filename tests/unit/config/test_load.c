@@ -18,6 +18,7 @@
 
 #include "weir/config/config.h"
 #include "weir/util/err.h"
+#include "weir/util/fault.h"
 
 #define SERVER "servers: [{name: a, address: \"h:1\"}]\n"
 #define CANARY "c4nary-s3cret"
@@ -407,6 +408,43 @@ static void test_refs(void **state)
     config_unref(NULL);
 }
 
+#ifdef WEIR_DEBUG
+/* Every allocation fails once: a clean refusal each time, nothing leaked (ASan), then success. */
+static void test_no_memory(void **state)
+{
+    uint64_t n = 1;
+    int rc = -WR_E_CONFIG;
+
+    (void)state;
+    write_file("secret", "x", 0600);
+    write_file("weir.yaml",
+               SERVER "listeners: [{address: \"127.0.0.1:1\"}]\n"
+                      "monitor: {user: m, password_file: secret}\n"
+                      "users: {source: list, list: [{name: u, password_file: secret},\n"
+                      "  {name: v, password_file: secret}]}\n",
+               0600);
+    for (; rc != 0 && n < 500; n++) {
+        struct config_errors errs;
+        struct config *c = NULL;
+
+        fault_arm("alloc", n);
+        rc = config_load(file_path("weir.yaml"), &c, &errs);
+        if (rc == 0) {
+            assert_false(fault_is_spent());
+            assert_int_equal(c->users.list_count, 2);
+            config_unref(c);
+            break;
+        }
+        assert_int_equal(rc, -WR_E_CONFIG);
+        assert_null(c);
+        assert_true(errs.error_count > 0);
+    }
+    fault_arm("alloc", 0);
+    assert_int_equal(rc, 0);
+    assert_true(n > 5);
+}
+#endif
+
 /* conf/weir.yaml with its comments taken off where a default stands: the defaults again. */
 static char *shipped(bool uncomment)
 {
@@ -475,6 +513,9 @@ int main(void)
         cmocka_unit_test(test_file_mode),     cmocka_unit_test(test_key_mode),
         cmocka_unit_test(test_no_such_file),  cmocka_unit_test(test_print_hides_secrets),
         cmocka_unit_test(test_refs),          cmocka_unit_test(test_shipped_file),
+#ifdef WEIR_DEBUG
+        cmocka_unit_test(test_no_memory),
+#endif
     };
 
     return cmocka_run_group_tests(tests, make_dir, drop_dir);
