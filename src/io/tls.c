@@ -76,7 +76,7 @@ int tls_server_create(const struct tls_server_conf *conf, char ret_why[TLS_WHY_B
     (void)SSL_CTX_set_num_tickets(ctx->ssl_ctx, 0);
     SSL_CTX_set_options(ctx->ssl_ctx, SSL_OP_NO_TICKET | SSL_OP_CIPHER_SERVER_PREFERENCE);
     rc = -WR_E_TLS;
-    if (conf->is_13_only && SSL_CTX_set_min_proto_version(ctx->ssl_ctx, TLS1_3_VERSION) != 1) {
+    if (conf->is_13_only && tls_require_13(ctx) < 0) {
         rc = why(ret_why, rc, "TLS 1.3", NULL);
     } else if (SSL_CTX_use_certificate_chain_file(ctx->ssl_ctx, conf->cert_file) != 1) {
         rc = why(ret_why, rc, "certificate", conf->cert_file);
@@ -122,6 +122,11 @@ int tls_client_create(enum tls_mode mode, const char *ca_file, char ret_why[TLS_
     }
     *ret_ctx = ctx;
     return 0;
+}
+
+int tls_require_13(struct tls_ctx *ctx)
+{
+    return SSL_CTX_set_min_proto_version(ctx->ssl_ctx, TLS1_3_VERSION) == 1 ? 0 : -WR_E_TLS;
 }
 
 struct tls_ctx *tls_ref(struct tls_ctx *ctx)

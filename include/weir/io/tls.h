@@ -44,6 +44,8 @@ WR_NODISCARD int tls_server_create(const struct tls_server_conf *conf, char ret_
 /* A client's context for PREFERRED, REQUIRED or VERIFY. ca_file NULL: the system's store. */
 WR_NODISCARD int tls_client_create(enum tls_mode mode, const char *ca_file,
                                    char ret_why[TLS_WHY_BYTES], struct tls_ctx **ret_ctx);
+/* Nothing older than TLS 1.3; before the context's first use. */
+WR_NODISCARD int tls_require_13(struct tls_ctx *ctx);
 struct tls_ctx *tls_ref(struct tls_ctx *ctx);
 /* NULL is fine. */
 void tls_unref(struct tls_ctx *ctx);

@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The command line. Unknown words are refused: a mistyped option must not start a server.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "weir/config/config.h"
+#include "weir/core/run.h"
+#include "weir/monitor/monitor.h"
+#include "weir/util/err.h"
+
+static const char USAGE[] =
+    "usage: weir --config FILE\n"
+    "       weir check [--servers] FILE\n"
+    "       weir explain [--config FILE] [--schema NAME] [--flavour mysql|mariadb] \"SQL\"\n"
+    "       weir --version | --help\n"
+    "\n"
+    "  --config FILE   serve, as FILE says; SIGTERM drains and ends the process\n"
+    "  check           read FILE and say what is wrong with it; with --servers: ask the\n"
+    "                  servers, too (can they be reached, are the grants enough)\n"
+    "  explain         where a statement goes, and why, when every server is well and every\n"
+    "                  table that it names is a base table; no server is asked\n";
+
+static int usage(FILE *out, const char *why, const char *what)
+{
+    if (why != NULL) {
+        (void)fprintf(out, "weir: %s%s%s\n", why, what == NULL ? "" : " ",
+                      what == NULL ? "" : what);
+    }
+    (void)fputs(USAGE, out);
+    return why == NULL ? RUN_OK : RUN_USAGE;
+}
+
+int run_check(const char *config_path, bool with_servers)
+{
+    struct config_errors errs = {0};
+    struct config *config = NULL;
+    int rc = config_load(config_path, &config, &errs);
+
+    config_print_errors(&errs, stdout);
+    if (rc < 0) {
+        return RUN_USAGE;
+    }
+    if (with_servers) {
+        rc = monitor_library_init();
+        if (rc == 0) {
+            rc = monitor_check(config, stdout);
+            monitor_library_fini();
+        }
+        if (rc < 0) {
+            (void)printf("%s: the servers could not be checked: %s\n", config_path, err_text(rc));
+        }
+    }
+    if (rc == 0) {
+        (void)printf("%s: fine%s\n", config_path, errs.count > 0 ? ", with warnings" : "");
+    }
+    config_unref(config);
+    return rc == 0 ? RUN_OK : RUN_FAILED;
+}
+
+/* The value behind an option, or NULL when there is none. */
+static const char *value_of(int argc, char **argv, int *at)
+{
+    if (*at + 1 >= argc) {
+        return NULL;
+    }
+    (*at)++;
+    return argv[*at];
+}
+
+static int check_main(int argc, char **argv)
+{
+    const char *file = NULL;
+    bool with_servers = false;
+
+    for (int i = 2; i < argc; i++) {
+        if (strcmp(argv[i], "--servers") == 0) {
+            with_servers = true;
+        } else if (argv[i][0] == '-' || file != NULL) {
+            return usage(stderr, "check: not understood:", argv[i]);
+        } else {
+            file = argv[i];
+        }
+    }
+    if (file == NULL) {
+        return usage(stderr, "check: which FILE?", NULL);
+    }
+    return run_check(file, with_servers);
+}
+
+static int explain_main(int argc, char **argv)
+{
+    struct run_explain_args args = {0};
+
+    for (int i = 2; i < argc; i++) {
+        const char *word = argv[i];
+        const char *value = NULL;
+
+        if (strncmp(word, "--", 2) != 0 || strchr(word, ' ') != NULL) {
+            if (args.sql != NULL) {
+                return usage(stderr, "explain: one statement, quoted; not understood:", word);
+            }
+            args.sql = word;
+            continue;
+        }
+        value = value_of(argc, argv, &i);
+        if (value == NULL) {
+            return usage(stderr, "explain: not understood:", word);
+        }
+        if (strcmp(word, "--config") == 0) {
+            args.config_path = value;
+        } else if (strcmp(word, "--schema") == 0) {
+            args.schema = value;
+        } else if (strcmp(word, "--flavour") == 0 && strcmp(value, "mysql") == 0) {
+            args.is_mariadb = false;
+        } else if (strcmp(word, "--flavour") == 0 && strcmp(value, "mariadb") == 0) {
+            args.is_mariadb = true;
+        } else {
+            return usage(stderr, "explain: not understood:", word);
+        }
+    }
+    if (args.sql == NULL) {
+        return usage(stderr, "explain: which statement?", NULL);
+    }
+    return run_explain(&args, stdout);
+}
+
+int run_main(int argc, char **argv)
+{
+    if (argc < 2) {
+        return usage(stderr, "what shall it be?", NULL);
+    }
+    if (strcmp(argv[1], "--version") == 0 && argc == 2) {
+        (void)printf("weir %s\n", WEIR_VERSION);
+        return RUN_OK;
+    }
+    if (strcmp(argv[1], "--help") == 0 && argc == 2) {
+        return usage(stdout, NULL, NULL);
+    }
+    if (strcmp(argv[1], "--config") == 0 && argc == 3) {
+        return run_serve(argv[2]);
+    }
+    if (strcmp(argv[1], "check") == 0) {
+        return check_main(argc, argv);
+    }
+    if (strcmp(argv[1], "explain") == 0) {
+        return explain_main(argc, argv);
+    }
+    return usage(stderr, "not understood:", argv[1]);
+}

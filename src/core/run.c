@@ -1,0 +1,464 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Start and stop of the process, step by step. What can fail for a reason that an operator can see
+ * to (configuration, addresses, certificates) comes before threads are started.
+ */
+#include "weir/core/run.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "weir/backend/topo.h"
+#include "weir/client/listener.h"
+#include "weir/client/users.h"
+#include "weir/config/config.h"
+#include "weir/core/control.h"
+#include "weir/core/worker.h"
+#include "weir/io/tls.h"
+#include "weir/monitor/monitor.h"
+#include "weir/pool/slots.h"
+#include "weir/route/guard.h"
+#include "weir/util/clock.h"
+#include "weir/util/crypto.h"
+#include "weir/util/err.h"
+#include "weir/util/log.h"
+#include "weir/util/metric.h"
+
+#include "panic_priv.h"
+
+#define PATH_BYTES     4096
+#define FIRST_PROBE_US (3 * CLOCK_US_PER_SECOND)
+/* Descriptors beside clients' and servers': listeners, logs, loops, monitors, libraries. */
+#define FDS_SPARE 256
+
+struct run {
+    struct config *config;
+    int log_fd; /* -1: standard error */
+    struct logger *logger;
+    struct metric_registry *registry;
+    struct control *control;
+    const struct log_ctx *log;
+    struct listener_set *listeners;
+    struct tls_ctx *server_tls;
+    struct conn_tls conn_tls[CONFIG_SERVERS_MAX];
+    struct users *users;
+    struct guard_board *board;
+    bool has_library;
+    struct monitor *monitor;
+    struct slots *slots;
+    struct workers *workers;
+    struct worker_start start;
+};
+
+static int config_step(struct run *run, const char *path)
+{
+    struct config_errors errs = {0};
+    int rc = config_load(path, &run->config, &errs);
+
+    config_print_errors(&errs, stderr);
+    return rc;
+}
+
+static int log_step(struct run *run)
+{
+    const struct config_log *conf = &run->config->log;
+    struct log_conf log = {.fd = STDERR_FILENO,
+                           .is_json = conf->format == CONFIG_LOG_JSON,
+                           .level = (enum log_level)conf->level};
+
+    if (conf->file != NULL) {
+        run->log_fd = open(conf->file, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
+        if (run->log_fd < 0) {
+            int rc = -errno;
+
+            (void)fprintf(stderr, "weir: log.file %s: %s\n", conf->file, err_text(rc));
+            return rc;
+        }
+        log.fd = run->log_fd;
+    }
+    return log_create(&log, &run->logger);
+}
+
+/* Before there is a second thread. */
+static int process_step(const struct run *run)
+{
+    (void)umask(027);
+    /* Passwords pass through buffers on their way: no core dump, no other user's debugger. */
+    if (getenv("WEIR_DUMPABLE") == NULL) {
+        (void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+    }
+    panic_install();
+    (void)run;
+    return control_block_signals();
+}
+
+static int control_step(struct run *run)
+{
+    int rc = metric_registry_create(&run->registry);
+    struct control_conf conf = {
+        .config = run->config,
+        .logger = run->logger,
+        .log_fd = run->log_fd,
+        .registry = run->registry,
+    };
+
+    if (rc == 0) {
+        rc = control_create(&conf, &run->control);
+    }
+    if (rc < 0) {
+        (void)fprintf(stderr, "weir: control thread: %s\n", err_text(rc));
+        return rc;
+    }
+    run->log = control_log(run->control);
+    log_info(run->log, "start", "weir %s, configuration %s", WEIR_VERSION, run->config->path);
+    return 0;
+}
+
+/* Each client needs a descriptor, and one for each server that it uses; two are enough for most. */
+static int fds_step(struct run *run)
+{
+    uint64_t wanted = (uint64_t)run->config->limits.max_clients * 3 + FDS_SPARE;
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0) {
+        return -errno;
+    }
+    if (limit.rlim_cur < wanted && limit.rlim_cur < limit.rlim_max) {
+        limit.rlim_cur = limit.rlim_max < wanted ? limit.rlim_max : wanted;
+        if (setrlimit(RLIMIT_NOFILE, &limit) != 0) {
+            return -errno;
+        }
+    }
+    if (limit.rlim_cur < wanted) {
+        log_warn(run->log, "descriptors",
+                 "%llu file descriptors; limits.max_clients %u may need %llu (ulimit -n)",
+                 (unsigned long long)limit.rlim_cur, (unsigned)run->config->limits.max_clients,
+                 (unsigned long long)wanted);
+    }
+    return 0;
+}
+
+static int listen_step(struct run *run)
+{
+    char why[LISTENER_WHY_BYTES] = "";
+    int rc = listener_open(run->config, why, &run->listeners);
+
+    if (rc < 0) {
+        log_error(run->log, "listen_failed", "%s", why);
+    }
+    return rc;
+}
+
+static bool wants_server_tls(const struct config *config)
+{
+    for (uint32_t i = 0; i < config->listener_count; i++) {
+        if (config->listeners[i].tls != CONFIG_TLS_OFF) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The certificate of the operator, or the one that the first start makes. */
+static int server_tls_step(struct run *run)
+{
+    const struct config_tls *tls = &run->config->tls;
+    char cert[PATH_BYTES];
+    char key[PATH_BYTES];
+    char why[TLS_WHY_BYTES] = "";
+    struct tls_server_conf conf = {.cert_file = tls->cert,
+                                   .key_file = tls->key,
+                                   .is_13_only = tls->min_version == CONFIG_TLS_1_3};
+    int rc = 0;
+
+    if (!wants_server_tls(run->config)) {
+        return 0;
+    }
+    if (conf.cert_file == NULL) {
+        (void)snprintf(cert, sizeof(cert), "%s/server-cert.pem", tls->dir);
+        (void)snprintf(key, sizeof(key), "%s/server-key.pem", tls->dir);
+        if (mkdir(tls->dir, 0750) != 0 && errno != EEXIST) {
+            rc = -errno;
+            log_error(run->log, "tls_failed",
+                      "tls.dir %s: %s; set tls.dir, or tls.cert and "
+                      "tls.key, or listeners[].tls: off",
+                      tls->dir, err_text(rc));
+            return rc;
+        }
+        rc = tls_make_files(cert, key, why);
+        if (rc == 1) {
+            log_info(run->log, "tls_made", "a certificate was made: %s", cert);
+        }
+        conf.cert_file = cert;
+        conf.key_file = key;
+    }
+    if (rc >= 0) {
+        rc = tls_server_create(&conf, why, &run->server_tls);
+    }
+    if (rc < 0) {
+        log_error(run->log, "tls_failed", "%s", why);
+        return rc;
+    }
+
+    int days = tls_days_left(run->server_tls);
+
+    if (days < 0) {
+        log_error(run->log, "tls_expired", "the certificate %s has expired", conf.cert_file);
+    } else if (days < 30) {
+        log_warn(run->log, "tls_expires", "the certificate %s expires in %d days", conf.cert_file,
+                 days);
+    }
+    return 0;
+}
+
+/* How to do TLS with each configured server. */
+static int conn_tls_step(struct run *run)
+{
+    const struct config *config = run->config;
+
+    for (uint32_t i = 0; i < config->server_count; i++) {
+        const struct config_server *server = &config->servers[i];
+        struct conn_tls *tls = &run->conn_tls[i];
+        char why[TLS_WHY_BYTES] = "";
+        int rc = 0;
+
+        switch (server->tls) {
+        case CONFIG_TLS_OFF:
+            tls->mode = TLS_MODE_OFF;
+            continue;
+        case CONFIG_TLS_PREFERRED:
+            tls->mode = TLS_MODE_PREFERRED;
+            break;
+        case CONFIG_TLS_REQUIRED:
+            tls->mode = TLS_MODE_REQUIRED;
+            break;
+        case CONFIG_TLS_VERIFY:
+            tls->mode = TLS_MODE_VERIFY;
+            break;
+        }
+        tls->server_name =
+            server->tls_server_name != NULL ? server->tls_server_name : server->address.host;
+        rc = tls_client_create(tls->mode, server->tls_ca != NULL ? server->tls_ca : config->tls.ca,
+                               why, &tls->ctx);
+        if (rc == 0 && config->tls.min_version == CONFIG_TLS_1_3) {
+            rc = tls_require_13(tls->ctx);
+        }
+        if (rc < 0) {
+            log_error(run->log, "tls_failed", "server %s: %s", server->name, why);
+            return rc;
+        }
+    }
+    return 0;
+}
+
+static int users_step(struct run *run)
+{
+    const struct config *config = run->config;
+    struct users_conf conf = {
+        .recheck_us = config->users.recheck_us,
+        .negative_us = config->auth.negative_cache_us,
+        .max_checks = config->auth.max_checks,
+        .max_checks_per_address = config->auth.max_checks_per_address,
+        .max_checks_per_user = config->auth.max_checks_per_user,
+    };
+    int rc = users_create(&conf, &run->users);
+
+    if (rc < 0) {
+        return rc;
+    }
+    run->board = guard_board_create();
+    return run->board == NULL ? -ENOMEM : 0;
+}
+
+static int monitor_step(struct run *run)
+{
+    struct monitor_calls calls;
+    int rc = monitor_library_init();
+
+    if (rc < 0) {
+        return rc;
+    }
+    run->has_library = true;
+    control_calls(run->control, &calls);
+    rc = monitor_create(run->config, &calls, &run->monitor);
+    if (rc == 0) {
+        rc = monitor_start(run->monitor);
+    }
+    if (rc < 0) {
+        return rc;
+    }
+    /* Clients that come first should find a primary; a server that does not answer keeps nobody
+     * from the others. */
+    if (!monitor_wait_first(run->monitor, FIRST_PROBE_US)) {
+        log_warn(run->log, "servers_unknown", "not every server has answered yet");
+    }
+    return control_settle(run->control, &run->start);
+}
+
+static int slots_step(struct run *run)
+{
+    const struct topo *topo = run->start.topo;
+    uint32_t max[TOPO_SERVERS_MAX];
+
+    for (uint16_t i = 0; i < topo->server_count; i++) {
+        max[i] = run->config->servers[topo->servers[i].config_index].max_connections;
+    }
+    return slots_create(max, topo->server_count, &run->slots);
+}
+
+static uint32_t core_count(void)
+{
+    cpu_set_t set;
+
+    CPU_ZERO(&set);
+    if (sched_getaffinity(0, sizeof(set), &set) != 0) {
+        return 1;
+    }
+    return (uint32_t)CPU_COUNT(&set);
+}
+
+static uint32_t worker_count(const struct run *run)
+{
+    const struct config *config = run->config;
+    uint32_t smallest = UINT32_MAX;
+    bool is_tight = false;
+
+    for (uint32_t i = 0; i < config->server_count; i++) {
+        if (config->servers[i].max_connections < smallest) {
+            smallest = config->servers[i].max_connections;
+        }
+    }
+
+    uint32_t count = workers_default(core_count(), smallest, &is_tight);
+
+    if (is_tight) {
+        log_warn(run->log, "limit_small",
+                 "servers[].max_connections %u is little even for one worker", (unsigned)smallest);
+    }
+    if (config->workers == 0) {
+        return count;
+    }
+    if (config->workers > count && smallest / 8 < config->workers) {
+        log_warn(run->log, "limit_small",
+                 "workers %u with servers[].max_connections %u: workers may wait for each other",
+                 (unsigned)config->workers, (unsigned)smallest);
+    }
+    return config->workers < WORKERS_MAX ? config->workers : WORKERS_MAX;
+}
+
+static int workers_step(struct run *run)
+{
+    struct worker_shared shared = {
+        .config = run->config,
+        .registry = run->registry,
+        .logger = run->logger,
+        .monitor = run->monitor,
+        .users = run->users,
+        .board = run->board,
+        .slots = run->slots,
+        .server_tls = run->server_tls,
+        .conn_tls = run->conn_tls,
+        .conn_tls_count = run->config->server_count,
+        .control = control_mailbox(run->control),
+    };
+
+    crypto_random(&shared.instance_tag, sizeof(shared.instance_tag));
+    return workers_create(&shared, &run->start, worker_count(run), &run->workers);
+}
+
+/* The reverse of run_start(): every step is harmless when its twin did not happen. */
+static void run_stop(struct run *run)
+{
+    workers_destroy(run->workers);
+    slots_destroy(run->slots);
+    if (run->monitor != NULL) {
+        monitor_stop(run->monitor);
+        monitor_destroy(run->monitor);
+    }
+    if (run->has_library) {
+        monitor_library_fini();
+    }
+    guard_board_destroy(run->board);
+    users_destroy(run->users);
+    for (size_t i = 0; i < WR_ARRAY_LEN(run->conn_tls); i++) {
+        tls_unref(run->conn_tls[i].ctx);
+    }
+    tls_unref(run->server_tls);
+    listener_destroy(run->listeners);
+    if (run->log != NULL) {
+        log_info(run->log, "stop", "weir %s", WEIR_VERSION);
+    }
+    control_destroy(run->control, &run->log_fd);
+    metric_registry_destroy(run->registry);
+    log_destroy(run->logger);
+    if (run->log_fd >= 0) {
+        (void)close(run->log_fd);
+    }
+    config_unref(run->config);
+}
+
+static int run_start(struct run *run, const char *config_path)
+{
+    static const struct {
+        const char *name;
+        int (*step)(struct run *run);
+    } steps[] = {
+        {"file descriptors", fds_step},
+        {"listeners", listen_step},
+        {"TLS of listeners", server_tls_step},
+        {"TLS of servers", conn_tls_step},
+        {"users", users_step},
+        {"monitor", monitor_step},
+        {"connection slots", slots_step},
+        {"workers", workers_step},
+    };
+    int rc = config_step(run, config_path);
+
+    if (rc == 0) {
+        rc = log_step(run);
+    }
+    if (rc == 0) {
+        rc = process_step(run);
+    }
+    if (rc == 0) {
+        rc = control_step(run);
+    }
+    for (size_t i = 0; rc == 0 && i < WR_ARRAY_LEN(steps); i++) {
+        rc = steps[i].step(run);
+        if (rc < 0) {
+            log_error(run->log, "start_failed", "%s: %s", steps[i].name, err_text(rc));
+        }
+    }
+    return rc;
+}
+
+int run_serve(const char *config_path)
+{
+    struct run *run = calloc(1, sizeof(*run));
+
+    if (run == NULL) {
+        return RUN_FAILED;
+    }
+    run->log_fd = -1;
+
+    int rc = run_start(run, config_path);
+    bool is_usage = rc == -WR_E_CONFIG;
+
+    if (rc == 0) {
+        rc = control_serve(run->control, run->listeners, run->workers);
+    }
+    run_stop(run);
+    free(run);
+    if (is_usage) {
+        return RUN_USAGE;
+    }
+    return rc == 0 ? RUN_OK : RUN_FAILED;
+}
