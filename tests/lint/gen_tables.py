@@ -5,7 +5,7 @@
     tests/lint/gen_tables.py           write them
     tests/lint/gen_tables.py --check   exit 1 when a committed one differs
 
-conf/weir.yaml and the tables of conf/README.md come from include/weir/config/schema.h. A table
+conf/weir.yaml, the tables of conf/README.md and the fuzzer's words come from include/weir/config/schema.h. A table
 stands between "<!-- table: NAME -->" and "<!-- end -->".
 """
 import pathlib
@@ -224,6 +224,20 @@ def make_settings_table():
     return "\n".join(out) + "\n"
 
 
+def make_dictionary():
+    """The words of the file, for the fuzzer."""
+    settings, sections, lists = read_schema()
+    words = {s.word for s in settings} | set(sections) | {n.split(".")[-1] for n in lists}
+    for s in settings:
+        if s.type in ("ENUM", "SOURCES"):
+            words |= set(s.unit.split("|"))
+        if s.default not in ("", "-"):
+            words.add(s.default)
+    words |= {": ", "- ", "{", "}", "[", "]", ", ", "#", "&a", "*a", "!!int", "<<", "---", "...", "|", ">"}
+    head = "# SPDX-License-Identifier: Apache-2.0\n# made by tests/lint/gen_tables.py\n"
+    return head + "".join('"%s"\n' % w for w in sorted(words))
+
+
 TABLES = {"settings": make_settings_table}
 
 
@@ -237,6 +251,7 @@ def with_tables(text):
 
 def documents():
     yield "conf/weir.yaml", make_yaml()
+    yield "tests/fuzz/dict/yaml.dict", make_dictionary()
     for name in ("conf/README.md",):
         path = ROOT / name
         if path.exists():
