@@ -72,7 +72,7 @@ WR_NODISCARD int users_accept(struct users *users, struct cred *cred, struct spa
 void users_refuse(struct users *users, const struct cred *cred);
 /* Forget a user whatever is held. */
 void users_forget(struct users *users, struct span user);
-size_t users_count(const struct users *users);
+size_t users_count(struct users *users);
 
 /* --- refusals, for a short while --- */
 /* True: this credential was refused less than negative_us ago; *ret_failure says how. */
@@ -85,6 +85,6 @@ void users_remember_refusal(struct users *users, const struct cred *cred, struct
 /* >= 0: a ticket, to be given to users_check_end(). -WR_E_LIMIT: not now. */
 WR_NODISCARD int users_check_begin(struct users *users, struct span user, struct span address);
 void users_check_end(struct users *users, int ticket);
-uint32_t users_checks_running(const struct users *users);
+uint32_t users_checks_running(struct users *users);
 
 #endif

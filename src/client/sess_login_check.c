@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * weir says yes only after a server has said yes to this user within `recheck`. The connection on
+ * which it did so is the session's first one, so that a login costs no connection of its own.
+ */
+#include "weir/config/config.h"
+#include "weir/pool/slots.h"
+#include "weir/util/assert.h"
+#include "weir/util/err.h"
+
+#include "sess_auth_priv.h"
+
+#define QUEUE_US UINT64_C(10000) /* until a check that met a limit looks again */
+
+enum {
+    ER_DBACCESS_DENIED_CODE = 1044,
+    ER_BAD_DB_CODE = 1049,
+};
+
+void sess_login_check_end(struct sess_login *login, bool keep_conn)
+{
+    const struct sess_env *env = login->p.env;
+    if (login->ticket >= 0) {
+        users_check_end(env->users, login->ticket);
+        login->ticket = -1;
+    }
+    if (keep_conn) {
+        return;
+    }
+    conn_close(login->conn, true);
+    login->conn = NULL;
+    if (login->has_slot) {
+        slots_give(env->slots, login->slot_server);
+        login->has_slot = false;
+    }
+}
+
+static void queue(struct sess_login *login)
+{
+    if (login->state != SESS_LOGIN_ST_QUEUE) {
+        sess_login_set_state(login, SESS_LOGIN_ST_QUEUE);
+    }
+    timer_arm_in(&login->retry, QUEUE_US);
+}
+
+/* The primary; while there is none, a replica that is up knows the same accounts. */
+static const struct topo_server *choose(struct sess_login *login)
+{
+    const struct topo *topo = login->p.env->topo;
+    const struct topo_server *primary = topo_primary(topo);
+    if (primary != NULL && (login->failed_mask & UINT64_C(1) << primary->index) == 0) {
+        return primary;
+    }
+    for (uint16_t i = 0; i < topo->server_count && primary == NULL; i++) {
+        const struct topo_server *server = &topo->servers[i];
+        if (server->state == TOPO_ST_UP && (login->failed_mask & UINT64_C(1) << i) == 0) {
+            return server;
+        }
+    }
+    return NULL;
+}
+
+static void on_ready(struct sess_login *login)
+{
+    const struct sess_env *env = login->p.env;
+    if (!login->conn->is_sandboxed) {
+        /* no memory to remember it: the next login asks again */
+        int r =
+            users_accept(env->users, login->cred, sess_login_schema(login), loop_now_us(env->loop));
+        (void)r;
+    }
+    sess_login_check_end(login, true);
+    sess_login_succeed(login);
+}
+
+/* The server has looked at the user and said no. */
+static void on_refused(struct sess_login *login, const struct conn_failure *failure,
+                       const struct topo_server *server)
+{
+    const struct sess_env *env = login->p.env;
+    bool is_schema = failure->code == ER_DBACCESS_DENIED_CODE || failure->code == ER_BAD_DB_CODE;
+    if (!is_schema) {
+        users_refuse(env->users, login->cred);
+    }
+    users_remember_refusal(env->users, login->cred, sess_login_schema(login), failure,
+                           loop_now_us(env->loop));
+    sess_login_refuse_failure(login, failure, span_of(server->name));
+}
+
+static void on_failed(struct sess_login *login, struct conn *conn)
+{
+    const struct sess_env *env = login->p.env;
+    const struct conn_failure failure = *conn_failure(conn);
+    uint16_t index = conn->server_index;
+    const struct topo_server *server =
+        index < env->topo->server_count ? &env->topo->servers[index] : NULL;
+
+    sess_login_check_end(login, false);
+    if (server == NULL) {
+        queue(login); /* the topology has changed meanwhile */
+        return;
+    }
+    if (failure.err == -WR_E_AUTH_PLUGIN) {
+        if (!sess_login_ask_password(login)) {
+            sess_login_refuse_setup(login, "the server asks for a plugin that needs the password");
+        }
+        return;
+    }
+    if (failure.err == -WR_E_SERVER_ERROR && !failure.is_before_auth) {
+        on_refused(login, &failure, server);
+        return;
+    }
+    if (failure.err != -WR_E_SERVER_ERROR && env->report_failure != NULL) {
+        env->report_failure(env->arg, index, failure.err);
+    }
+    login->failed_mask |= UINT64_C(1) << index;
+    if (failure.err == -WR_E_SERVER_ERROR || choose(login) == NULL) {
+        sess_login_refuse_failure(login, &failure, span_of(server->name));
+        return;
+    }
+    queue(login);
+}
+
+static void on_event(void *arg, struct conn *conn, enum conn_event event)
+{
+    struct sess_login *login = arg;
+    switch (event) {
+    case CONN_EV_READY:
+        on_ready(login);
+        break;
+    case CONN_EV_FAILED:
+        on_failed(login, conn);
+        break;
+    case CONN_EV_READABLE:
+    case CONN_EV_DRAINED:
+    case CONN_EV_CLOSED:
+        /* between the OK and the session's taking it over: the session will see it as well */
+        break;
+    }
+}
+
+static int open_conn(struct sess_login *login, const struct topo_server *server)
+{
+    const struct sess_env *env = login->p.env;
+    uint64_t deadline = loop_now_us(env->loop) + env->config->limits.connect_timeout_us;
+    const struct conn_params params = {
+        .server = server,
+        .cred = login->cred,
+        .schema = sess_login_schema(login),
+        .client_caps = login->caps,
+        .collation = login->collation,
+        .client_attrs = buf_span(&login->attrs),
+        .client_host = login->peer,
+        .is_replica = topo_primary(env->topo) != server,
+        .deadline_us = deadline < login->p.deadline_us ? deadline : login->p.deadline_us,
+    };
+    return conn_open(env->conn_env, &params, on_event, login, &login->conn);
+}
+
+/* A ticket, a slot, a connection; a limit on the way puts the login into the queue. */
+static void begin(struct sess_login *login, const struct topo_server *server)
+{
+    const struct sess_env *env = login->p.env;
+    login->ticket = users_check_begin(env->users, sess_login_user(login), span_of(login->peer));
+    if (login->ticket < 0) {
+        login->ticket = -1;
+        queue(login);
+        return;
+    }
+    if (slots_take(env->slots, server->index) < 0) {
+        sess_login_check_end(login, false);
+        queue(login);
+        return;
+    }
+    login->has_slot = true;
+    login->slot_server = server->index;
+    int r = open_conn(login, server);
+    if (r < 0) {
+        struct conn_failure failure = {.err = r};
+        failure.text_len = span_copy(span_of(err_text(r)), failure.text, sizeof(failure.text));
+        sess_login_refuse_failure(login, &failure, span_of(server->name));
+        return;
+    }
+    sess_login_set_state(login, SESS_LOGIN_ST_CHECK);
+}
+
+void sess_login_check(struct sess_login *login)
+{
+    const struct sess_env *env = login->p.env;
+    uint64_t now_us = loop_now_us(env->loop);
+    struct span schema = sess_login_schema(login);
+    struct cred *known = NULL;
+    struct conn_failure failure;
+
+    /* Another login may have been faster with the same question. */
+    enum users_fresh fresh = users_find(env->users, sess_login_user(login), schema, now_us, &known);
+    bool is_known = fresh == USERS_FRESH && cred_equal(known, login->cred);
+    cred_unref(known);
+    if (is_known) {
+        metric_inc(env->metrics, METRIC_LOGINS_FAST, METRIC_NONE);
+        sess_login_succeed(login);
+        return;
+    }
+    if (users_is_refused(env->users, login->cred, schema, now_us, &failure)) {
+        sess_login_refuse_failure(login, &failure, (struct span){NULL, 0});
+        return;
+    }
+    const struct topo_server *server = choose(login);
+    if (server == NULL || server->addr_len == 0) {
+        queue(login); /* until the deadline: a primary may come */
+        return;
+    }
+    begin(login, server);
+}
