@@ -281,6 +281,43 @@ static void test_near_misses(void **state)
     assert_int_equal(failed, 0);
 }
 
+/* Taken, with a word about it. */
+static const struct broken_case warned[] = {
+    {SERVER MONITOR "read_after_write: {mode: off, window: 10s}\n",
+     {"3:39: a window has no effect while read_after_write.mode is off"}},
+    {"servers: [{name: a, address: \"h:1\", tls_server_name: b}]\n" MONITOR,
+     {"1:54: nothing is verified unless tls is verify; write tls: verify"}},
+    {"servers: [{name: a, address: \"h:1\", tls: required, tls_ca: /dev/null}]\n" MONITOR, {NULL}},
+};
+
+static void test_warnings(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < WR_ARRAY_LEN(warned); i++) {
+        struct config_errors errs;
+        struct config *config = NULL;
+        int rc = config_parse("t.yaml", (const uint8_t *)warned[i].text, strlen(warned[i].text),
+                              &config, &errs);
+        char line[400];
+
+        if (warned[i].expect[0] == NULL) { /* a warning beside a mistake */
+            assert_int_equal(rc, -WR_E_CONFIG);
+            assert_null(config);
+            assert_int_equal(errs.count, 2);
+            assert_int_equal(errs.error_count, 1);
+            continue;
+        }
+        assert_int_equal(rc, 0);
+        assert_int_equal(errs.count, 1);
+        assert_int_equal(errs.error_count, 0);
+        assert_true(errs.item[0].is_warning);
+        (void)snprintf(line, sizeof line, "%" PRIu32 ":%" PRIu32 ": %s", errs.item[0].line,
+                       errs.item[0].column, errs.item[0].text);
+        assert_string_equal(line, warned[i].expect[0]);
+        config_unref(config);
+    }
+}
+
 /* More mistakes than places: twenty are kept, all are counted, and the list ends in a count. */
 static void test_many_mistakes(void **state)
 {
@@ -328,9 +365,8 @@ static void test_too_large(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_broken_files),
-        cmocka_unit_test(test_near_misses),
-        cmocka_unit_test(test_many_mistakes),
+        cmocka_unit_test(test_broken_files), cmocka_unit_test(test_near_misses),
+        cmocka_unit_test(test_warnings),     cmocka_unit_test(test_many_mistakes),
         cmocka_unit_test(test_too_large),
     };
 
