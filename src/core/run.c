@@ -310,6 +310,9 @@ static int slots_step(struct run *run)
 
     for (uint16_t i = 0; i < topo->server_count; i++) {
         max[i] = run->config->servers[topo->servers[i].config_index].max_connections;
+        if (max[i] == 0) { /* auto: the server's own limit, and its own error */
+            max[i] = UINT32_MAX;
+        }
     }
     return slots_create(max, topo->server_count, &run->slots);
 }
@@ -332,8 +335,10 @@ static uint32_t worker_count(const struct run *run)
     bool is_tight = false;
 
     for (uint32_t i = 0; i < config->server_count; i++) {
-        if (config->servers[i].max_connections < smallest) {
-            smallest = config->servers[i].max_connections;
+        uint32_t max = config->servers[i].max_connections;
+
+        if (max != 0 && max < smallest) {
+            smallest = max;
         }
     }
 

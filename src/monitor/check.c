@@ -36,6 +36,12 @@ static void check_connections(struct checking *check, const struct config_server
     uint64_t worst = (uint64_t)server->max_connections + OWN_CONNECTIONS;
     char text[160];
 
+    if (server->max_connections == 0) {
+        snprintf(text, sizeof(text), "one for each session, up to the %" PRIu32 " that it takes",
+                 sample->max_connections);
+        say(check, server->name, "weir opens", text);
+        return;
+    }
     snprintf(text, sizeof(text), "at worst %" PRIu64 " of its %" PRIu32 " connections", worst,
              sample->max_connections);
     if (worst > sample->max_connections) {

@@ -117,7 +117,7 @@ struct config_server {
     struct config_addr address;
     enum config_role role;
     uint32_t weight;
-    uint32_t max_connections; /* that weir opens for clients */
+    uint32_t max_connections; /* that weir opens for clients; 0: the server's limit alone */
     enum config_tls_mode tls;
     const char *tls_ca;          /* NULL: tls.ca */
     const char *tls_server_name; /* NULL: the host of address */

@@ -102,8 +102,8 @@
       "auto: found out by the server's read_only")                                                 \
     X("servers[].weight", COUNT, config_server, weight, "100", 0, 1000, "parts",                   \
       "its share of the reads; 0: none unless a hint asks for it")                                 \
-    X("servers[].max_connections", COUNT, config_server, max_connections, "4000", 1, 1000000,      \
-      "connections", "that weir opens to it for its clients")                                      \
+    X("servers[].max_connections", COUNT, config_server, max_connections, "auto", 1, 1000000,      \
+      "connections", "that weir opens to it for its clients; auto: as many as it takes")           \
     X("servers[].tls", ENUM, config_server, tls, "preferred", 0, 0,                                \
       "off|preferred|required|verify",                                                             \
       "required: encrypted, whoever answers; verify: certificate and name are checked")            \

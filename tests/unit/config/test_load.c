@@ -93,6 +93,7 @@ static void test_defaults(void **state)
     assert_int_equal(c->server_count, 1);
     assert_int_equal(c->servers[0].role, CONFIG_ROLE_AUTO);
     assert_int_equal(c->servers[0].weight, 100);
+    assert_int_equal(c->servers[0].max_connections, 0);
     assert_int_equal(c->servers[0].tls, CONFIG_TLS_PREFERRED);
     assert_null(c->servers[0].tls_ca);
     assert_null(c->tls.cert);
