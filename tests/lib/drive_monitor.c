@@ -3,6 +3,7 @@
  * The monitor without a proxy around it: `drive_monitor CONFIG` prints every event and what it is
  * asked for on standard input, one line each; tests/integration/monitor_real speaks to it.
  */
+#include <errno.h>
 #include <inttypes.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -158,6 +159,18 @@ static void print_table(const struct drive *drive, char *args)
     }
 }
 
+/* "SERVER [TIMES]" */
+static void report(const struct drive *drive, const char *args)
+{
+    char *rest = NULL;
+    unsigned long server = strtoul(args, &rest, 10);
+    unsigned long times = strtoul(rest, NULL, 10);
+
+    do {
+        monitor_report_failure(drive->monitor, (uint16_t)server, -ECONNREFUSED);
+    } while (times-- > 1);
+}
+
 /* With the lock held. */
 static void command_run(struct drive *drive, char *line)
 {
@@ -170,7 +183,7 @@ static void command_run(struct drive *drive, char *line)
     } else if (strncmp(line, "account ", 8) == 0) {
         print_account(drive, line + 8);
     } else if (strncmp(line, "report ", 7) == 0) {
-        monitor_report_failure(drive->monitor, (uint16_t)strtoul(line + 7, NULL, 10), -111);
+        report(drive, line + 7);
     } else if (strncmp(line, "drain ", 6) == 0) {
         monitor_drain(drive->monitor, (uint16_t)strtoul(line + 6, NULL, 10), true);
     } else if (strncmp(line, "undrain ", 8) == 0) {
