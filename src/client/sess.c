@@ -64,6 +64,9 @@ static void idle_arm(struct sess *sess)
 void sess_set_state(struct sess *sess, enum sess_state state)
 {
     WR_ASSERT((STATE_NEXT[sess->state] & (1U << state)) != 0);
+    if (sess->state == SESS_ST_LOGIN) {
+        metric_sub(sess->env->metrics, METRIC_SESSIONS_IN_LOGIN, METRIC_NONE, 1);
+    }
     sess->trail[sess->trail_at] = (uint8_t)state;
     sess->trail_at = (uint8_t)((sess->trail_at + 1U) % SESS_TRAIL);
     sess->state = state;
@@ -123,6 +126,9 @@ void sess_close(struct sess *sess, const char *why)
     list_remove(&sess->node);
     set->count--;
     metric_sub(sess->env->metrics, METRIC_SESSIONS_OPEN, METRIC_NONE, 1);
+    if (sess->state == SESS_ST_LOGIN) {
+        metric_sub(sess->env->metrics, METRIC_SESSIONS_IN_LOGIN, METRIC_NONE, 1);
+    }
     if (sess->pins != 0) {
         metric_sub(sess->env->metrics, METRIC_SESSIONS_PINNED, METRIC_NONE, 1);
     }
@@ -724,6 +730,7 @@ int sess_set_accept(struct sess_set *set, const struct sess_accept *accept)
     list_push(&set->sessions, &sess->node);
     set->count++;
     metric_add(env->metrics, METRIC_SESSIONS_OPEN, METRIC_NONE, 1);
+    metric_add(env->metrics, METRIC_SESSIONS_IN_LOGIN, METRIC_NONE, 1);
     metric_inc(env->metrics, METRIC_SESSIONS_TOTAL, METRIC_NONE);
     login_params(sess, &params);
     err = sess_login_start(&params, &sess->login);

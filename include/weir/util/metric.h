@@ -88,6 +88,8 @@
 /* X(name, prometheus name, kind, label set, help); add at the end of its block. */
 #define METRIC_LIST(X)                                                                             \
     X(SESSIONS_OPEN, "weir_sessions_open", GAUGE, NONE, "Client sessions open now.")               \
+    X(SESSIONS_IN_LOGIN, "weir_sessions_in_login", GAUGE, NONE,                                    \
+      "Client sessions that have not logged in yet.")                                              \
     X(SESSIONS_TOTAL, "weir_sessions_accepted_total", COUNTER, NONE, "Client sessions accepted.")  \
     X(SESSIONS_REFUSED, "weir_sessions_refused_total", COUNTER, NONE,                              \
       "Client connections refused by a limit.")                                                    \
