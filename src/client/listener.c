@@ -63,7 +63,7 @@ struct listener_set {
     size_t count;
     struct listener_calls calls;
     struct timer resume;
-    uint32_t max_clients;
+    struct listener_limits limits;
     bool is_started;
 };
 
@@ -247,6 +247,24 @@ static void on_no_fd(struct listener_set *set, const struct listener *item, int 
     timer_arm_in(&set->resume, PAUSE_US);
 }
 
+static bool is_full(struct listener_set *set)
+{
+    struct listener_load load = {0};
+
+    set->calls.load(set->calls.arg, &load);
+    if (load.clients >= set->limits.max_clients) {
+        log_warn(set->log, "client_refused", "limits.max_clients (%u) is reached",
+                 (unsigned)set->limits.max_clients);
+        return true;
+    }
+    if (load.in_login >= set->limits.max_in_login) {
+        log_warn(set->log, "client_refused", "auth.max_unauthenticated (%u) is reached",
+                 (unsigned)set->limits.max_in_login);
+        return true;
+    }
+    return false;
+}
+
 static void admit(struct listener_set *set, const struct listener *item, int fd,
                   const struct sockaddr_storage *peer, socklen_t peer_len)
 {
@@ -261,9 +279,7 @@ static void admit(struct listener_set *set, const struct listener *item, int fd,
         .peer_len = peer_len,
     };
 
-    if (set->calls.count(set->calls.arg) >= set->max_clients) {
-        log_warn(set->log, "client_refused", "limits.max_clients (%u) is reached",
-                 (unsigned)set->max_clients);
+    if (is_full(set)) {
         refuse(set, fd);
         return;
     }
@@ -327,11 +343,12 @@ static void on_resume(void *arg)
 }
 
 int listener_start(struct listener_set *set, struct loop *loop, const struct listener_calls *calls,
-                   uint32_t max_clients, struct metric_shard *metrics, const struct log_ctx *log)
+                   const struct listener_limits *limits, struct metric_shard *metrics,
+                   const struct log_ctx *log)
 {
     set->loop = loop;
     set->calls = *calls;
-    set->max_clients = max_clients;
+    set->limits = *limits;
     set->metrics = metrics;
     set->log = log;
     timer_init(&set->resume, loop, on_resume, set);

@@ -350,11 +350,12 @@ int control_settle(struct control *control, struct worker_start *ret_start)
     return 0;
 }
 
-static uint32_t on_count(void *arg)
+static void on_load(void *arg, struct listener_load *ret_load)
 {
     const struct control *control = arg;
 
-    return workers_load(control->workers);
+    ret_load->clients = workers_load(control->workers);
+    ret_load->in_login = workers_in_login(control->workers);
 }
 
 static void on_accept(void *arg, const struct sess_accept *accept)
@@ -393,7 +394,11 @@ static int http_start(struct control *control)
 
 int control_serve(struct control *control, struct listener_set *listeners, struct workers *workers)
 {
-    const struct listener_calls calls = {.count = on_count, .on_accept = on_accept, .arg = control};
+    const struct listener_calls calls = {.load = on_load, .on_accept = on_accept, .arg = control};
+    const struct listener_limits limits = {
+        .max_clients = control->config->limits.max_clients,
+        .max_in_login = control->config->auth.max_unauthenticated,
+    };
 
     control->listeners = listeners;
     control->workers = workers;
@@ -401,8 +406,8 @@ int control_serve(struct control *control, struct listener_set *listeners, struc
     int rc = http_start(control);
 
     if (rc == 0) {
-        rc = listener_start(listeners, control->loop, &calls, control->config->limits.max_clients,
-                            control->metrics, &control->log);
+        rc = listener_start(listeners, control->loop, &calls, &limits, control->metrics,
+                            &control->log);
     }
     if (rc == 0) {
         for (size_t i = 0; i < listener_count(listeners); i++) {

@@ -55,6 +55,7 @@ struct control {
     uint64_t drain_began_us;
     uint32_t drain_left; /* workers that still have sessions */
     bool is_draining;
+    bool is_drained;
 };
 
 /* --- drain.c --- */

@@ -16,6 +16,11 @@
 
 static void finish(struct control *control, const char *how)
 {
+    if (control->is_drained) {
+        return;
+    }
+    control->is_drained = true;
+
     uint64_t took_us = loop_now_us(control->loop) - control->drain_began_us;
 
     log_info(&control->log, "drain_done", "%s after %u ms, %u sessions left", how,

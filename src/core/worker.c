@@ -427,14 +427,20 @@ uint32_t workers_count(const struct workers *workers)
     return workers->count;
 }
 
+/* Read without order: a sum of these may be off by what happens at this moment. */
+static uint32_t worker_gauge(const struct worker *worker, enum metric metric)
+{
+    return (uint32_t)atomic_load_explicit(&worker->metrics->words[metric], memory_order_relaxed);
+}
+
+static uint32_t worker_on_the_way(const struct worker *worker)
+{
+    return worker->sent - atomic_load_explicit(&worker->taken, memory_order_relaxed);
+}
+
 static uint32_t worker_load(const struct worker *worker)
 {
-    /* Both are read without order: the sum may be off by what happens at this moment. */
-    uint64_t sessions =
-        atomic_load_explicit(&worker->metrics->words[METRIC_SESSIONS_OPEN], memory_order_relaxed);
-    uint32_t on_the_way = worker->sent - atomic_load_explicit(&worker->taken, memory_order_relaxed);
-
-    return (uint32_t)sessions + on_the_way;
+    return worker_gauge(worker, METRIC_SESSIONS_OPEN) + worker_on_the_way(worker);
 }
 
 uint32_t workers_load(const struct workers *workers)
@@ -443,6 +449,17 @@ uint32_t workers_load(const struct workers *workers)
 
     for (uint32_t i = 0; i < workers->count; i++) {
         sum += worker_load(&workers->items[i]);
+    }
+    return sum;
+}
+
+uint32_t workers_in_login(const struct workers *workers)
+{
+    uint32_t sum = 0;
+
+    for (uint32_t i = 0; i < workers->count; i++) {
+        sum += worker_gauge(&workers->items[i], METRIC_SESSIONS_IN_LOGIN) +
+               worker_on_the_way(&workers->items[i]);
     }
     return sum;
 }

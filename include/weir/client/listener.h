@@ -10,7 +10,8 @@
  * REENTRY   on_accept comes from the loop; it may call listener_stop().
  * UNITS     none
  * ERRORS    0 or a negative err code; then ret_why holds one line for the operator.
- * BOUNDS    64 accepts per socket and turn; max_clients connections in all.
+ * BOUNDS    64 accepts per socket and turn; connections in all and before login, as the limits
+ *           say: one more is answered with 1040.
  */
 #ifndef WEIR_CLIENT_LISTENER_H
 #define WEIR_CLIENT_LISTENER_H
@@ -30,9 +31,19 @@ struct loop;
 struct metric_shard;
 struct sess_accept;
 
+/* Clients now, those on their way to a worker included. */
+struct listener_load {
+    uint32_t clients;
+    uint32_t in_login; /* of them, not logged in yet */
+};
+
+struct listener_limits {
+    uint32_t max_clients;
+    uint32_t max_in_login;
+};
+
 struct listener_calls {
-    /* Clients that are connected now, those on their way to a worker included. */
-    uint32_t (*count)(void *arg);
+    void (*load)(void *arg, struct listener_load *ret_load);
     /* Takes accept->fd. */
     void (*on_accept)(void *arg, const struct sess_accept *accept);
     void *arg;
@@ -44,8 +55,9 @@ WR_NODISCARD int listener_open(const struct config *config, char ret_why[LISTENE
                                struct listener_set **ret_set);
 /* Begin to accept. metrics and log are borrowed until listener_stop(). */
 WR_NODISCARD int listener_start(struct listener_set *set, struct loop *loop,
-                                const struct listener_calls *calls, uint32_t max_clients,
-                                struct metric_shard *metrics, const struct log_ctx *log);
+                                const struct listener_calls *calls,
+                                const struct listener_limits *limits, struct metric_shard *metrics,
+                                const struct log_ctx *log);
 /* Close the sockets: new clients are refused by the kernel. May be called again. */
 void listener_stop(struct listener_set *set);
 /* NULL is fine. */

@@ -77,6 +77,8 @@ void workers_destroy(struct workers *workers);
 uint32_t workers_count(const struct workers *workers);
 /* Sessions now, and sockets on their way. */
 uint32_t workers_load(const struct workers *workers);
+/* Of them, not logged in yet. */
+uint32_t workers_in_login(const struct workers *workers);
 /* Hand a socket to the live worker that has least to do. */
 void workers_accept(struct workers *workers, const struct sess_accept *accept);
 /* A new snapshot for all; the caller keeps its own reference. */
