@@ -247,7 +247,13 @@ class Cluster:
             raise RigError(f"{path} makes no user")
         statements = [re.sub(r"CREATE\s+USER\s+(?!IF)", "CREATE USER IF NOT EXISTS ", s, flags=re.I)
                       for s in statements]
-        return made.group(1), statements
+        user = made.group(1)
+        # what that file leaves to the operator: the bodies of views, and (on MariaDB, where clients
+        # log in by mysql_native_password) the account table
+        statements += [f"GRANT SELECT ON {d}.* TO {user}" for d in DATABASES]
+        if self.flavour == "mariadb":
+            statements.append(f"GRANT SELECT ON mysql.global_priv TO {user}")
+        return user, statements
 
     def status(self, out):
         """Print a line per process; 0 when everything is as it should be, else 3."""
