@@ -21,8 +21,6 @@ GRANT BINLOG MONITOR ON *.* TO weir_monitor@'%';
 -- statements that use it go to the primary.
 GRANT SHOW VIEW ON *.* TO weir_monitor@'%';
 GRANT SELECT ON mysql.proc TO weir_monitor@'%';
--- Loadable functions.
-GRANT SELECT ON mysql.func TO weir_monitor@'%';
 
 -- Views: their definition is shown only to those who may read them. Without this, statements that
 -- use a view go to the primary. For each schema whose views are to be read from replicas (this one

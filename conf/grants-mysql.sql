@@ -16,8 +16,6 @@ GRANT REPLICATION CLIENT ON *.* TO weir_monitor@'%';
 
 -- Lag below a second: when the last transaction was applied, and how far the applier is.
 GRANT SELECT ON performance_schema.replication_connection_status TO weir_monitor@'%';
-GRANT SELECT ON performance_schema.replication_applier_status TO weir_monitor@'%';
-GRANT SELECT ON performance_schema.replication_applier_status_by_coordinator TO weir_monitor@'%';
 GRANT SELECT ON performance_schema.replication_applier_status_by_worker TO weir_monitor@'%';
 
 -- Catalogue: the names of all tables and views (SHOW VIEW lets an account see names, no rows), and
@@ -25,9 +23,6 @@ GRANT SELECT ON performance_schema.replication_applier_status_by_worker TO weir_
 -- use it go to the primary.
 GRANT SHOW VIEW ON *.* TO weir_monitor@'%';
 GRANT SHOW_ROUTINE ON *.* TO weir_monitor@'%';
--- Loadable functions.
-GRANT SELECT ON mysql.func TO weir_monitor@'%';
-GRANT SELECT ON performance_schema.user_defined_functions TO weir_monitor@'%';
 
 -- Views: their definition is shown only to those who may read them. Without this, statements that
 -- use a view go to the primary. For each schema whose views are to be read from replicas (this one

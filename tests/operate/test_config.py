@@ -159,8 +159,17 @@ class Grants:
     def test_grants_are_enough(self):
         done = self.check()
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        self.assertNotIn("FAULT", done.stdout)
         for node in self.rig.nodes:
-            self.assertIn(node.name, done.stdout)
+            self.assertRegex(done.stdout, rf"(?m)^{node.name}: reached: ")
+
+    def test_a_hidden_view_is_told(self):
+        self.rig.primary.execute("CREATE OR REPLACE VIEW test.operate_v AS SELECT 1 AS one")
+        self.addCleanup(self.rig.primary.execute, "DROP VIEW test.operate_v")
+        self.rig.settle()
+        done = self.check()
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        self.assertIn("views whose definition may not be read", done.stdout)
 
     def test_a_missing_right_is_told(self):
         right = "REPLICA MONITOR" if self.flavour == "mariadb" else "REPLICATION CLIENT"
@@ -171,7 +180,7 @@ class Grants:
         self.rig.settle()
         done = self.check()
         self.assertNotEqual(done.returncode, 0, done.stdout)
-        self.assertIn("REPLICA", (done.stdout + done.stderr).upper())
+        self.assertRegex(done.stdout, r"FAULT \S+: cannot be probed: .*(SLAVE MONITOR|REPLICATION CLIENT)")
 
 
 class GrantsMariadb(Grants, Directory):
