@@ -123,14 +123,18 @@ static enum dec_rc tracks_filter(const struct reply_front *front, uint8_t *paylo
                                  size_t info_end, struct ok *ok, bool *ret_has_tracks)
 {
     size_t wanted = 0;
+    *ret_has_tracks = false;
+    if (ok->tracks.len == 0) {
+        return DEC_OK;
+    }
     uint8_t *block = payload + (ok->tracks.p - payload);
-    if (ok->tracks.len > 0 && block_partition(front, block, ok->tracks.len, &wanted) != DEC_OK) {
+    if (block_partition(front, block, ok->tracks.len, &wanted) != DEC_OK) {
         return DEC_BAD;
     }
-    *ret_has_tracks = wanted > 0;
     if (wanted == 0) {
         return DEC_OK;
     }
+    *ret_has_tracks = true;
     size_t prefix = wire_lenenc_size(wanted);
     uint8_t *moved = payload + info_end + prefix;
     memmove(moved, block, ok->tracks.len);
