@@ -49,6 +49,10 @@ static int learn_value(struct sess *sess, struct conn *conn, enum svec_var var, 
     if (!wire_ok(row)) {
         return -WR_E_BAD_PACKET;
     }
+    /* A variable that this flavour lacks has its column all the same, with NULL in it. */
+    if (var != SVEC_SCHEMA && svec_var_name(var, conn->flavour)[0] == '\0') {
+        return 0;
+    }
     if (var == SVEC_READ_ONLY && conn->is_replica) {
         return 0; /* weir's own setting, not the session's */
     }
@@ -76,12 +80,8 @@ static int learn_row(struct sess *sess, struct conn *conn, struct span bytes)
             skip = wire_lenenc(&payload) + 1;
         } else if (i == skip) {
             for (unsigned var = 0; var < SVEC_COUNT && wire_left(&payload) > 0; var++) {
-                int err = 0;
+                int err = learn_value(sess, conn, (enum svec_var)var, &payload);
 
-                if (var != SVEC_SCHEMA && svec_var_name(var, conn->flavour)[0] == '\0') {
-                    continue;
-                }
-                err = learn_value(sess, conn, (enum svec_var)var, &payload);
                 if (err < 0) {
                     return err;
                 }
