@@ -203,7 +203,6 @@ struct config_log {
     enum config_log_level level;
     enum config_log_format format;
     const char *file; /* NULL: standard error */
-    enum config_log_sql sql;
 };
 
 struct config_drain {

@@ -169,8 +169,6 @@
     X("log.format", ENUM, config, log.format, "logfmt", 0, 0, "logfmt|json",                       \
       "one line for each event")                                                                   \
     X("log.file", PATH, config, log.file, "", 0, 0, "file", "not set: standard error")             \
-    X("log.sql", ENUM, config, log.sql, "off", 0, 0, "off|digest|full",                            \
-      "statements in logs: none, with their literals taken out, or as they are")                   \
     X("drain.timeout", DURATION, config, drain.timeout_us, "30s", 0, 3600000000, "time",           \
       "sessions that are still busy after it are closed")
 

@@ -116,7 +116,6 @@ static void test_defaults(void **state)
     assert_int_equal(c->http.address.port, 9310);
     assert_null(c->log.file);
     assert_int_equal(c->log.level, CONFIG_LOG_INFO);
-    assert_int_equal(c->log.sql, CONFIG_SQL_OFF);
     assert_true(c->drain.timeout_us == 30000000);
     config_unref(c);
 }
@@ -143,7 +142,7 @@ static void test_values(void **state)
               "balance: {policy: least_pending, reads_on_primary: never}\n"
               "read_after_write: {scope: global, window: 10s}\n"
               "http: {address: off}\n"
-              "log: {level: trace, format: json, file: weir.log, sql: digest}\n");
+              "log: {level: trace, format: json, file: weir.log}\n");
     const struct config_user *u = NULL;
     char want[256];
 
@@ -190,7 +189,6 @@ static void test_values(void **state)
     assert_int_equal(c->http.address.kind, CONFIG_ADDR_NONE);
     assert_int_equal(c->log.level, CONFIG_LOG_TRACE);
     assert_int_equal(c->log.format, CONFIG_LOG_JSON);
-    assert_int_equal(c->log.sql, CONFIG_SQL_DIGEST);
     /* relative to the directory of the file */
     (void)snprintf(want, sizeof want, "%s/weir.log", dir);
     assert_string_equal(c->log.file, want);
