@@ -218,14 +218,18 @@ static enum dec_rc take_column_count(struct walk *walk)
 {
     uint8_t *payload = NULL;
     size_t len = 0;
-    struct wire wire;
     enum dec_rc rc = take_packet(walk, &payload, &len);
     if (rc != DEC_OK) {
         return rc;
     }
-    wire_init(&wire, (struct span){payload, len});
-    uint64_t count = wire_lenenc(&wire);
-    if (!wire_is_done(&wire) || count == 0 || count > 0xffff) {
+    uint64_t count = payload[0];
+    if (len > 1 || count >= 0xfb) {
+        struct wire wire;
+        wire_init(&wire, (struct span){payload, len});
+        count = wire_lenenc(&wire);
+        count = wire_is_done(&wire) ? count : 0;
+    }
+    if (count == 0 || count > 0xffff) {
         return DEC_BAD;
     }
     walk->reply->defs_left = (uint32_t)count;
