@@ -74,7 +74,8 @@ struct sess_login {
     struct timer retry;
     struct loop_task task;
     enum sess_login_state state;
-    enum sess_login_method method; /* of the reply that is awaited or in hand */
+    enum sess_login_method greeted; /* the plugin of the greeting */
+    enum sess_login_method method;  /* of the reply that is awaited or in hand */
     uint64_t offered;
     uint64_t caps;
     uint64_t refresh_until_us;

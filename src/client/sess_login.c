@@ -523,6 +523,7 @@ static void greet(struct sess_login *login, const struct topo_server *server)
     login->offered = caps_offer(UINT64_MAX, login->p.is_tls_offered && !login->p.is_unix &&
                                                 login->p.env->server_tls != NULL);
     crypto_scramble(login->scramble);
+    login->greeted = is_mariadb ? SESS_LOGIN_NATIVE : SESS_LOGIN_SHA2;
     struct greet fields = {
         .version = model_version(server, version, sizeof(version)),
         .plugin = is_mariadb ? SPAN_LIT(AUTH_PLUGIN_NATIVE) : SPAN_LIT(AUTH_PLUGIN_SHA2),

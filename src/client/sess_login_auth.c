@@ -306,7 +306,16 @@ static void judge_sha2(struct sess_login *login)
 static void judge_empty(struct sess_login *login)
 {
     struct cred *cred = NULL;
+    const struct config_user *user = listed(login);
+    bool is_listed = user != NULL && user->password.len == 0 && user->native_hash == NULL;
+    bool may_ask =
+        has_source(login, CONFIG_SOURCE_PASSTHROUGH) || has_source(login, CONFIG_SOURCE_SERVER);
+
     login->has_password = false;
+    if (!is_listed && !may_ask) {
+        sess_login_refuse_password(login);
+        return;
+    }
     if (cred_create(users_secrets(login->p.env->users), sess_login_user(login), CRED_EMPTY,
                     (struct span){NULL, 0}, &cred) < 0) {
         sess_login_refuse_password(login);
@@ -349,8 +358,11 @@ void sess_login_judge_first(struct sess_login *login, struct span plugin, bool h
         sess_login_refuse_password(login);
         return;
     }
-    if (login->is_change_user || method == SESS_LOGIN_NO_METHOD) {
-        /* The scramble that the client used is not known any more, or its plugin is not. */
+    /* A client that cannot load the greeting's plugin names its own and leaves the answer out until
+     * it is asked; that is not an empty password. */
+    bool is_unasked = method != login->greeted && auth.len == 0;
+    if (login->is_change_user || method == SESS_LOGIN_NO_METHOD || is_unasked) {
+        /* After COM_CHANGE_USER the scramble that the client used is not known any more. */
         if (method == SESS_LOGIN_NO_METHOD) {
             method = is_mariadb ? SESS_LOGIN_NATIVE : SESS_LOGIN_SHA2;
         }

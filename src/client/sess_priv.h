@@ -104,8 +104,9 @@ struct sess_cmd {
     bool got_err;       /* the reply ended in an ERR */
     bool state_changed; /* the server's tracker says so */
     bool ddl_bumped;
-    bool needs_learn; /* it may have set what no tracker reports */
-    uint64_t bits;    /* of facts */
+    bool needs_learn;  /* it may have set what no tracker reports */
+    uint16_t err_code; /* of that ERR, when it came from a server */
+    uint64_t bits;     /* of facts */
     uint32_t pins;
     uint32_t unpins;
     uint64_t failed_mask;

@@ -125,6 +125,7 @@ static enum outcome on_step(struct sess *sess, struct conn *conn, struct reply_s
         break;
     case REPLY_EV_ERR:
         sess->cmd.got_err = true;
+        sess->cmd.err_code = step->err.code;
         metric_inc(sess->env->metrics, METRIC_SERVER_ERRORS, (size_t)sess->cmd.server);
         break;
     case REPLY_EV_PREPARED:

@@ -271,6 +271,15 @@ static void track_special(struct sess *sess)
     }
 }
 
+/* Refused by the parser as a whole: it cannot have done a part of its work. With several
+ * statements in one text the first may have run. */
+static bool never_ran(const struct sess_cmd *cmd)
+{
+    return cmd->got_err && (cmd->err_code == 1064 || cmd->err_code == 1065) &&
+           (cmd->bits & FACT(MULTI)) == 0 && cmd->verb != VERB_CALL && cmd->verb != VERB_EXECUTE &&
+           cmd->verb != VERB_COMPOUND;
+}
+
 void sess_track_done(struct sess *sess)
 {
     struct sess_cmd *cmd = &sess->cmd;
@@ -287,6 +296,10 @@ void sess_track_done(struct sess *sess)
     track_special(sess);
     if (cmd->com == COM_RESET_CONNECTION) {
         return;
+    }
+    if (never_ran(cmd)) {
+        cmd->pins = 0;
+        cmd->may_write = false;
     }
     track_transaction(sess);
     track_writes(sess);
