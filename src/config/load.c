@@ -48,9 +48,12 @@ const char *load_path(struct loader *l, const char *text)
     return joined;
 }
 
+/* Nothing, or one of YAML's words for nothing: never a password of that name. */
 static bool load_is_empty(const struct yaml_node *node)
 {
-    return node->kind == YAML_KIND_SCALAR && node->is_plain && node->len == 0;
+    return node->kind == YAML_KIND_SCALAR && node->is_plain &&
+           (node->len == 0 || strcmp(node->text, "~") == 0 ||
+            span_eq_text_nocase(span_of(node->text), "null"));
 }
 
 static void load_defaults(struct loader *l, const struct load_place *place)
@@ -171,7 +174,7 @@ static void load_setting(struct loader *l, const struct schema_setting *s,
                    node->kind == YAML_KIND_LIST ? "list" : "mapping");
         return;
     }
-    if (node->len == 0 && (node->is_plain || s->type != SCHEMA_T_SECRET)) {
+    if (load_is_empty(node) || (node->len == 0 && s->type != SCHEMA_T_SECRET)) {
         errors_add(l->errs, node, "%s has no value; write one, or remove the line%s", name,
                    s->type == SCHEMA_T_SECRET ? " (\"\" is an empty password)" : "");
         return;

@@ -314,6 +314,10 @@ int yaml_tree_read(struct yaml_tree *tree, struct span text, struct config_error
         errors_add(errs, NULL, "not enough memory to read the file");
         return -WR_E_CONFIG;
     }
+    if (text.len >= 3 && memcmp(text.p, "\xef\xbb\xbf", 3) == 0) {
+        text.p += 3; /* a byte order mark; libyaml takes it off only where it guesses */
+        text.len -= 3;
+    }
     yaml_parser_set_encoding(&parser, YAML_UTF8_ENCODING);
     yaml_parser_set_input_string(&parser, text.p, text.len);
     while (rc > 0) {
