@@ -36,12 +36,14 @@ enum classify_flavour {
 
 /* What a byte >= 0x80 of character_set_client may hide. */
 enum classify_charset {
-    CLASSIFY_CS_SAFE,    /* single byte, utf8*, euc*, gb2312: no trail byte below 0x80 */
+    CLASSIFY_CS_SAFE,    /* utf8, utf8mb3, utf8mb4 */
+    CLASSIFY_CS_BYTE,    /* single byte, euc*, gb2312: no trail byte below 0x80, but such a byte
+                            may be white space */
     CLASSIFY_CS_GBK,     /* trail 0x40-0x7e, 0x80-0xfe */
     CLASSIFY_CS_BIG5,    /* trail 0x40-0x7e, 0xa1-0xfe */
     CLASSIFY_CS_SJIS,    /* sjis, cp932: lead 0x81-0x9f 0xe0-0xfc, trail 0x40-0x7e 0x80-0xfc */
     CLASSIFY_CS_GB18030, /* two bytes as gbk, or four */
-    CLASSIFY_CS_UNKNOWN  /* pessimistic: no statement with a byte >= 0x80 is a read */
+    CLASSIFY_CS_UNKNOWN  /* pessimistic: nothing is a read */
 };
 
 struct classify_env {

@@ -103,48 +103,49 @@
     X(FOUND_ROWS, 34, "found_rows")         /* SQL_CALC_FOUND_ROWS: FOUND_ROWS() may follow */    \
     X(BAD_LEX, 35, "bad_lex") /* unterminated quote or comment, or undecidable bytes */
 
-/* X(name, text): why no replica may run it; the first decisive reason in the text. */
-#define CLASSIFY_WHYS(X)                                                        \
-    X(NONE, "a read of known shape")                                            \
-    X(EMPTY, "no statement in the text")                                        \
-    X(WRITE, "it changes data")                                                 \
-    X(DDL, "it changes definitions")                                            \
-    X(TRANSACTION, "it begins or ends a transaction")                           \
-    X(LOCKING, "it locks rows")                                                 \
-    X(INTO, "it writes its result to a file or variables")                      \
-    X(USER_VARIABLE, "it uses a user variable")                                 \
-    X(SYSTEM_VARIABLE, "it reads a system variable")                            \
-    X(NAMED_LOCK, "it takes, frees or tests a named lock")                      \
-    X(LAST_INSERT_ID, "it asks for the last insert id")                         \
-    X(LAST_STATEMENT, "it asks about the statement before it")                  \
-    X(FOUND_ROWS, "it stores the row count for FOUND_ROWS()")                   \
-    X(CONNECTION_ID, "it asks for the connection id")                           \
-    X(FUNCTION_UNKNOWN, "it calls a function that is not known to be harmless") \
-    X(FUNCTION_QUALIFIED, "it calls a stored function")                         \
-    X(FUNCTION_PRIMARY, "it calls a function that only the primary answers")    \
-    X(SEQUENCE, "it uses a sequence")                                           \
-    X(SYSTEM_SCHEMA, "it reads a system schema, which differs per server")      \
-    X(PER_SERVER, "its answer differs per server")                              \
-    X(SET, "it sets variables")                                                 \
-    X(USE, "it changes the schema")                                             \
-    X(CALL, "it calls a procedure")                                             \
-    X(DO, "it evaluates expressions for their effects")                         \
-    X(LOAD, "it loads data")                                                    \
-    X(TEXT_PREPARE, "it is a text PREPARE, EXECUTE or DEALLOCATE")              \
-    X(HANDLER, "it is a HANDLER statement")                                     \
-    X(LOCK_TABLES, "it locks or unlocks tables")                                \
-    X(KILL, "it is a KILL")                                                     \
-    X(ADMIN, "it administers the server")                                       \
-    X(COMPOUND, "it is a compound statement")                                   \
-    X(MULTI, "it is more than one statement")                                   \
-    X(SHAPE, "its shape is not understood")                                     \
-    X(STATEMENT, "the kind of statement is not on the list of reads")           \
-    X(SYNTAX, "it has an unterminated quote or comment")                        \
-    X(COMMENT, "an executable comment leaves it open what runs")                \
-    X(CHARSET, "its character set makes quotes ambiguous")                      \
-    X(MODE, "the session's sql_mode gives it another grammar")                  \
-    X(TOO_LARGE, "it is larger than what is examined")                          \
-    X(OVERFLOW, "it names more tables than are examined")
+/* X(name, label, text): why no replica may run it; the first decisive reason in the text. */
+#define CLASSIFY_WHYS(X)                                                                         \
+    X(NONE, "none", "a read of known shape")                                                     \
+    X(EMPTY, "empty", "no statement in the text")                                                \
+    X(WRITE, "write", "it changes data")                                                         \
+    X(DDL, "ddl", "it changes definitions")                                                      \
+    X(TRANSACTION, "transaction", "it begins or ends a transaction")                             \
+    X(LOCKING, "locking", "it locks rows")                                                       \
+    X(INTO, "into", "it writes its result to a file or variables")                               \
+    X(USER_VARIABLE, "user_variable", "it uses a user variable")                                 \
+    X(SYSTEM_VARIABLE, "system_variable", "it reads a system variable")                          \
+    X(NAMED_LOCK, "named_lock", "it takes, frees or tests a named lock")                         \
+    X(LAST_INSERT_ID, "last_insert_id", "it asks for the last insert id")                        \
+    X(LAST_STATEMENT, "last_statement", "it asks about the statement before it")                 \
+    X(FOUND_ROWS, "found_rows", "it stores the row count for FOUND_ROWS()")                      \
+    X(CONNECTION_ID, "connection_id", "it asks for the connection id")                           \
+    X(FUNCTION_UNKNOWN, "function_unknown",                                                      \
+      "it calls a function that is not known to be harmless")                                    \
+    X(FUNCTION_QUALIFIED, "function_qualified", "it calls a stored function")                    \
+    X(FUNCTION_PRIMARY, "function_primary", "it calls a function that only the primary answers") \
+    X(SEQUENCE, "sequence", "it uses a sequence")                                                \
+    X(SYSTEM_SCHEMA, "system_schema", "it reads a system schema, which differs per server")      \
+    X(PER_SERVER, "per_server", "its answer differs per server")                                 \
+    X(SET, "set", "it sets variables")                                                           \
+    X(USE, "use", "it changes the schema")                                                       \
+    X(CALL, "call", "it calls a procedure")                                                      \
+    X(DO, "do", "it evaluates expressions for their effects")                                    \
+    X(LOAD, "load", "it loads data")                                                             \
+    X(TEXT_PREPARE, "text_prepare", "it is a text PREPARE, EXECUTE or DEALLOCATE")               \
+    X(HANDLER, "handler", "it is a HANDLER statement")                                           \
+    X(LOCK_TABLES, "lock_tables", "it locks or unlocks tables")                                  \
+    X(KILL, "kill", "it is a KILL")                                                              \
+    X(ADMIN, "admin", "it administers the server")                                               \
+    X(COMPOUND, "compound", "it is a compound statement")                                        \
+    X(MULTI, "multi", "it is more than one statement")                                           \
+    X(SHAPE, "shape", "its shape is not understood")                                             \
+    X(STATEMENT, "statement", "the kind of statement is not on the list of reads")               \
+    X(SYNTAX, "syntax", "it has an unterminated quote or comment")                               \
+    X(COMMENT, "comment", "an executable comment leaves it open what runs")                      \
+    X(CHARSET, "charset", "its character set makes quotes ambiguous")                            \
+    X(MODE, "mode", "the session's sql_mode gives it another grammar")                           \
+    X(TOO_LARGE, "too_large", "it is larger than what is examined")                              \
+    X(OVERFLOW, "overflow", "it names more tables than are examined")
 
 /* X(name, text): state left behind that keeps the session on the primary. */
 #define CLASSIFY_PINS(X)                                                                      \
@@ -182,7 +183,7 @@ enum classify_verb {
     VERB_END_
 };
 enum classify_why {
-#define X(name, text) WHY_##name,
+#define X(name, label, text) WHY_##name,
     CLASSIFY_WHYS(X)
 #undef X
     WHY_END_

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * keyword - the words of keyword.txt: found by hash, with what they mean as a function.
+ *
+ * WHY       One look-up per word of SQL answers every later question about it.
+ * OWNS      none
+ * THREADS   any; constant tables.
+ * REENTRY   none
+ * UNITS     none
+ * ERRORS    none
+ * BOUNDS    Words longer than KW_MAX_LEN are never keywords.
+ */
+#ifndef WEIR_CLASSIFY_KEYWORD_PRIV_H
+#define WEIR_CLASSIFY_KEYWORD_PRIV_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "keyword_ids.h"
+
+#define KW_MAX_LEN 35
+
+#define KWF_MYSQL         0x001U
+#define KWF_MARIADB       0x002U
+#define KWF_SPACE         0x004U
+#define KWF_VOLATILE      0x008U
+#define KWF_VOLATILE_BARE 0x010U
+#define KWF_FROM          0x020U
+#define KWF_RESERVED      0x040U
+#define KWF_PAREN         0x080U
+#define KWF_TYPE          0x100U
+
+/* What a call does that keeps it off the replicas. */
+enum kw_effect {
+    KW_FX_NONE,
+    KW_FX_LOCK_GET,
+    KW_FX_LOCK_FREE,
+    KW_FX_LOCK_FREE_ALL,
+    KW_FX_LOCK_TEST,
+    KW_FX_INSERT_ID,
+    KW_FX_LAST,
+    KW_FX_CONN_ID,
+    KW_FX_SEQUENCE,
+    KW_FX_PRIMARY
+};
+
+struct kw_def {
+    char text[KW_MAX_LEN + 1];
+    uint8_t len;
+    uint16_t flags;
+    enum kw_effect effect;
+    uint32_t mysql_min;
+    uint32_t mysql_end; /* 0: still there */
+    uint32_t mariadb_min;
+};
+
+struct kw_slot {
+    uint16_t id; /* 0: empty */
+    uint16_t tag;
+};
+
+/* hash: of the upper-case bytes, h = h * 33 ^ byte from 0. word: as written. KW_NONE when it is
+ * no keyword. */
+uint16_t keyword_find(const uint8_t *word, size_t len, uint32_t hash);
+
+/* id below KW_COUNT_. */
+const struct kw_def *keyword_def(uint16_t id);
+
+#endif

@@ -1,0 +1,1044 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * query.c - one query expression, proven to be a read of known shape.
+ *
+ * A stack of frames, one per open parenthesis, and no recursion. Every token is looked at by the
+ * frame on top:
+ *
+ *   QUERY   a query expression: [WITH ...] SELECT list FROM tables tail [UNION ...]
+ *   TABLES  a parenthesis among the tables: a join, or a derived table (it turns into QUERY)
+ *   EXPR    a parenthesis in an expression: arguments, grouping, or a subquery (turns into QUERY)
+ *   NAMES   a list of names: index hints, partitions, USING, column names of an alias
+ *   COLUMNS the column list of JSON_TABLE
+ *
+ * Expressions are not parsed, the servers do that. What matters is that no table is overlooked
+ * (a view may call a function that writes) and no call: so the list of tables is read strictly
+ * and a word before "(" must be known. Where a word means different things to different versions
+ * (WINDOW, LATERAL, INTERSECT may be aliases to some), only the shape that all read alike passes.
+ */
+#include <string.h>
+
+#include "parse_priv.h"
+
+enum frame_kind {
+    FR_QUERY,
+    FR_TABLES,
+    FR_EXPR,
+    FR_NAMES,
+    FR_COLUMNS
+};
+
+enum query_clause {
+    Q_START,  /* SELECT, WITH, VALUES, TABLE or ( must come */
+    Q_BODY,   /* as Q_START, behind the CTEs: no WITH */
+    Q_SETOP,  /* as Q_BODY, behind UNION: ALL and DISTINCT, too */
+    Q_LIST,   /* the select list */
+    Q_FROM,   /* tables: see from */
+    Q_TAIL,   /* WHERE and all behind it */
+    Q_AFTER,  /* behind a parenthesised query */
+    Q_WINDOW, /* a window's name must come */
+    Q_WINDOW_AS,
+    Q_CTE_NAME,
+    Q_CTE_COLS, /* ( or AS */
+    Q_CTE_AS,   /* AS */
+    Q_CTE_BODY, /* ( */
+    Q_CTE_END   /* comma, or the body */
+};
+
+enum from_state {
+    F_WANT,    /* a table must come */
+    F_NAME,    /* a name was read */
+    F_DOT,     /* ... and a dot */
+    F_PART,    /* PARTITION: ( must come */
+    F_PARTED,  /* ... and went */
+    F_AS,      /* an alias must come */
+    F_ALIAS,   /* an alias was read */
+    F_HINT,    /* USE INDEX ...: ( must come */
+    F_USING,   /* ( must come */
+    F_DONE,    /* complete, no alias */
+    F_DERIVED, /* complete, an alias may come */
+    F_JOIN,    /* INNER, LEFT ...: JOIN must come */
+    F_ON,      /* an expression */
+    F_LATERAL, /* ( must come */
+    F_JSON     /* JSON_TABLE: ( must come */
+};
+
+#define FRF_START     0x01U /* no token yet */
+#define FRF_FROM      0x02U /* FROM and FOR are part of the function's syntax */
+#define FRF_QUERY     0x04U /* holds a finished parenthesised query: UNION may follow */
+#define FRF_NEEDS     0x08U /* must be a query: ANY ( */
+#define FRF_CTE       0x10U /* the body of a CTE */
+#define FRF_RECURSIVE 0x20U
+#define FRF_BRACE     0x40U
+#define FRF_OJ        0x80U /* { ... in the list of tables: OJ must come */
+
+static struct frame *frame_top(struct parser *ps)
+{
+    return &ps->frames[ps->depth];
+}
+
+static void frame_push(struct parser *ps, enum frame_kind kind, unsigned flags)
+{
+    if (ps->depth + 1 >= CLASSIFY_MAX_DEPTH) {
+        parser_fail(ps, WHY_SHAPE);
+        return;
+    }
+    ps->depth++;
+    ps->frames[ps->depth] = (struct frame){.kind = (uint8_t)kind,
+                                           .clause = Q_START,
+                                           .from = F_WANT,
+                                           .flags = (uint8_t)flags,
+                                           .fn = KW_NONE};
+}
+
+/* --- tables ------------------------------------------------------------------------------- */
+
+static bool name_eq(struct span a, struct span b)
+{
+    char x[256];
+    char y[256];
+    if (span_eq(a, b)) {
+        return true;
+    }
+    size_t n = classify_name_decode(a, x, sizeof(x));
+    size_t m = classify_name_decode(b, y, sizeof(y));
+    return n == m && n < sizeof(x) && memcmp(x, y, n) == 0;
+}
+
+/* Exact case: where names differ in case the server may mean a table, and a name too many only
+ * sends a statement to the primary. */
+static bool is_cte(const struct parser *ps, struct span name)
+{
+    for (unsigned i = 0; i < ps->cte_count; i++) {
+        if (ps->ctes[i].is_visible && name_eq(ps->ctes[i].name, name)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool is_system_name(struct span raw)
+{
+    char plain[24];
+    size_t n = classify_name_decode(raw, plain, sizeof(plain));
+    return n < sizeof(plain) && classify_is_system_schema((struct span){(uint8_t *)plain, n});
+}
+
+void query_add_table(struct parser *ps, struct span schema, struct span name)
+{
+    struct facts *f = ps->f;
+    if (schema.len != 0 ? is_system_name(schema) : classify_is_system_schema(ps->env->schema)) {
+        f->bits |= FACT(SYSTEM_SCHEMA) | FACT(PER_SERVER);
+        parser_fail(ps, WHY_SYSTEM_SCHEMA);
+        return;
+    }
+    for (unsigned i = 0; i < f->table_count; i++) {
+        if (span_eq(f->tables[i].name, name) && span_eq(f->tables[i].schema, schema)) {
+            return;
+        }
+    }
+    if (f->table_count == FACTS_MAX_TABLES) {
+        f->bits |= FACT(OVERFLOW);
+        parser_fail(ps, WHY_OVERFLOW);
+        return;
+    }
+    f->tables[f->table_count++] = (struct facts_table){.schema = schema, .name = name};
+}
+
+static void from_commit(struct parser *ps)
+{
+    if (ps->name.p == NULL) {
+        return;
+    }
+    struct span name = ps->name;
+    ps->name.p = NULL;
+    if (ps->name_schema.len == 0 && ps->cte_count > 0 && is_cte(ps, name)) {
+        return;
+    }
+    query_add_table(ps, ps->name_schema, name);
+}
+
+/* The list of tables may end here. */
+static bool from_is_complete(uint8_t from)
+{
+    switch ((enum from_state)from) {
+    case F_NAME:
+    case F_PARTED:
+    case F_ALIAS:
+    case F_DONE:
+    case F_DERIVED:
+    case F_ON:
+        return true;
+    case F_WANT:
+    case F_DOT:
+    case F_PART:
+    case F_AS:
+    case F_HINT:
+    case F_USING:
+    case F_JOIN:
+    case F_LATERAL:
+    case F_JSON:
+        return false;
+    }
+    return false;
+}
+
+static bool from_takes_alias(uint8_t from)
+{
+    return from == F_NAME || from == F_PARTED || from == F_DERIVED;
+}
+
+/* --- words that begin the next clause ------------------------------------------------------ */
+
+static void query_set_op(struct parser *ps, struct frame *fr)
+{
+    bool is_ok = fr->kind == FR_QUERY
+                     ? (fr->clause == Q_LIST || fr->clause == Q_TAIL || fr->clause == Q_AFTER ||
+                        (fr->clause == Q_FROM && from_is_complete(fr->from)))
+                     : (fr->flags & FRF_QUERY) != 0;
+    if (!is_ok) {
+        parser_fail(ps, WHY_SHAPE);
+        return;
+    }
+    fr->kind = FR_QUERY;
+    fr->clause = Q_SETOP;
+}
+
+/* SELECT, WITH, VALUES, TABLE where a query may begin. */
+static bool query_begin(struct parser *ps, struct frame *fr, const struct tok *tok)
+{
+    switch (tok->kw) {
+    case KW_SELECT:
+        fr->clause = Q_LIST;
+        break;
+    case KW_VALUES:
+        fr->clause = Q_TAIL;
+        break;
+    case KW_TABLE:
+        fr->clause = Q_FROM;
+        fr->from = F_WANT;
+        break;
+    case KW_WITH:
+        if (fr->kind == FR_QUERY && fr->clause != Q_START) {
+            parser_fail(ps, WHY_SHAPE);
+            return true;
+        }
+        fr->clause = Q_CTE_NAME;
+        break;
+    default:
+        return false;
+    }
+    fr->kind = FR_QUERY;
+    fr->flags = (uint8_t)(fr->flags & ~(FRF_START | FRF_QUERY | FRF_NEEDS));
+    return true;
+}
+
+static void word_for(struct parser *ps, struct frame *fr)
+{
+    struct tok next = parser_peek(ps);
+    if (tok_is(&next, KW_UPDATE) || tok_is(&next, KW_SHARE)) {
+        ps->f->bits |= FACT(LOCKING);
+        parser_fail(ps, WHY_LOCKING);
+    } else if (tok_is(parser_back(ps, 1), KW_VALUE)) {
+        parser_fail(ps, WHY_SEQUENCE);
+    } else if (tok_is(&next, KW_SYSTEM_TIME) && fr->from == F_NAME) {
+        from_commit(ps);
+        ps->f->bits |= FACT(UNCACHEABLE);
+        parser_next(ps);
+        fr->from = F_ON;
+        fr->flags |= FRF_FROM;
+    } else if ((fr->flags & FRF_FROM) == 0 && fr->kind != FR_COLUMNS && fr->from != F_HINT) {
+        parser_fail(ps, WHY_SHAPE);
+    }
+}
+
+/* Words that mean the same in every frame. True: dealt with. */
+static bool word_common(struct parser *ps, struct frame *fr, const struct tok *tok)
+{
+    switch (tok->kw) {
+    case KW_FOR:
+        word_for(ps, fr);
+        return true;
+    case KW_LOCK:
+        ps->f->bits |= FACT(LOCKING);
+        parser_fail(ps, WHY_LOCKING);
+        return true;
+    case KW_INTO:
+        parser_fail(ps, WHY_INTO);
+        return true;
+    case KW_UNION:
+    case KW_EXCEPT:
+    case KW_INTERSECT:
+        from_commit(ps);
+        query_set_op(ps, fr);
+        return true;
+    case KW_SQL_CALC_FOUND_ROWS:
+        ps->f->bits |= FACT(FOUND_ROWS);
+        parser_fail(ps, WHY_FOUND_ROWS);
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* WHERE, GROUP ...: the end of the tables or of the select list. */
+static bool word_tail(struct parser *ps, struct frame *fr, const struct tok *tok)
+{
+    switch (tok->kw) {
+    case KW_WHERE:
+    case KW_GROUP:
+    case KW_HAVING:
+    case KW_ORDER:
+    case KW_LIMIT:
+    case KW_FETCH:
+        fr->clause = Q_TAIL;
+        return true;
+    case KW_PROCEDURE: {
+        struct tok next = parser_peek(ps);
+        fr->clause = Q_TAIL;
+        if (!tok_is(&next, KW_ANALYSE)) {
+            parser_fail(ps, WHY_SHAPE);
+        }
+        return true;
+    }
+    case KW_WINDOW:
+        fr->clause = Q_WINDOW;
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* --- the list of tables --------------------------------------------------------------------- */
+
+static void from_want(struct parser *ps, struct frame *fr, const struct tok *tok)
+{
+    if (tok->kind == TOK_WORD) {
+        switch (tok->kw) {
+        case KW_LATERAL:
+            fr->from = F_LATERAL;
+            return;
+        case KW_JSON_TABLE:
+            fr->from = F_JSON;
+            return;
+        case KW_DUAL:
+            fr->from = F_DONE;
+            return;
+        case KW_SELECT:
+        case KW_WITH:
+        case KW_VALUES:
+        case KW_TABLE:
+            if (fr->kind == FR_TABLES && (fr->flags & FRF_START) != 0) {
+                (void)query_begin(ps, fr, tok);
+                return;
+            }
+            parser_fail(ps, WHY_SHAPE);
+            return;
+        default:
+            break;
+        }
+    }
+    ps->name_schema = (struct span){NULL, 0};
+    ps->name = tok_span(tok);
+    fr->from = F_NAME;
+}
+
+/* A word that joins, hints or ends; anything else is an alias. */
+static void from_word(struct parser *ps, struct frame *fr, const struct tok *tok)
+{
+    switch (tok->kw) {
+    case KW_AS:
+        if (!from_takes_alias(fr->from)) {
+            parser_fail(ps, WHY_SHAPE);
+        }
+        fr->from = F_AS;
+        return;
+    case KW_INNER:
+    case KW_CROSS:
+    case KW_LEFT:
+    case KW_RIGHT:
+    case KW_NATURAL:
+        fr->from = F_JOIN;
+        return;
+    case KW_JOIN:
+    case KW_STRAIGHT_JOIN:
+        fr->from = F_WANT;
+        return;
+    case KW_ON:
+        fr->from = F_ON;
+        return;
+    case KW_USING:
+        fr->from = F_USING;
+        return;
+    case KW_PARTITION:
+        fr->from = F_PART;
+        return;
+    case KW_USE:
+    case KW_FORCE:
+    case KW_IGNORE:
+        fr->from = F_HINT;
+        return;
+    default:
+        break;
+    }
+    if (!from_takes_alias(fr->from) || (keyword_def(tok->kw)->flags & KWF_RESERVED) != 0) {
+        parser_fail(ps, WHY_SHAPE);
+        return;
+    }
+    fr->from = F_ALIAS;
+}
+
+/* In ON ...: the words that end the expression. */
+static void from_on(struct parser *ps, struct frame *fr, const struct tok *tok)
+{
+    switch (tok->kw) {
+    case KW_LEFT:
+    case KW_RIGHT: {
+        struct tok next = parser_peek(ps);
+        fr->from = next.kind == TOK_LPAREN ? F_ON : F_JOIN;
+        return;
+    }
+    case KW_INNER:
+    case KW_CROSS:
+    case KW_NATURAL:
+        fr->from = F_JOIN;
+        return;
+    case KW_JOIN:
+    case KW_STRAIGHT_JOIN:
+        fr->from = F_WANT;
+        return;
+    case KW_ON: /* a JOIN b JOIN c ON .. ON .. */
+        return;
+    case KW_USING:
+        fr->from = F_USING;
+        return;
+    case KW_FROM:
+        /* FOR SYSTEM_TIME FROM a TO b */
+        if ((fr->flags & FRF_FROM) != 0) {
+            fr->flags = (uint8_t)(fr->flags & ~FRF_FROM);
+            return;
+        }
+        parser_fail(ps, WHY_SHAPE);
+        return;
+    case KW_SELECT:
+        parser_fail(ps, WHY_SHAPE);
+        return;
+    default:
+        return;
+    }
+}
+
+static void from_name(struct parser *ps, struct frame *fr, const struct tok *tok)
+{
+    switch ((enum from_state)fr->from) {
+    case F_WANT:
+        from_want(ps, fr, tok);
+        return;
+    case F_DOT:
+        ps->name_schema = ps->name;
+        ps->name = tok_span(tok);
+        fr->from = F_NAME;
+        return;
+    case F_AS:
+        fr->from = F_ALIAS;
+        return;
+    case F_JOIN:
+        if (tok_is(tok, KW_JOIN) || tok_is(tok, KW_STRAIGHT_JOIN)) {
+            fr->from = F_WANT;
+        } else if (!tok_is(tok, KW_OUTER) && !tok_is(tok, KW_LEFT) && !tok_is(tok, KW_RIGHT) &&
+                   !tok_is(tok, KW_INNER)) {
+            parser_fail(ps, WHY_SHAPE);
+        }
+        return;
+    case F_HINT:
+        if (!tok_is(tok, KW_INDEX) && !tok_is(tok, KW_KEY) && !tok_is(tok, KW_JOIN) &&
+            !tok_is(tok, KW_ORDER) && !tok_is(tok, KW_GROUP) && !tok_is(tok, KW_BY)) {
+            parser_fail(ps, WHY_SHAPE);
+        }
+        return;
+    case F_ON:
+        if (tok->kind == TOK_WORD) {
+            from_on(ps, fr, tok);
+        }
+        return;
+    case F_NAME:
+    case F_PARTED:
+    case F_ALIAS:
+    case F_DONE:
+    case F_DERIVED:
+        if (tok->kind == TOK_WORD) {
+            from_word(ps, fr, tok);
+        } else if (from_takes_alias(fr->from)) {
+            fr->from = F_ALIAS;
+        } else {
+            parser_fail(ps, WHY_SHAPE);
+        }
+        return;
+    case F_PART:
+    case F_USING:
+    case F_LATERAL:
+    case F_JSON:
+        parser_fail(ps, WHY_SHAPE);
+        return;
+    }
+}
+
+static void from_token(struct parser *ps, struct frame *fr, const struct tok *tok)
+{
+    if (tok->kind == TOK_DOT) {
+        if (fr->from == F_NAME && ps->name_schema.p == NULL) {
+            fr->from = F_DOT;
+        } else if (fr->from != F_ON) {
+            parser_fail(ps, WHY_SHAPE);
+        }
+        return;
+    }
+    if (fr->from == F_NAME && !tok_is(tok, KW_FOR)) {
+        from_commit(ps);
+    }
+    if (tok_is_name(tok)) {
+        if ((fr->flags & FRF_OJ) != 0) {
+            fr->flags = (uint8_t)(fr->flags & ~FRF_OJ);
+            if (tok->len != 2 || (tok->p[0] | 32) != 'o' || (tok->p[1] | 32) != 'j') {
+                parser_fail(ps, WHY_SHAPE);
+            }
+            return;
+        }
+        if (tok->kind == TOK_WORD && tok->kw != KW_NONE && fr->from != F_WANT &&
+            fr->from != F_DOT && fr->from != F_HINT) {
+            if (word_common(ps, fr, tok)) {
+                return;
+            }
+            if (fr->kind == FR_QUERY && from_is_complete(fr->from) && word_tail(ps, fr, tok)) {
+                return;
+            }
+        }
+        if (fr->from == F_HINT && tok_is(tok, KW_FOR)) {
+            return;
+        }
+        from_name(ps, fr, tok);
+        fr->flags = (uint8_t)(fr->flags & ~FRF_START);
+        return;
+    }
+    if (tok->kind == TOK_COMMA) {
+        if (!from_is_complete(fr->from)) {
+            parser_fail(ps, WHY_SHAPE);
+        }
+        fr->from = F_WANT;
+    } else if (fr->from != F_ON) {
+        parser_fail(ps, WHY_SHAPE);
+    }
+}
+
+static void expr_paren(struct parser *ps, const struct tok *tok);
+
+static void from_paren(struct parser *ps, struct frame *fr, const struct tok *tok)
+{
+    if (fr->from == F_NAME) {
+        from_commit(ps);
+    }
+    switch ((enum from_state)fr->from) {
+    case F_WANT:
+        fr->flags = (uint8_t)(fr->flags & ~FRF_START);
+        frame_push(ps, FR_TABLES, FRF_START);
+        return;
+    case F_LATERAL:
+        frame_push(ps, FR_QUERY, FRF_START);
+        return;
+    case F_JSON:
+        frame_push(ps, FR_EXPR, 0);
+        frame_top(ps)->fn = KW_JSON_TABLE;
+        return;
+    case F_PART:
+        fr->from = F_PARTED;
+        frame_push(ps, FR_NAMES, 0);
+        return;
+    case F_HINT:
+    case F_USING:
+        fr->from = F_DONE;
+        frame_push(ps, FR_NAMES, 0);
+        return;
+    case F_ALIAS:
+        fr->from = F_DONE;
+        frame_push(ps, FR_NAMES, 0);
+        return;
+    case F_ON:
+        expr_paren(ps, tok);
+        return;
+    case F_NAME:
+    case F_DOT:
+    case F_PARTED:
+    case F_AS:
+    case F_DONE:
+    case F_DERIVED:
+    case F_JOIN:
+        parser_fail(ps, WHY_SHAPE);
+        return;
+    }
+}
+
+/* --- expressions ----------------------------------------------------------------------------- */
+
+static bool is_comparison(const struct tok *tok)
+{
+    return tok->kind == TOK_EQ || tok->kind == TOK_OP;
+}
+
+/* Words that are no functions and stand before "(" in one place only. */
+static bool paren_by_place(struct parser *ps, const struct kw_def *def, const struct tok *word)
+{
+    const struct tok *before = parser_back(ps, 2);
+    const struct frame *fr = frame_top(ps);
+    switch (word->kw) {
+    case KW_OVER:
+    case KW_AGAINST:
+        return before->kind == TOK_RPAREN;
+    case KW_OF:
+        return ps->env->flavour == CLASSIFY_MYSQL && tok_is(before, KW_MEMBER);
+    case KW_ANALYSE:
+        return tok_is(before, KW_PROCEDURE);
+    default:
+        break;
+    }
+    return (def->flags & KWF_TYPE) != 0 &&
+           (tok_is(before, KW_AS) || (fr->fn == KW_CONVERT && before->kind == TOK_COMMA));
+}
+
+/* tok: the "(" behind a word or a quoted name. */
+static void expr_call(struct parser *ps, const struct tok *tok, const struct tok *word)
+{
+    if (word->kind == TOK_QUOTED || (word->flags & TOKF_DOT) != 0 || word->kw == KW_NONE ||
+        parser_back(ps, 2)->kind == TOK_DOT) {
+        bool is_qualified = (word->flags & TOKF_DOT) != 0 || parser_back(ps, 2)->kind == TOK_DOT;
+        parser_fail(ps, is_qualified ? WHY_FUNCTION_QUALIFIED : WHY_FUNCTION_UNKNOWN);
+        return;
+    }
+    const struct kw_def *def = keyword_def(word->kw);
+    unsigned flags = FRF_START;
+    if (def->effect == KW_FX_LAST || def->effect == KW_FX_CONN_ID) {
+        /* noted by parser_next() */
+    } else if (parser_is_native(ps, def, tok)) {
+        if ((def->flags & KWF_VOLATILE) != 0) {
+            ps->f->bits |= FACT(UNCACHEABLE);
+        }
+        if ((def->flags & KWF_FROM) != 0) {
+            flags |= FRF_FROM;
+        }
+    } else if ((def->flags & KWF_PAREN) == 0 && !paren_by_place(ps, def, word)) {
+        if ((word->kw == KW_ANY || word->kw == KW_SOME) && is_comparison(parser_back(ps, 2))) {
+            flags |= FRF_NEEDS;
+        } else {
+            parser_fail(ps, WHY_FUNCTION_UNKNOWN);
+            return;
+        }
+    }
+    frame_push(ps, FR_EXPR, flags);
+    frame_top(ps)->fn = word->kw;
+}
+
+static void expr_paren(struct parser *ps, const struct tok *tok)
+{
+    const struct tok *word = parser_back(ps, 1);
+    if (tok_is_name(word)) {
+        expr_call(ps, tok, word);
+        return;
+    }
+    frame_push(ps, FR_EXPR, FRF_START);
+}
+
+/* A word in an expression; clause: in the select list or the tail of a query. */
+static void expr_word(struct parser *ps, struct frame *fr, const struct tok *tok)
+{
+    if (tok->kw == KW_NONE || word_common(ps, fr, tok)) {
+        return;
+    }
+    switch (tok->kw) {
+    case KW_FROM:
+        if (fr->kind == FR_QUERY && fr->clause == Q_LIST) {
+            fr->clause = Q_FROM;
+            fr->from = F_WANT;
+        } else if ((fr->flags & FRF_FROM) == 0) {
+            parser_fail(ps, WHY_SHAPE);
+        }
+        return;
+    case KW_SELECT:
+    case KW_TABLE:
+        parser_fail(ps, WHY_SHAPE);
+        return;
+    default:
+        break;
+    }
+    if (fr->kind == FR_QUERY) {
+        (void)word_tail(ps, fr, tok);
+    }
+}
+
+/* --- query expressions ------------------------------------------------------------------------ */
+
+static void cte_add(struct parser *ps, struct span name, bool is_visible)
+{
+    if (ps->cte_count == PARSER_MAX_CTES) {
+        parser_fail(ps, WHY_SHAPE);
+        return;
+    }
+    ps->ctes[ps->cte_count++] =
+        (struct cte){.name = name, .depth = ps->depth, .is_visible = is_visible};
+}
+
+static void cte_token(struct parser *ps, struct frame *fr, const struct tok *tok)
+{
+    if (fr->clause == Q_CTE_NAME && tok_is(tok, KW_RECURSIVE)) {
+        fr->flags |= FRF_RECURSIVE;
+    } else if (fr->clause == Q_CTE_NAME && tok_is_name(tok)) {
+        /* the body of a CTE that is not recursive means something else by its name */
+        cte_add(ps, tok_span(tok), (fr->flags & FRF_RECURSIVE) != 0);
+        fr->clause = Q_CTE_COLS;
+    } else if ((fr->clause == Q_CTE_COLS || fr->clause == Q_CTE_AS) && tok_is(tok, KW_AS)) {
+        fr->clause = Q_CTE_BODY;
+    } else if (fr->clause == Q_CTE_END && tok->kind == TOK_COMMA) {
+        fr->clause = Q_CTE_NAME;
+    } else {
+        parser_fail(ps, WHY_SHAPE);
+    }
+}
+
+static void dml_behind_cte(struct parser *ps, const struct tok *tok)
+{
+    enum classify_verb verb = VERB_UNKNOWN;
+    switch (tok->kw) {
+    case KW_UPDATE:
+        verb = VERB_UPDATE;
+        break;
+    case KW_DELETE:
+        verb = VERB_DELETE;
+        break;
+    case KW_INSERT:
+        verb = VERB_INSERT;
+        break;
+    case KW_REPLACE:
+        verb = VERB_REPLACE;
+        break;
+    default:
+        parser_fail(ps, WHY_SHAPE);
+        return;
+    }
+    if (ps->verb == VERB_SELECT) {
+        parser_set_verb(ps, verb);
+    }
+    ps->f->bits |= FACT(WRITE) | FACT(DML);
+    parser_fail(ps, WHY_WRITE);
+}
+
+static void query_token(struct parser *ps, struct frame *fr, const struct tok *tok)
+{
+    switch ((enum query_clause)fr->clause) {
+    case Q_LIST:
+    case Q_TAIL:
+        if (tok->kind == TOK_WORD) {
+            expr_word(ps, fr, tok);
+        }
+        return;
+    case Q_FROM:
+        from_token(ps, fr, tok);
+        return;
+    case Q_SETOP:
+        if (tok_is(tok, KW_ALL) || tok_is(tok, KW_DISTINCT)) {
+            fr->clause = Q_BODY;
+            return;
+        }
+        if (tok->kind != TOK_WORD || !query_begin(ps, fr, tok)) {
+            parser_fail(ps, WHY_SHAPE);
+        }
+        return;
+    case Q_START:
+    case Q_BODY:
+        if (tok->kind != TOK_WORD || !query_begin(ps, fr, tok)) {
+            parser_fail(ps, WHY_SHAPE);
+        }
+        return;
+    case Q_AFTER:
+        if (tok->kind == TOK_WORD && (word_common(ps, fr, tok) || word_tail(ps, fr, tok))) {
+            return;
+        }
+        parser_fail(ps, WHY_SHAPE);
+        return;
+    case Q_WINDOW:
+        fr->clause = Q_WINDOW_AS;
+        if (!tok_is_name(tok)) {
+            parser_fail(ps, WHY_SHAPE);
+        }
+        return;
+    case Q_WINDOW_AS:
+        fr->clause = Q_TAIL;
+        if (!tok_is(tok, KW_AS)) {
+            parser_fail(ps, WHY_SHAPE);
+        }
+        return;
+    case Q_CTE_END:
+        if (tok->kind == TOK_WORD) {
+            fr->clause = Q_BODY;
+            if (!query_begin(ps, fr, tok)) {
+                dml_behind_cte(ps, tok);
+            }
+            return;
+        }
+        cte_token(ps, fr, tok);
+        return;
+    case Q_CTE_NAME:
+    case Q_CTE_COLS:
+    case Q_CTE_AS:
+    case Q_CTE_BODY:
+        cte_token(ps, fr, tok);
+        return;
+    }
+}
+
+static void query_paren(struct parser *ps, struct frame *fr, const struct tok *tok)
+{
+    switch ((enum query_clause)fr->clause) {
+    case Q_LIST:
+    case Q_TAIL:
+        expr_paren(ps, tok);
+        return;
+    case Q_FROM:
+        from_paren(ps, fr, tok);
+        return;
+    case Q_START:
+    case Q_BODY:
+    case Q_SETOP:
+    case Q_CTE_END:
+        fr->clause = Q_AFTER;
+        frame_push(ps, FR_QUERY, FRF_START);
+        return;
+    case Q_CTE_COLS:
+        fr->clause = Q_CTE_AS;
+        frame_push(ps, FR_NAMES, 0);
+        return;
+    case Q_CTE_BODY:
+        fr->clause = Q_CTE_END;
+        frame_push(ps, FR_QUERY, FRF_START | FRF_CTE);
+        return;
+    case Q_AFTER:
+    case Q_WINDOW:
+    case Q_WINDOW_AS:
+    case Q_CTE_NAME:
+    case Q_CTE_AS:
+        parser_fail(ps, WHY_SHAPE);
+        return;
+    }
+}
+
+static bool query_is_complete(const struct frame *fr)
+{
+    return fr->clause == Q_LIST || fr->clause == Q_TAIL || fr->clause == Q_AFTER ||
+           (fr->clause == Q_FROM && from_is_complete(fr->from));
+}
+
+/* --- parentheses ------------------------------------------------------------------------------ */
+
+static void paren_open(struct parser *ps, const struct tok *tok)
+{
+    struct frame *fr = frame_top(ps);
+    switch ((enum frame_kind)fr->kind) {
+    case FR_QUERY:
+        query_paren(ps, fr, tok);
+        return;
+    case FR_TABLES:
+        from_paren(ps, fr, tok);
+        return;
+    case FR_EXPR:
+        if ((fr->flags & FRF_START) != 0) {
+            unsigned needs = fr->flags & FRF_NEEDS;
+            fr->flags = (uint8_t)(fr->flags & ~(FRF_START | FRF_NEEDS));
+            frame_push(ps, FR_EXPR, FRF_START | needs);
+            return;
+        }
+        if (fr->fn == KW_JSON_TABLE && tok_is(parser_back(ps, 1), KW_COLUMNS)) {
+            frame_push(ps, FR_COLUMNS, 0);
+            return;
+        }
+        expr_paren(ps, tok);
+        return;
+    case FR_COLUMNS:
+        frame_push(ps, FR_COLUMNS, 0);
+        return;
+    case FR_NAMES:
+        parser_fail(ps, WHY_SHAPE);
+        return;
+    }
+}
+
+/* Names of CTEs end with the parenthesis that they were made in; the one whose body has just
+ * ended is seen from here on. */
+static void cte_close(struct parser *ps, bool is_body)
+{
+    while (ps->cte_count > 0 && ps->ctes[ps->cte_count - 1].depth > ps->depth) {
+        ps->cte_count--;
+    }
+    if (is_body && ps->cte_count > 0) {
+        ps->ctes[ps->cte_count - 1].is_visible = true;
+    }
+}
+
+static void paren_close(struct parser *ps, unsigned brace)
+{
+    if (ps->depth == 0) {
+        parser_fail(ps, WHY_SHAPE);
+        return;
+    }
+    struct frame closed = *frame_top(ps);
+    from_commit(ps);
+    if (ps->is_failed) {
+        return;
+    }
+    bool is_query = closed.kind == FR_QUERY;
+    if ((closed.flags & FRF_BRACE) != brace || (is_query && !query_is_complete(&closed)) ||
+        (closed.kind == FR_TABLES && !from_is_complete(closed.from)) ||
+        (closed.flags & (FRF_NEEDS | FRF_OJ)) != 0) {
+        parser_fail(ps, WHY_SHAPE);
+        return;
+    }
+    ps->depth--;
+    if (ps->cte_count > 0) {
+        cte_close(ps, (closed.flags & FRF_CTE) != 0);
+    }
+    struct frame *fr = frame_top(ps);
+    bool is_nested_query = is_query || (closed.flags & FRF_QUERY) != 0;
+    if (fr->kind == FR_EXPR) {
+        fr->flags = (uint8_t)(is_nested_query ? fr->flags | FRF_QUERY : fr->flags & ~FRF_QUERY);
+    } else if (fr->kind == FR_TABLES || (fr->kind == FR_QUERY && fr->clause == Q_FROM)) {
+        if (fr->from == F_WANT || fr->from == F_LATERAL || fr->from == F_JSON) {
+            if (fr->kind == FR_TABLES && is_nested_query) {
+                fr->flags |= FRF_QUERY;
+            }
+            fr->from = F_DERIVED;
+        }
+    }
+}
+
+static void brace_open(struct parser *ps)
+{
+    struct frame *fr = frame_top(ps);
+    bool is_tables = (fr->kind == FR_TABLES || (fr->kind == FR_QUERY && fr->clause == Q_FROM)) &&
+                     fr->from == F_WANT;
+    bool is_expr = fr->kind == FR_EXPR ||
+                   (fr->kind == FR_QUERY && (fr->clause == Q_LIST || fr->clause == Q_TAIL));
+    if (is_tables) {
+        fr->flags = (uint8_t)(fr->flags & ~FRF_START);
+        frame_push(ps, FR_TABLES, FRF_BRACE | FRF_OJ);
+    } else if (is_expr || (fr->kind == FR_TABLES && fr->from == F_ON)) {
+        frame_push(ps, FR_EXPR, FRF_BRACE);
+    } else {
+        parser_fail(ps, WHY_SHAPE);
+    }
+}
+
+/* --- the loop ----------------------------------------------------------------------------------- */
+
+static void frame_token(struct parser *ps, const struct tok *tok)
+{
+    struct frame *fr = frame_top(ps);
+    switch ((enum frame_kind)fr->kind) {
+    case FR_QUERY:
+        query_token(ps, fr, tok);
+        return;
+    case FR_TABLES:
+        from_token(ps, fr, tok);
+        return;
+    case FR_EXPR:
+        if ((fr->flags & FRF_START) != 0) {
+            if (tok->kind == TOK_WORD && query_begin(ps, fr, tok)) {
+                return;
+            }
+            fr->flags = (uint8_t)(fr->flags & ~FRF_START);
+        }
+        if (tok->kind == TOK_WORD) {
+            expr_word(ps, fr, tok);
+            if (fr->kind == FR_EXPR) {
+                fr->flags = (uint8_t)(fr->flags & ~FRF_QUERY);
+            }
+        }
+        return;
+    case FR_NAMES:
+        if (!tok_is_name(tok) && tok->kind != TOK_COMMA) {
+            parser_fail(ps, WHY_SHAPE);
+        }
+        return;
+    case FR_COLUMNS:
+        if (tok_is(tok, KW_SELECT) || tok->kind == TOK_DOT) {
+            parser_fail(ps, WHY_SHAPE);
+        }
+        return;
+    }
+}
+
+static void query_run(struct parser *ps)
+{
+    while (!ps->is_failed) {
+        const struct tok *tok = parser_tok(ps);
+        switch ((enum tok_kind)tok->kind) {
+        case TOK_END:
+        case TOK_SEMI:
+            from_commit(ps);
+            if (ps->depth != 0 || !query_is_complete(frame_top(ps)) ||
+                tok_is(parser_back(ps, 1), KW_SELECT)) {
+                parser_fail(ps, WHY_SHAPE);
+            }
+            return;
+        case TOK_LPAREN:
+            paren_open(ps, tok);
+            break;
+        case TOK_RPAREN:
+            paren_close(ps, 0);
+            break;
+        case TOK_LBRACE:
+            brace_open(ps);
+            break;
+        case TOK_RBRACE:
+            paren_close(ps, FRF_BRACE);
+            break;
+        case TOK_BAD:
+            parser_fail(ps, WHY_SHAPE);
+            break;
+        case TOK_WORD:
+        case TOK_QUOTED:
+        case TOK_STRING:
+        case TOK_NUMBER:
+        case TOK_COMMA:
+        case TOK_DOT:
+        case TOK_USERVAR:
+        case TOK_SYSVAR:
+        case TOK_ASSIGN:
+        case TOK_EQ:
+        case TOK_OP:
+        case TOK_STAR:
+        case TOK_PARAM:
+            frame_token(ps, tok);
+            break;
+        }
+        parser_next(ps);
+    }
+}
+
+static void query_start(struct parser *ps, enum query_clause clause)
+{
+    ps->depth = 0;
+    ps->cte_count = 0;
+    ps->name.p = NULL;
+    ps->frames[0] = (struct frame){.kind = FR_QUERY, .clause = (uint8_t)clause, .from = F_WANT};
+}
+
+void query_parse(struct parser *ps)
+{
+    query_start(ps, Q_START);
+    query_run(ps);
+    parser_skip(ps);
+}
+
+void query_parse_tail(struct parser *ps)
+{
+    query_start(ps, Q_TAIL);
+    ps->frames[0].flags = FRF_FROM;
+    query_run(ps);
+    parser_skip(ps);
+}
