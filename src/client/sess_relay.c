@@ -230,7 +230,7 @@ static size_t gather(struct sess *sess, struct conn *conn, uint8_t **ret_bytes)
 /* Keep what must be seen again. False: no memory. */
 bool sess_keep_rest(struct sess *sess, const uint8_t *bytes, size_t used, size_t len)
 {
-    if (bytes == sess->rest.data + sess->rest.off && buf_len(&sess->rest) != 0) {
+    if (buf_len(&sess->rest) != 0 && bytes == buf_span(&sess->rest).p) {
         buf_consume(&sess->rest, used);
     } else {
         buf_clear(&sess->rest);
