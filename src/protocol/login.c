@@ -57,8 +57,9 @@ static struct span attrs_decode(struct wire *wire)
         return (struct span){NULL, 0};
     }
     wire_init(&pairs, attrs);
-    while (login_attr_next(&pairs, &key, &value)) {
-        continue;
+    bool is_pair = true;
+    while (is_pair) {
+        is_pair = login_attr_next(&pairs, &key, &value);
     }
     if (!wire_ok(&pairs)) {
         wire_fail(wire);

@@ -74,7 +74,9 @@ static void hand_out(struct walk *walk, uint8_t *from, size_t len)
     if (len == 0 || step->iov_count == REPLY_IOV) {
         return;
     }
-    step->iov[step->iov_count++] = (struct iovec){from, len};
+    struct iovec *iov = &step->iov[step->iov_count++];
+    iov->iov_base = from;
+    iov->iov_len = len;
     walk->reply->out_bytes += len;
 }
 
@@ -503,13 +505,10 @@ static enum dec_rc walk_on(struct walk *walk)
 
 enum dec_rc reply_feed(struct reply *reply, uint8_t *bytes, size_t len, struct reply_step *ret_step)
 {
-    struct walk walk = {
-        .reply = reply,
-        .step = ret_step,
-        .seg = bytes,
-        .p = bytes,
-        .end = bytes + len,
-    };
+    struct walk walk = {.reply = reply, .step = ret_step};
+    walk.seg = bytes;
+    walk.p = bytes;
+    walk.end = bytes + len;
     ret_step->iov_count = 0;
     ret_step->event = REPLY_EV_NONE;
     ret_step->is_first = reply->out_bytes == 0;

@@ -154,7 +154,8 @@ void wire_out_buf(struct wire_out *out, struct buf *buf, size_t max)
 
 void wire_out_array(struct wire_out *out, uint8_t *array, size_t cap)
 {
-    *out = (struct wire_out){.array = array, .cap = cap};
+    *out = (struct wire_out){.cap = cap};
+    out->array = array;
 }
 
 bool wire_out_ok(const struct wire_out *out)

@@ -34,7 +34,9 @@ static uint8_t *exact_copy(const void *p, size_t len)
 {
     uint8_t *copy = malloc(len > 0 ? len : 1);
     assert_non_null(copy);
-    memcpy(copy, p, len);
+    if (p != NULL) {
+        memcpy(copy, p, len);
+    }
     return copy;
 }
 

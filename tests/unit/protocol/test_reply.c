@@ -296,6 +296,10 @@ static struct bytes wanted(const struct exchange *x, int mode, uint16_t clear)
 {
     struct bytes want = {0};
     bytes_add(&want, x->mode[mode].p, x->mode[mode].len);
+    if (want.p == NULL || want.len < 5) {
+        fail_msg("%s: nothing recorded", x->name);
+        return want;
+    }
     if (difference_of(x) == DIFF_INFILE) {
         size_t skip = 4u + want.p[0];
         want.len -= skip;
