@@ -132,7 +132,7 @@ const char *topo_flavour_text(enum topo_flavour flavour)
     return "unknown";
 }
 
-static const char *const ISOLATION_TEXTS[] = {
+static const char *const isolation_texts[] = {
 #define X(name, text) text,
     TOPO_ISOLATIONS(X)
 #undef X
@@ -140,7 +140,7 @@ static const char *const ISOLATION_TEXTS[] = {
 
 const char *topo_isolation_text(enum topo_isolation isolation)
 {
-    return ISOLATION_TEXTS[isolation];
+    return isolation_texts[isolation];
 }
 
 /* Upper case, and one dash for a run of white space. */
@@ -173,8 +173,8 @@ bool topo_isolation_parse(struct span text, enum topo_isolation *ret_isolation)
         return false;
     }
     isolation_fold(text, folded, sizeof(folded));
-    for (size_t i = 0; i < WR_ARRAY_LEN(ISOLATION_TEXTS); i++) {
-        if (strcmp(folded, ISOLATION_TEXTS[i]) == 0) {
+    for (size_t i = 0; i < WR_ARRAY_LEN(isolation_texts); i++) {
+        if (strcmp(folded, isolation_texts[i]) == 0) {
             *ret_isolation = (enum topo_isolation)i;
             return true;
         }

@@ -93,9 +93,7 @@ static int clear_stale(const struct sockaddr_un *addr)
     }
     if (connect(fd, (const struct sockaddr *)addr, sizeof(*addr)) == 0 || errno == EAGAIN) {
         rc = -EADDRINUSE;
-    } else if (errno != ECONNREFUSED) {
-        rc = -errno;
-    } else if (unlink(addr->sun_path) != 0) {
+    } else if (errno != ECONNREFUSED || unlink(addr->sun_path) != 0) {
         rc = -errno;
     }
     (void)close(fd);
@@ -124,6 +122,7 @@ static int bind_unix(struct listener *item, int fd, const struct resolve_addr *a
 static int bind_tcp(struct listener *item, int fd, const struct resolve_addr *addr)
 {
     struct sockaddr_storage bound = {0};
+    struct sockaddr_in in = {0};
     socklen_t len = sizeof(bound);
     int on = 1;
 
@@ -140,7 +139,8 @@ static int bind_tcp(struct listener *item, int fd, const struct resolve_addr *ad
         return -errno;
     }
     /* sin_port and sin6_port are at the same place. */
-    item->port = ntohs(((const struct sockaddr_in *)&bound)->sin_port);
+    memcpy(&in, &bound, sizeof(in));
+    item->port = ntohs(in.sin_port);
     resolve_format((const struct sockaddr *)&bound, len, item->text, sizeof(item->text));
     return 0;
 }

@@ -306,7 +306,7 @@ static void publish(struct monitor *monitor, const struct taken *taken)
 
 void mon_judge(struct monitor *monitor, bool is_publish_forced)
 {
-    struct taken taken[TOPO_SERVERS_MAX];
+    struct taken taken[TOPO_SERVERS_MAX] = {0};
     bool is_news = is_publish_forced;
 
     pthread_mutex_lock(&monitor->lock);
