@@ -29,9 +29,9 @@ GRANT SELECT ON mysql.proc TO weir_monitor@'%';
 --     GRANT SELECT ON app.* TO weir_monitor@'%';
 --     GRANT SELECT ON app.a_view TO weir_monitor@'%';
 
--- Only for users.source: server (the usual one here: most MariaDB accounts use
--- mysql_native_password). The hashes are as good as passwords: leave this out when the source is
--- not used.
+-- Accounts: for users.source: server, and for clients that speak mysql_native_password and nothing
+-- newer (those that know caching_sha2_password log in without it, whatever the account uses). The
+-- hashes are as good as passwords: leave this out when there are none.
 --
 --     GRANT SELECT ON mysql.global_priv TO weir_monitor@'%';
 

@@ -31,9 +31,9 @@ GRANT SHOW_ROUTINE ON *.* TO weir_monitor@'%';
 --     GRANT SELECT ON app.* TO weir_monitor@'%';
 --     GRANT SELECT ON app.a_view TO weir_monitor@'%';
 
--- Only for users.source: server. The hashes are as good as passwords for some clients: leave this
--- out when the source is not used. (MySQL 9 has no mysql_native_password any more, and the source
--- is of no use there.)
+-- Accounts: for users.source: server, and for clients that speak mysql_native_password and nothing
+-- newer. The hashes are as good as passwords: leave this out when there are none. (MySQL 9 has no
+-- mysql_native_password any more, and this is of no use there.)
 --
 --     GRANT SELECT (user, host, plugin, authentication_string, account_locked, ssl_type,
 --                   password_expired, password_lifetime, password_last_changed)
