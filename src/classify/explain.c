@@ -68,10 +68,15 @@ static bool is_statement_word(const struct tok *tok)
 
 static void explain_route(struct parser *ps)
 {
-    struct tok inner = parser_peek(ps);
+    /* from behind the word and not from the next one: a hint may stand between them */
+    const struct tok *route = parser_tok(ps);
+    const uint8_t *inner = route->p + route->len;
+    while (inner < ps->lex.end && (*inner == ' ' || (*inner >= '\t' && *inner <= '\r'))) {
+        inner++;
+    }
     parser_set_verb(ps, VERB_EXPLAIN_ROUTE);
     parser_fail(ps, WHY_STATEMENT);
-    ps->f->inner = (struct span){inner.p, (size_t)(ps->lex.end - inner.p)};
+    ps->f->inner = (struct span){inner, (size_t)(ps->lex.end - inner)};
     ps->is_quiet = true;
     (void)parser_skip_body(ps);
 }
