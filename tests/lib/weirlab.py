@@ -187,6 +187,11 @@ class Weir:
             self.process.wait()
             raise AssertionError(f"weir did not end within {seconds} s of SIGTERM") from None
 
+    def endpoint(self):
+        """Where a client connects, as the driver suite wants it."""
+        return {"host": "127.0.0.1", "port": self.port, "socket": self.socket,
+                "ca": os.path.join(self.dir, "server-cert.pem")}
+
     def log(self):
         with open(self.log_path, encoding="utf-8", errors="replace") as f:
             return f.read()
@@ -276,14 +281,18 @@ class StatementLog:
             except Exception:  # a test may have ended the server
                 pass
 
-    def entries(self):
+    def mark(self):
+        """A place in the logs to look from later."""
+        return {n.name: os.path.getsize(n.general_log) for n in self.nodes}
+
+    def entries(self, since=None):
         found = {n.name: [] for n in self.nodes}
         for n in self.nodes:
             who = dict(self.who[n.name])
-            for conn, kind, text in self._lines(n):
+            for at, conn, kind, text in self._lines(n):
                 if kind in ("Connect", "Change user"):
                     who[conn] = text.split("@")[0]
-                if who.get(conn) in self.users:
+                if at >= (since or self.start)[n.name] and who.get(conn) in self.users:
                     found[n.name].append((who[conn], kind, text))
         return found
 
@@ -291,18 +300,20 @@ class StatementLog:
         with open(node.general_log, "rb") as f:
             f.seek(self.start[node.name])
             current = None
+            at = self.start[node.name]
             for line in f:
+                begin, at = at, at + len(line)
                 m = self.LINE.match(line.rstrip(b"\n"))
                 if m:
                     if current:
                         yield current
-                    current = (m[1].decode(), m[2].decode(), (m[3] or b"").decode(errors="replace"))
+                    current = (begin, m[1].decode(), m[2].decode(), (m[3] or b"").decode(errors="replace"))
                 elif current:  # a statement with line ends in it
-                    current = (current[0], current[1], current[2] + "\n" + line.rstrip(b"\n").decode(errors="replace"))
+                    current = (*current[:3], current[3] + "\n" + line.rstrip(b"\n").decode(errors="replace"))
             if current:
                 yield current
 
-    def where(self, text, kinds=("Query", "Execute")):
+    def where(self, text, kinds=("Query", "Execute", "Init DB"), since=None):
         """Names of the servers that were sent exactly this statement, one for each time."""
-        return [name for name, entries in self.entries().items()
+        return [name for name, entries in self.entries(since).items()
                 for _, kind, seen in entries if kind in kinds and seen.strip() == text.strip()]
