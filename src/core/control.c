@@ -240,12 +240,15 @@ static void on_status(void *arg, struct admin_status *ret_status)
     const struct control *control = arg;
     uint64_t now_us = loop_now_us(control->loop);
 
+    const struct topo_server *primary = topo_primary(control->topo);
+
     metric_set(control->metrics, METRIC_LOG_DROPS, METRIC_NONE,
                (int64_t)log_drops(control->logger));
     metric_set(control->metrics, METRIC_CHECKS_FAILED, METRIC_NONE, (int64_t)assert_check_count());
     *ret_status = (struct admin_status){
         .is_draining = control->is_draining,
-        .has_primary = control->topo->primary >= 0,
+        /* A configured primary is one even while nobody answers there. */
+        .has_primary = primary != NULL && primary->state == TOPO_ST_UP,
         .workers = workers_count(control->workers),
         .sessions = workers_load(control->workers),
     };
