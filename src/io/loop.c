@@ -56,6 +56,17 @@ static void on_nothing(evutil_socket_t fd, short what, void *arg)
     (void)arg;
 }
 
+/* libevent waits by a coarse clock and may come some milliseconds early. Having fired it is not
+ * pending any more: whatever the wheel says now, the next wake-up has to be asked for again. */
+static void on_wake(evutil_socket_t fd, short what, void *arg)
+{
+    struct loop *loop = arg;
+
+    (void)fd;
+    (void)what;
+    loop->wake_tick = 0;
+}
+
 static int base_create(struct event_base **ret_base)
 {
     struct event_config *config = event_config_new();
@@ -93,7 +104,7 @@ int loop_create(struct loop **ret_loop)
         goto out;
     }
     rc = -ENOMEM;
-    loop->wake = event_new(loop->base, -1, 0, on_nothing, NULL);
+    loop->wake = event_new(loop->base, -1, 0, on_wake, loop);
     loop->cap = event_new(loop->base, -1, 0, on_nothing, NULL);
     loop->scratch = malloc(LOOP_SCRATCH_BYTES);
     if (loop->wake == NULL || loop->cap == NULL || loop->scratch == NULL) {

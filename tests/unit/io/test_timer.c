@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -244,6 +245,39 @@ static void test_in_loop(void **state)
     loop_destroy(probe.loop);
 }
 
+struct lone {
+    struct loop *loop;
+    struct timer timer;
+    unsigned left;
+};
+
+static void on_lone(void *arg)
+{
+    struct lone *lone = arg;
+
+    if (--lone->left == 0) {
+        loop_stop(lone->loop);
+        return;
+    }
+    timer_arm_in(&lone->timer, (lone->left % 7 + 1) * MS);
+}
+
+/* Nothing but timers wakes this loop: one wake-up too early must not be the last one. */
+static void test_alone_in_loop(void **state)
+{
+    struct lone lone = {.left = 300};
+
+    (void)state;
+    assert_int_equal(loop_create(&lone.loop), 0);
+    timer_init(&lone.timer, lone.loop, on_lone, &lone);
+    timer_arm_in(&lone.timer, MS);
+    (void)alarm(20); /* a lost timer ends the test program */
+    assert_int_equal(loop_run(lone.loop), 0);
+    (void)alarm(0);
+    assert_int_equal(lone.left, 0);
+    loop_destroy(lone.loop);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -252,6 +286,7 @@ int main(void)
         cmocka_unit_test(test_cancel_from_callback),
         cmocka_unit_test(test_rearm_for_now),
         cmocka_unit_test(test_in_loop),
+        cmocka_unit_test(test_alone_in_loop),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
