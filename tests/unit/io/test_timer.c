@@ -5,12 +5,14 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <sys/timerfd.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
 #include "weir/io/loop.h"
 #include "weir/io/timer.h"
+#include "weir/io/watch.h"
 #include "weir/util/clock.h"
 
 #include "loop_priv.h"
@@ -248,8 +250,19 @@ static void test_in_loop(void **state)
 struct lone {
     struct loop *loop;
     struct timer timer;
+    struct watch watch;
+    int fd;
     unsigned left;
 };
+
+/* Something else wakes the loop half way, once: the library then counts the rest by its clock. */
+static void lone_arm(struct lone *lone)
+{
+    const struct itimerspec half = {.it_value = {.tv_nsec = 1300000}};
+
+    timer_arm_in(&lone->timer, (lone->left % 5 + 3) * MS);
+    assert_int_equal(timerfd_settime(lone->fd, 0, &half, NULL), 0);
+}
 
 static void on_lone(void *arg)
 {
@@ -259,22 +272,35 @@ static void on_lone(void *arg)
         loop_stop(lone->loop);
         return;
     }
-    timer_arm_in(&lone->timer, (lone->left % 7 + 1) * MS);
+    lone_arm(lone);
 }
 
-/* Nothing but timers wakes this loop: one wake-up too early must not be the last one. */
-static void test_alone_in_loop(void **state)
+static void on_half(void *arg)
+{
+    struct lone *lone = arg;
+    uint64_t count = 0;
+
+    assert_int_equal(read(lone->fd, &count, sizeof(count)), sizeof(count));
+}
+
+/* One wake-up that comes too early must not be the last one. */
+static void test_early_wake(void **state)
 {
     struct lone lone = {.left = 300};
 
     (void)state;
     assert_int_equal(loop_create(&lone.loop), 0);
+    lone.fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+    assert_true(lone.fd >= 0);
+    assert_int_equal(watch_start(&lone.watch, lone.loop, lone.fd, on_half, &lone), 0);
     timer_init(&lone.timer, lone.loop, on_lone, &lone);
-    timer_arm_in(&lone.timer, MS);
+    lone_arm(&lone);
     (void)alarm(20); /* a lost timer ends the test program */
     assert_int_equal(loop_run(lone.loop), 0);
     (void)alarm(0);
     assert_int_equal(lone.left, 0);
+    watch_stop(&lone.watch);
+    (void)close(lone.fd);
     loop_destroy(lone.loop);
 }
 
@@ -286,7 +312,7 @@ int main(void)
         cmocka_unit_test(test_cancel_from_callback),
         cmocka_unit_test(test_rearm_for_now),
         cmocka_unit_test(test_in_loop),
-        cmocka_unit_test(test_alone_in_loop),
+        cmocka_unit_test(test_early_wake),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
