@@ -95,7 +95,7 @@ void sess_learn_feed(struct sess *sess, uint8_t *bytes, size_t len)
 {
     struct conn *conn = sess_conn(sess, sess->own_server);
     struct reply walk;
-    struct reply_step step;
+    struct reply_step step = {0};
     size_t used = 0;
 
     if (len > LEARN_MAX || conn == NULL) {

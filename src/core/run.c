@@ -92,6 +92,7 @@ static int process_step(const struct run *run)
 {
     (void)umask(027);
     /* Passwords pass through buffers on their way: no core dump, no other user's debugger. */
+    /* NOLINTNEXTLINE(concurrency-mt-unsafe): there is no other thread yet */
     if (getenv("WEIR_DUMPABLE") == NULL) {
         (void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
     }

@@ -103,7 +103,8 @@ int http_create(struct loop *loop, const char *address, uint16_t port, struct ht
     errno = 0;
 
     struct evhttp_bound_socket *bound = evhttp_bind_socket_with_handle(http->server, address, port);
-    struct sockaddr_storage addr;
+    struct sockaddr_storage addr = {0};
+    struct sockaddr_in in = {0};
     socklen_t len = sizeof(addr);
 
     if (bound == NULL ||
@@ -114,7 +115,8 @@ int http_create(struct loop *loop, const char *address, uint16_t port, struct ht
         return rc;
     }
     /* sin_port and sin6_port are at the same place. */
-    http->port = ntohs(((const struct sockaddr_in *)&addr)->sin_port);
+    memcpy(&in, &addr, sizeof(in));
+    http->port = ntohs(in.sin_port);
     *ret_http = http;
     return 0;
 }

@@ -95,7 +95,7 @@ static void on_again(void *arg)
 static void on_readable(void *arg)
 {
     struct mailbox *box = arg;
-    uint64_t count;
+    uint64_t count = 0;
 
     if (read(box->fd, &count, sizeof(count)) > 0) {
         deliver(box);

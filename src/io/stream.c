@@ -263,7 +263,7 @@ int stream_open(struct stream *stream, struct loop *loop, int fd, stream_fn on_e
 
 int stream_tune_fd(int fd, const struct stream_connect_opts *opts)
 {
-    struct sockaddr_storage addr;
+    struct sockaddr_storage addr = {0};
     socklen_t len = sizeof(addr);
     int on = 1;
 
@@ -353,7 +353,7 @@ enum io_rc stream_read(struct stream *stream, uint8_t *dst, size_t cap, size_t *
         return stream_tls_read(stream, dst, cap, ret_n);
     }
 
-    ssize_t got;
+    ssize_t got = 0;
 
     do {
         got = recv(stream->fd, dst, cap, 0);

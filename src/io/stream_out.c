@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "weir/util/assert.h"
 #include "weir/util/err.h"
 
 #include "stream_priv.h"
@@ -31,7 +32,7 @@ int64_t stream_send(struct stream *stream, const struct iovec *iov, size_t iov_c
         return stream_tls_send(stream, iov, iov_count);
     }
 
-    ssize_t sent;
+    ssize_t sent = 0;
 
     do {
         if (iov_count == 1) {
@@ -170,6 +171,9 @@ static void out_consume(struct stream *stream, size_t len)
     stream->out_bytes -= len;
     while (len > 0) {
         struct stream_chunk *chunk = stream->out_head;
+
+        WR_ASSERT(chunk != NULL); /* out_bytes counts what the chunks hold */
+
         size_t part = len < chunk->len ? len : chunk->len;
 
         chunk->off += part;

@@ -28,6 +28,25 @@ static void note(struct outcome *o, const char *text)
     bytes_add(&o->events, text, strlen(text));
 }
 
+static void note_tracks(struct outcome *o, struct span bytes)
+{
+    char line[256];
+    struct ok_tracks tracks;
+    struct ok_track track;
+    size_t count = 0;
+    size_t weight = 0; /* a filter may change their order, not their contents */
+    enum dec_rc rc = DEC_MORE;
+
+    ok_tracks_init(&tracks, bytes);
+    while ((rc = ok_track_next(&tracks, &track)) == DEC_OK) {
+        count++;
+        weight += track.type + track.name.len * 100 + track.value.len;
+    }
+    assert_int_equal(rc, DEC_MORE);
+    (void)snprintf(line, sizeof line, " tracks=%zu/%zu\n", count, weight);
+    note(o, line);
+}
+
 static void note_event(struct outcome *o, const struct reply_step *step)
 {
     char line[256];
@@ -42,19 +61,7 @@ static void note_event(struct outcome *o, const struct reply_step *step)
                        (unsigned long long)step->ok.insert_id, step->ok.status, step->ok.warnings,
                        step->ok.info.len);
         note(o, line);
-        struct ok_tracks tracks;
-        struct ok_track track;
-        size_t count = 0;
-        size_t weight = 0; /* a filter may change their order, not their contents */
-        enum dec_rc rc = DEC_MORE;
-        ok_tracks_init(&tracks, step->ok.tracks);
-        while ((rc = ok_track_next(&tracks, &track)) == DEC_OK) {
-            count++;
-            weight += track.type + track.name.len * 100 + track.value.len;
-        }
-        assert_int_equal(rc, DEC_MORE);
-        (void)snprintf(line, sizeof line, " tracks=%zu/%zu\n", count, weight);
-        note(o, line);
+        note_tracks(o, step->ok.tracks);
         return;
     case REPLY_EV_ERR:
         (void)snprintf(line, sizeof line, "err %u %s %.*s\n", step->err.code, step->err.sqlstate,
