@@ -139,6 +139,11 @@ static void check_logins(const char *path, unsigned want_talks, unsigned want_ri
         } else if (line[0] == 'C' || line[0] == 'S') {
             struct bytes packet = {0};
             capture_unpack(line + 2, &packet);
+            assert_non_null(packet.p);
+            assert_true(packet.len >= 4);
+            if (packet.p == NULL) {
+                break; /* for the analyzer, which does not know that an assertion returns no more */
+            }
             uint8_t *copy = exact_copy(packet.p + 4, packet.len - 4);
             struct span payload = {copy, packet.len - 4};
             if (line[0] == 'S' && !talk.has_greet) {
