@@ -741,14 +741,45 @@ int sess_set_accept(struct sess_set *set, const struct sess_accept *accept)
     return 0;
 }
 
+/* Servers that are down now and were not: reads that wait for them are run elsewhere, so that a
+ * server that hangs holds nobody for longer than the monitor needs to see it. */
+static uint64_t newly_down(struct sess_set *set)
+{
+    const struct topo *topo = set->env->topo;
+    uint64_t before = set->down_mask;
+
+    set->down_mask = 0;
+    for (unsigned i = 0; i < topo->server_count; i++) {
+        if (topo->servers[i].state == TOPO_ST_DOWN) {
+            set->down_mask |= UINT64_C(1) << i;
+        }
+    }
+    return set->down_mask & ~before;
+}
+
+static bool waits_in_vain(const struct sess *sess, uint64_t down)
+{
+    bool is_fresh = sess->state == SESS_ST_OPEN || sess->state == SESS_ST_SYNC ||
+                    (sess->state == SESS_ST_RELAY && reply_is_fresh(&sess->reply));
+
+    return is_fresh && sess->cmd.is_read && sess->cmd.server >= 0 &&
+           sess->cmd.server != sess->env->topo->primary &&
+           (down & (UINT64_C(1) << sess->cmd.server)) != 0;
+}
+
 void sess_set_on_snapshot(struct sess_set *set)
 {
+    uint64_t down = 0;
+
     set_refresh(set);
+    down = newly_down(set);
     list_for_each_safe (node, &set->sessions) {
         struct sess *sess = list_entry(node, struct sess, node);
 
         if (sess->login != NULL) {
             sess_login_on_snapshot(sess->login);
+        } else if (down != 0 && waits_in_vain(sess, down)) {
+            sess_server_lost(sess, sess->cmd.server);
         }
     }
 }

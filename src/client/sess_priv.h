@@ -207,6 +207,7 @@ struct sess_set {
     uint32_t next_slot;
     uint32_t spare_count;
     uint64_t drain_deadline_us;
+    uint64_t down_mask; /* servers that the last snapshot called down */
     bool is_draining;
     struct balance_load load;
     struct route_conf route_conf;

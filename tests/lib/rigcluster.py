@@ -11,6 +11,7 @@ import random
 import re
 import secrets
 import shutil
+import time
 
 import rigserver
 from rigserver import RedisServer, RigError, SqlServer
@@ -138,9 +139,13 @@ class Cluster:
             for node in self.replicas:
                 node.follow(self.primary.port, self.env["REPL_PASSWORD"])
             for node in self.replicas:
+                # a receiver that has just lost its primary may be between two tries
+                end = time.monotonic() + 30
                 status = {}
-                if gtid and node.wait_gtid(gtid, 30):
-                    status = node.replica_status()
+                while time.monotonic() < end and (status.get("io") != "Yes" or status.get("sql") != "Yes"):
+                    if gtid and node.wait_gtid(gtid, 30):
+                        status = node.replica_status()
+                    time.sleep(0.05)
                 if status.get("io") != "Yes" or status.get("sql") != "Yes":
                     raise RigError(f"{node.name} does not replicate: {node.replica_status()}")
             self._write()
