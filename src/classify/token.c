@@ -301,15 +301,20 @@ static void lex_number(struct lexer *lex, const uint8_t *p, struct tok *tok)
     }
 }
 
-/* $tag$ ... $tag$ of MySQL 9; elsewhere $ begins a name. Neither is in a statement that is read. */
+/* $tag$ ... $tag$ of MySQL 9, which is in no statement that is read; elsewhere $ begins a name. On
+ * MariaDB such a name is taken for one: the mysql client asks "select $$" at each login to find out,
+ * and a session that began with something not understood would not read from replicas at first. */
 static void lex_dollar(struct lexer *lex, const uint8_t *p, struct tok *tok)
 {
     const uint8_t *q = p + 1;
+    if (lex->flavour == CLASSIFY_MARIADB) {
+        lex_word(lex, p, tok);
+        return;
+    }
     while (q < lex->end && *q != '$' && fold[*q] != 0) {
         q++;
     }
-    if (lex->flavour != CLASSIFY_MYSQL || q == lex->end || *q != '$' ||
-        (lex->version != 0 && lex->version < 90000)) {
+    if (q == lex->end || *q != '$' || (lex->version != 0 && lex->version < 90000)) {
         lex_word(lex, p, tok);
         tok->kind = TOK_BAD;
         return;
