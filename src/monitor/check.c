@@ -129,7 +129,7 @@ static void check_address(struct checking *check, struct mon_server *server)
         fault(check, server->name, "cannot be reached as the monitor's user", sample.error);
         return;
     }
-    if (!probe_run(db, &state, &sample)) {
+    if (!probe_run(db, &state, NULL, &sample)) {
         fault(check, server->name, "cannot be probed", sample.error);
     } else {
         snprintf(text, sizeof(text), "%s, %s", sample.version_text,

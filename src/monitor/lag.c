@@ -57,7 +57,7 @@ void lag_trail_add(struct lag_trail *trail, const struct sample *primary)
     }
     trail->points[trail->count++] = (struct lag_point){
         .place = primary->written,
-        .seen_us = primary->end_us,
+        .seen_us = primary->begin_us,
         .last_seen_us = primary->begin_us,
     };
 }
@@ -73,9 +73,9 @@ static bool channel_follows(const struct lag_trail *trail, const struct sample_c
     return channel->source_id != 0 && channel->source_id == trail->server_id;
 }
 
-/* False: this channel cannot be compared with the trail. */
+/* False: this channel cannot be compared with the trail. has_all_us: see struct sample. */
 static bool trail_lag(const struct lag_trail *trail, const struct sample_channel *channel,
-                      uint64_t now_us, uint64_t *ret_lag_us)
+                      uint64_t now_us, uint64_t has_all_us, uint64_t *ret_lag_us)
 {
     const struct lag_point *newest = NULL;
     uint32_t i = trail->count;
@@ -96,6 +96,11 @@ static bool trail_lag(const struct lag_trail *trail, const struct sample_channel
         /* What is missing was written after the log was last seen to end before it. */
         uint64_t since_us = i > 0 ? trail->points[i - 1].last_seen_us : trail->points[0].seen_us;
 
+        if (has_all_us >= newest->seen_us) {
+            since_us = now_us; /* the log has not grown since it was asked for */
+        } else if (has_all_us > since_us) {
+            since_us = has_all_us;
+        }
         *ret_lag_us = now_us > since_us ? now_us - since_us : 0;
     }
     return true;
@@ -103,11 +108,12 @@ static bool trail_lag(const struct lag_trail *trail, const struct sample_channel
 
 static struct lag_verdict channel_judge(const struct lag_trail *trail,
                                         const struct sample_channel *channel, uint64_t now_us,
-                                        bool is_primary_down, uint64_t interval_us)
+                                        uint64_t has_all_us, bool is_primary_down,
+                                        uint64_t interval_us)
 {
     struct lag_verdict verdict = {TOPO_WHY_NONE, TOPO_LAG_UNKNOWN, SECOND_US};
     uint64_t by_trail = 0;
-    bool has_trail = trail_lag(trail, channel, now_us, &by_trail);
+    bool has_trail = trail_lag(trail, channel, now_us, has_all_us, &by_trail);
     uint64_t lag_us = 0;
 
     if (channel->applier != SAMPLE_THREAD_YES) {
@@ -153,7 +159,7 @@ struct lag_verdict lag_judge(const struct lag_trail *trail, const struct sample 
     }
     for (uint8_t i = 0; i < replica->channel_count; i++) {
         struct lag_verdict one = channel_judge(trail, &replica->channels[i], replica->begin_us,
-                                               is_primary_down, interval_us);
+                                               replica->has_all_us, is_primary_down, interval_us);
 
         if (one.why != TOPO_WHY_NONE) {
             return one;

@@ -23,7 +23,7 @@
 
 struct lag_point {
     struct log_place place;
-    uint64_t seen_us;      /* first sample that found the log to end here: its end */
+    uint64_t seen_us;      /* first sample that found the log to end here: its begin */
     uint64_t last_seen_us; /* last sample that still did: its begin */
 };
 

@@ -323,7 +323,13 @@ void mon_judge(struct monitor *monitor, bool is_publish_forced)
     }
     roles_settle(monitor, taken);
     if (monitor->next_primary >= 0 && taken[monitor->next_primary].has_good) {
-        lag_trail_add(&monitor->trail, &monitor->servers[monitor->next_primary].good);
+        const struct sample *good = &monitor->servers[monitor->next_primary].good;
+
+        lag_trail_add(&monitor->trail, good);
+        pthread_mutex_lock(&monitor->lock);
+        memcpy(monitor->mark.gtid, good->gtid, sizeof(monitor->mark.gtid));
+        monitor->mark.at_us = good->begin_us;
+        pthread_mutex_unlock(&monitor->lock);
     }
     for (uint16_t i = 0; i < monitor->server_count; i++) {
         is_news = server_judge(monitor, &monitor->servers[i], &taken[i]) || is_news;

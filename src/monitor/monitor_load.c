@@ -69,7 +69,7 @@ static bool loader_connect(struct loader *loader, int16_t index)
                    sample.error);
         return false;
     }
-    if (!probe_run(loader->db, &state, &sample)) {
+    if (!probe_run(loader->db, &state, NULL, &sample)) {
         loader_say(loader, SAID_CATALOGUE_ERROR, MONITOR_EV_CATALOGUE_ERROR, true, server->name,
                    sample.error);
         db_close(loader->db);

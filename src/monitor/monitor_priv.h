@@ -20,6 +20,7 @@
 #include "weir/monitor/monitor.h"
 
 #include "lag_priv.h"
+#include "probe_priv.h"
 #include "roles_priv.h"
 #include "sample_priv.h"
 #include "verdict_priv.h"
@@ -78,6 +79,7 @@ struct monitor {
     bool is_stopping;
     bool is_load_due;
     bool is_work;                          /* for the verdict thread */
+    struct probe_mark mark;                /* of the primary, for the probes of replicas */
     int16_t load_primary;                  /* who the loader should ask, or -1 */
     const struct catalogue *new_catalogue; /* counted, to be handed on by the verdict thread */
     const struct accounts *new_accounts;

@@ -12,6 +12,7 @@ struct prober {
     struct mon_server *server;
     struct db *db; /* owned, NULL: not connected */
     struct probe_state state;
+    struct probe_mark mark;
     uint64_t resolved_us;
     bool is_resolve_reported;
 };
@@ -122,8 +123,9 @@ static void prober_probe(struct prober *prober, struct sample *sample)
     pthread_mutex_lock(&server->monitor->lock);
     sample->addr = server->addr;
     sample->addr_len = server->addr_len;
+    prober->mark = server->monitor->mark;
     pthread_mutex_unlock(&server->monitor->lock);
-    if (!probe_run(prober->db, &prober->state, sample)) {
+    if (!probe_run(prober->db, &prober->state, &prober->mark, sample)) {
         db_close(prober->db);
         prober->db = NULL;
     }

@@ -324,7 +324,52 @@ static void probe_log(struct db *db, const struct probe_state *state, struct sam
     db_rows_free(rows);
 }
 
-bool probe_run(struct db *db, struct probe_state *state, struct sample *ret_sample)
+/* A set that does not fit is no set. */
+static void probe_gtid(struct db *db, const struct probe_state *state, struct sample *sample)
+{
+    const char *sql = state->flavour == TOPO_FLAVOUR_MARIADB ? "SELECT @@global.gtid_binlog_pos"
+                                                             : "SELECT @@global.gtid_executed";
+    struct db_rows *rows = NULL;
+
+    if (db_query(db, sql, &rows) < 0) {
+        return;
+    }
+    if (db_rows_next(rows) && db_rows_get(rows, 0).len < sizeof(sample->gtid)) {
+        text_copy(db_rows_get(rows, 0), sample->gtid, sizeof(sample->gtid));
+    }
+    db_rows_free(rows);
+    if (!gtid_is_plain(sample->gtid)) {
+        sample->gtid[0] = '\0';
+    }
+}
+
+/* Positions of an idle primary's log and of its replica may differ for good: a rotated log holds
+ * events that no replica applies. What counts is whether the replica has the transactions. */
+static void probe_has_all(struct db *db, const struct probe_state *state,
+                          const struct probe_mark *mark, struct sample *sample)
+{
+    char sql[SAMPLE_GTID_MAX + 64];
+    struct db_rows *rows = NULL;
+
+    if (mark->gtid[0] == '\0') {
+        return;
+    }
+    snprintf(sql, sizeof(sql),
+             state->flavour == TOPO_FLAVOUR_MARIADB
+                 ? "SELECT MASTER_GTID_WAIT('%s', 0) = 0"
+                 : "SELECT GTID_SUBSET('%s', @@global.gtid_executed)",
+             mark->gtid);
+    if (db_query(db, sql, &rows) < 0) {
+        return;
+    }
+    if (db_rows_next(rows) && span_eq_text(db_rows_get(rows, 0), "1")) {
+        sample->has_all_us = mark->at_us;
+    }
+    db_rows_free(rows);
+}
+
+bool probe_run(struct db *db, struct probe_state *state, const struct probe_mark *mark,
+               struct sample *ret_sample)
 {
     char names[SAMPLE_CHANNELS_MAX][72];
 
@@ -344,6 +389,9 @@ bool probe_run(struct db *db, struct probe_state *state, struct sample *ret_samp
     }
     if (ret_sample->is_writable) {
         probe_log(db, state, ret_sample);
+        probe_gtid(db, state, ret_sample);
+    } else if (mark && ret_sample->channel_count > 0) {
+        probe_has_all(db, state, mark, ret_sample);
     }
     ret_sample->is_good = true;
     ret_sample->end_us = clock_now_us();

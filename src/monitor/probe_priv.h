@@ -27,8 +27,15 @@ struct probe_state {
     uint16_t collation_id;
 };
 
-/* begin_us is set by the caller. */
-bool probe_run(struct db *db, struct probe_state *state, struct sample *ret_sample);
+/* What the primary had executed, and when it was asked: a replica is asked whether it has it. */
+struct probe_mark {
+    char gtid[SAMPLE_GTID_MAX]; /* empty: not known */
+    uint64_t at_us;
+};
+
+/* begin_us is set by the caller. mark may be NULL. */
+bool probe_run(struct db *db, struct probe_state *state, const struct probe_mark *mark,
+               struct sample *ret_sample);
 
 /* Statements that a probe needs, for `weir check --servers`: 0.., NULL past the last. */
 const char *probe_statement(const struct probe_state *state, unsigned n, const char **ret_what);

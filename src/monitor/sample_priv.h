@@ -23,6 +23,7 @@
 #define SAMPLE_CHANNELS_MAX 8
 #define SAMPLE_FILE_MAX     64
 #define SAMPLE_ID_MAX       40
+#define SAMPLE_GTID_MAX     2048 /* a longer set is not used */
 
 /* A place in a binary log. file_number 0: not known. */
 struct log_place {
@@ -68,7 +69,9 @@ struct sample {
     uint64_t server_id;
     uint32_t max_connections;
     struct topo_defaults defaults;
-    struct log_place written; /* end of its own binary log */
+    struct log_place written;   /* end of its own binary log */
+    char gtid[SAMPLE_GTID_MAX]; /* what it has executed, of a writable one; empty: not known */
+    uint64_t has_all_us;        /* a replica: has all that the primary had then; 0: not known */
 
     uint8_t channel_count;
     bool has_more_channels;
@@ -81,6 +84,8 @@ struct log_place log_place_of(struct span file, struct span offset);
 bool log_place_is_comparable(const struct log_place *a, const struct log_place *b);
 /* < 0, 0, > 0; only for comparable ones. */
 int log_place_compare(const struct log_place *a, const struct log_place *b);
+/* Nothing but what sets of GTIDs are made of: fit to be put between quotes. */
+bool gtid_is_plain(const char *gtid);
 /* 90704 of "9.7.4-2", 101119 of "10.11.19-MariaDB-..."; 0: not a version. */
 uint32_t version_parse(struct span text);
 
