@@ -1,11 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <arpa/inet.h>
-#include <errno.h>
-#include <netinet/in.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "weir/config/config.h"
 #include "weir/protocol/frame.h"
@@ -171,28 +166,6 @@ void sess_close_flushed(struct sess *sess, const char *why)
 }
 
 /* --- login --- */
-
-int sess_take_defaults(struct sess *sess)
-{
-    const struct sess_set *set = sess->set;
-    const struct topo_server *primary = topo_primary(sess->env->topo);
-    int err = 0;
-
-    if (primary == NULL || !primary->has_defaults) {
-        return 0;
-    }
-    if (set->is_mode_mixed) {
-        err = svec_set(&sess->svec, SVEC_SQL_MODE, span_of(primary->defaults.sql_mode));
-    }
-    if (err >= 0 && set->is_zone_mixed) {
-        err = svec_set(&sess->svec, SVEC_TIME_ZONE, span_of(primary->defaults.time_zone));
-    }
-    if (err >= 0 && set->is_isolation_mixed) {
-        err = svec_set(&sess->svec, SVEC_ISOLATION,
-                       span_of(topo_isolation_text(primary->defaults.isolation)));
-    }
-    return err;
-}
 
 static void login_over(struct sess *sess)
 {
@@ -574,142 +547,13 @@ static void on_timer(void *arg)
     }
 }
 
-/* --- the set --- */
+/* --- begin --- */
 
-static void host_text(struct sess *sess, const struct sess_accept *accept)
+int sess_open(struct sess *sess, int fd)
 {
-    const struct sockaddr_storage *peer = &accept->peer;
+    const struct sess_env *env = sess->env;
+    int err = 0;
 
-    if (accept->is_unix) {
-        (void)snprintf(sess->host, sizeof(sess->host), "localhost");
-    } else if (peer->ss_family == AF_INET) {
-        struct sockaddr_in in4;
-
-        memcpy(&in4, peer, sizeof(in4));
-        (void)inet_ntop(AF_INET, &in4.sin_addr, sess->host, sizeof(sess->host));
-    } else if (peer->ss_family == AF_INET6) {
-        struct sockaddr_in6 in6;
-
-        memcpy(&in6, peer, sizeof(in6));
-        (void)inet_ntop(AF_INET6, &in6.sin6_addr, sess->host, sizeof(sess->host));
-    }
-}
-
-static int slot_find(struct sess_set *set, uint32_t *ret_slot)
-{
-    for (uint32_t i = 0; set->count < set->max && i <= SESS_ID_MASK; i++) {
-        uint32_t slot = (set->next_slot + i) & SESS_ID_MASK;
-
-        if (set->table[slot] == NULL && slot != 0) { /* an id is never 0 */
-            set->next_slot = slot + 1;
-            *ret_slot = slot;
-            return 0;
-        }
-    }
-    return -WR_E_LIMIT;
-}
-
-/* Servers whose own defaults differ from the primary's would answer differently: then sessions
- * carry the primary's values in their vector from the start. */
-static void compare_defaults(struct sess_set *set, const struct topo_server *primary)
-{
-    const struct topo *topo = set->env->topo;
-
-    set->is_mode_mixed = false;
-    set->is_zone_mixed = false;
-    set->is_isolation_mixed = false;
-    for (unsigned i = 0; i < topo->server_count; i++) {
-        const struct topo_server *server = &topo->servers[i];
-
-        if (!server->has_defaults) {
-            continue;
-        }
-        set->is_mode_mixed |= strcmp(server->defaults.sql_mode, primary->defaults.sql_mode) != 0;
-        set->is_zone_mixed |= strcmp(server->defaults.time_zone, primary->defaults.time_zone) != 0;
-        set->is_isolation_mixed |= server->defaults.isolation != primary->defaults.isolation;
-    }
-}
-
-static void set_refresh(struct sess_set *set)
-{
-    const struct topo_server *primary = topo_primary(set->env->topo);
-
-    if (set->route_conf_of != set->env->config) {
-        route_conf_init(set->env->config, &set->route_conf);
-        set->route_conf_of = set->env->config;
-    }
-    if (primary != NULL && primary->has_defaults) {
-        set->default_mode_bits = classify_mode_parse(span_of(primary->defaults.sql_mode));
-        set->default_isolation = primary->defaults.isolation;
-        set->default_autocommit_off = !primary->defaults.autocommit;
-        compare_defaults(set, primary);
-    }
-}
-
-int sess_set_create(const struct sess_env *env, uint32_t max, struct sess_set **ret_set)
-{
-    struct sess_set *set = calloc(1, sizeof(*set));
-
-    WR_ASSERT(env->worker < SESS_WORKER_MAX);
-    if (set == NULL) {
-        return -ENOMEM;
-    }
-    /* ids come round late: a KILL of a session that has just ended must not find its successor */
-    set->table = calloc(SESS_ID_MASK + 1U, sizeof(struct sess *));
-    if (set->table == NULL) {
-        free(set);
-        return -ENOMEM;
-    }
-    list_init(&set->sessions);
-    set->env = env;
-    set->max = max < SESS_ID_MASK ? max : SESS_ID_MASK;
-    set->next_slot = 1;
-    set_refresh(set);
-    *ret_set = set;
-    return 0;
-}
-
-void sess_set_destroy(struct sess_set *set)
-{
-    if (set == NULL) {
-        return;
-    }
-    list_for_each_safe (node, &set->sessions) {
-        sess_close(list_entry(node, struct sess, node), "shutdown");
-    }
-    for (uint32_t i = 0; i < set->spare_count; i++) {
-        buf_fini(&set->spares[i]);
-    }
-    free(set->table);
-    free(set);
-}
-
-int sess_set_accept(struct sess_set *set, const struct sess_accept *accept)
-{
-    const struct sess_env *env = set->env;
-    struct sess *sess = NULL;
-    struct sess_login_params params;
-    uint32_t slot = 0;
-    int err = slot_find(set, &slot);
-
-    sess = err < 0 ? NULL : calloc(1, sizeof(*sess));
-    if (sess == NULL) {
-        (void)close(accept->fd);
-        return err < 0 ? err : -ENOMEM;
-    }
-    sess->magic = SESS_MAGIC;
-    sess->set = set;
-    sess->env = env;
-    sess->id = ((uint32_t)env->instance_tag << 24) | (env->worker << SESS_ID_BITS) | slot;
-    sess->is_unix = accept->is_unix;
-    sess->is_tls_required = accept->is_tls_required;
-    sess->is_tls_offered = accept->is_tls_offered && env->server_tls != NULL;
-    sess->ro_tx_server = -1;
-    sess->last_server = -1;
-    sess->own_server = -1;
-    sess->cmd.server = -1;
-    sess->log = (struct log_ctx){.ring = env->log_ring, .room = "client", .session = sess->id};
-    host_text(sess, accept);
     svec_init(&sess->svec, env->conn_env->values);
     timer_init(&sess->timer, env->loop, on_timer, sess);
     loop_task_init(&sess->task, on_task, sess);
@@ -717,96 +561,20 @@ int sess_set_accept(struct sess_set *set, const struct sess_accept *accept)
         .track_types = (1U << OK_TRACK_SYSTEM_VARIABLES) | (1U << OK_TRACK_SCHEMA),
     };
     stream_init(&sess->front);
-    err = stream_open(&sess->front, env->loop, accept->fd, on_front, sess);
+    err = stream_open(&sess->front, env->loop, fd, on_front, sess);
     if (err < 0) {
-        (void)close(accept->fd);
         svec_fini(&sess->svec);
-        free(sess);
         return err;
     }
     stream_set_water(&sess->front, env->config->limits.relay_high_bytes,
                      env->config->limits.relay_low_bytes);
-    set->table[slot] = sess;
-    list_push(&set->sessions, &sess->node);
-    set->count++;
-    metric_add(env->metrics, METRIC_SESSIONS_OPEN, METRIC_NONE, 1);
-    metric_add(env->metrics, METRIC_SESSIONS_IN_LOGIN, METRIC_NONE, 1);
-    metric_inc(env->metrics, METRIC_SESSIONS_TOTAL, METRIC_NONE);
-    login_params(sess, &params);
-    err = sess_login_start(&params, &sess->login);
-    if (err < 0) {
-        sess_close(sess, "login could not start");
-        return 0; /* the fd is closed; nothing is left for the caller to do */
-    }
     return 0;
 }
 
-/* Servers that are down now and were not: reads that wait for them are run elsewhere, so that a
- * server that hangs holds nobody for longer than the monitor needs to see it. */
-static uint64_t newly_down(struct sess_set *set)
+int sess_begin_login(struct sess *sess)
 {
-    const struct topo *topo = set->env->topo;
-    uint64_t before = set->down_mask;
+    struct sess_login_params params;
 
-    set->down_mask = 0;
-    for (unsigned i = 0; i < topo->server_count; i++) {
-        if (topo->servers[i].state == TOPO_ST_DOWN) {
-            set->down_mask |= UINT64_C(1) << i;
-        }
-    }
-    return set->down_mask & ~before;
-}
-
-static bool waits_in_vain(const struct sess *sess, uint64_t down)
-{
-    bool is_fresh = sess->state == SESS_ST_OPEN || sess->state == SESS_ST_SYNC ||
-                    (sess->state == SESS_ST_RELAY && reply_is_fresh(&sess->reply));
-
-    return is_fresh && sess->cmd.is_read && sess->cmd.server >= 0 &&
-           sess->cmd.server != sess->env->topo->primary &&
-           (down & (UINT64_C(1) << sess->cmd.server)) != 0;
-}
-
-void sess_set_on_snapshot(struct sess_set *set)
-{
-    uint64_t down = 0;
-
-    set_refresh(set);
-    down = newly_down(set);
-    list_for_each_safe (node, &set->sessions) {
-        struct sess *sess = list_entry(node, struct sess, node);
-
-        if (sess->login != NULL) {
-            sess_login_on_snapshot(sess->login);
-        } else if (down != 0 && waits_in_vain(sess, down)) {
-            sess_server_lost(sess, sess->cmd.server);
-        }
-    }
-}
-
-static bool may_end(const struct sess *sess)
-{
-    return sess->state == SESS_ST_IDLE && !sess->tx_open && sess->ro_tx_server < 0 &&
-           buf_len(&sess->in) == 0;
-}
-
-void sess_set_drain(struct sess_set *set, uint64_t deadline_us)
-{
-    set->is_draining = true;
-    set->drain_deadline_us = deadline_us;
-    list_for_each_safe (node, &set->sessions) {
-        struct sess *sess = list_entry(node, struct sess, node);
-
-        if (sess->login != NULL || may_end(sess)) {
-            sess_close(sess, "shutdown");
-        } else if (sess->state != SESS_ST_CLOSING) {
-            sess->deadline_us = deadline_us;
-            timer_arm_at(&sess->timer, deadline_us);
-        }
-    }
-}
-
-uint32_t sess_set_count(const struct sess_set *set)
-{
-    return set->count;
+    login_params(sess, &params);
+    return sess_login_start(&params, &sess->login);
 }

@@ -236,6 +236,10 @@ void sess_buf_take(struct sess *sess, struct buf *buf);
 void sess_buf_give(struct sess *sess, struct buf *buf);
 /* Read the client no more (true) or again. */
 void sess_pause_front(struct sess *sess, bool pause);
+/* Take over an accepted socket. On failure it is the caller's still. */
+int sess_open(struct sess *sess, int fd);
+/* Write the greeting. */
+int sess_begin_login(struct sess *sess);
 /* The primary's defaults into the vector, where servers differ in theirs. */
 int sess_take_defaults(struct sess *sess);
 /* COM_CHANGE_USER: log in again on the same socket. */
