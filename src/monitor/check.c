@@ -20,14 +20,14 @@ struct checking {
 
 static void fault(struct checking *check, const char *server, const char *what, const char *text)
 {
-    fprintf(check->out, "FAULT %s: %s%s%s\n", server, what, text[0] ? ": " : "", text);
+    (void)fprintf(check->out, "FAULT %s: %s%s%s\n", server, what, text[0] ? ": " : "", text);
     check->faults++;
 }
 
 static void say(const struct checking *check, const char *server, const char *what,
                 const char *text)
 {
-    fprintf(check->out, "%s: %s%s%s\n", server, what, text[0] ? ": " : "", text);
+    (void)fprintf(check->out, "%s: %s%s%s\n", server, what, text[0] ? ": " : "", text);
 }
 
 static void check_connections(struct checking *check, const struct config_server *server,
@@ -37,13 +37,14 @@ static void check_connections(struct checking *check, const struct config_server
     char text[160];
 
     if (server->max_connections == 0) {
-        snprintf(text, sizeof(text), "one for each session, up to the %" PRIu32 " that it takes",
-                 sample->max_connections);
+        (void)snprintf(text, sizeof(text),
+                       "one for each session, up to the %" PRIu32 " that it takes",
+                       sample->max_connections);
         say(check, server->name, "weir opens", text);
         return;
     }
-    snprintf(text, sizeof(text), "at worst %" PRIu64 " of its %" PRIu32 " connections", worst,
-             sample->max_connections);
+    (void)snprintf(text, sizeof(text), "at worst %" PRIu64 " of its %" PRIu32 " connections", worst,
+                   sample->max_connections);
     if (worst > sample->max_connections) {
         fault(check, server->name, "weir may open more connections than it takes", text);
     } else {
@@ -84,10 +85,10 @@ static void check_catalogue(struct checking *check, const struct config_server *
     if (load_catalogue(source, 1, &catalogue, &report) < 0) {
         fault(check, server->name, "catalogue", report.error);
     } else {
-        snprintf(text, sizeof(text), "%zu tables, %zu views harmless, %zu other",
-                 catalogue_count(catalogue, CATALOGUE_BASE_TABLE),
-                 catalogue_count(catalogue, CATALOGUE_VIEW_HARMLESS),
-                 catalogue_count(catalogue, CATALOGUE_VIEW_OTHER));
+        (void)snprintf(text, sizeof(text), "%zu tables, %zu views harmless, %zu other",
+                       catalogue_count(catalogue, CATALOGUE_BASE_TABLE),
+                       catalogue_count(catalogue, CATALOGUE_VIEW_HARMLESS),
+                       catalogue_count(catalogue, CATALOGUE_VIEW_OTHER));
         say(check, server->name, "catalogue", text);
         catalogue_unref(catalogue);
         if (!report.sees_all) {
@@ -95,10 +96,11 @@ static void check_catalogue(struct checking *check, const struct config_server *
                   "no SHOW VIEW on *.*: tables that the account does not see count as unknown");
         }
         if (report.hidden_views > 0) {
-            snprintf(text, sizeof(text),
-                     "%zu views whose definition may not be read (SELECT on them): statements on "
-                     "them go to the primary",
-                     report.hidden_views);
+            (void)snprintf(
+                text, sizeof(text),
+                "%zu views whose definition may not be read (SELECT on them): statements on "
+                "them go to the primary",
+                report.hidden_views);
             say(check, server->name, "catalogue", text);
         }
     }
@@ -132,8 +134,8 @@ static void check_address(struct checking *check, struct mon_server *server)
     if (!probe_run(db, &state, NULL, &sample)) {
         fault(check, server->name, "cannot be probed", sample.error);
     } else {
-        snprintf(text, sizeof(text), "%s, %s", sample.version_text,
-                 sample.is_writable ? "writable" : "read only");
+        (void)snprintf(text, sizeof(text), "%s, %s", sample.version_text,
+                       sample.is_writable ? "writable" : "read only");
         say(check, server->name, "reached", text);
         check->writers += sample.is_writable ? 1 : 0;
         check_connections(check, server->config, &sample);
@@ -174,8 +176,8 @@ int monitor_check(const struct config *config, FILE *out)
             server.config = &config->servers[i];
             server.addr = addrs[k];
             server.addr_len = lens[k];
-            snprintf(server.name, sizeof(server.name), count > 1 ? "%s#%d" : "%s",
-                     config->servers[i].name, k + 1);
+            (void)snprintf(server.name, sizeof(server.name), count > 1 ? "%s#%d" : "%s",
+                           config->servers[i].name, k + 1);
             check_address(&check, &server);
         }
     }

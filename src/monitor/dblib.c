@@ -142,7 +142,7 @@ static void target_address(const struct db_target *target, char *host, size_t ca
     host[0] = '\0';
     if (addr->ss_family == AF_UNIX) {
         *ret_socket = ((const struct sockaddr_un *)(const void *)addr)->sun_path;
-        snprintf(host, cap, "localhost");
+        (void)snprintf(host, cap, "localhost");
     } else if (addr->ss_family == AF_INET6) {
         const struct sockaddr_in6 *in6 = (const void *)addr;
 
@@ -155,7 +155,7 @@ static void target_address(const struct db_target *target, char *host, size_t ca
         *ret_port = ntohs(in->sin_port);
     }
     if (target->tls == CONFIG_TLS_VERIFY && target->verify_host && !*ret_socket) {
-        snprintf(host, cap, "%s", target->verify_host);
+        (void)snprintf(host, cap, "%s", target->verify_host);
     }
 }
 
@@ -193,14 +193,14 @@ int db_open(const struct db_target *target, struct db **ret_db, char error[DB_ER
 
     if (!db || !mysql_init(&db->mysql)) {
         free(db);
-        snprintf(error, DB_ERROR_MAX, "out of memory");
+        (void)snprintf(error, DB_ERROR_MAX, "out of memory");
         *ret_errno = 0;
         return -ENOMEM;
     }
     if (!db_connect(&db->mysql, target, false)) {
         bool again = is_plain_worth_trying(&db->mysql, target);
 
-        snprintf(error, DB_ERROR_MAX, "%s", mysql_error(&db->mysql));
+        (void)snprintf(error, DB_ERROR_MAX, "%s", mysql_error(&db->mysql));
         *ret_errno = mysql_errno(&db->mysql);
         mysql_close(&db->mysql);
         if (!again || !mysql_init(&db->mysql)) {
@@ -208,7 +208,7 @@ int db_open(const struct db_target *target, struct db **ret_db, char error[DB_ER
             return -WR_E_SERVER_ERROR;
         }
         if (!db_connect(&db->mysql, target, true)) {
-            snprintf(error, DB_ERROR_MAX, "%s", mysql_error(&db->mysql));
+            (void)snprintf(error, DB_ERROR_MAX, "%s", mysql_error(&db->mysql));
             *ret_errno = mysql_errno(&db->mysql);
             mysql_close(&db->mysql);
             free(db);

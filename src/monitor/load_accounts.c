@@ -75,7 +75,8 @@ int load_accounts(const struct load_source *source, uint64_t generation,
     if (rc == 0 &&
         db_query(source->db, source->flavour == TOPO_FLAVOUR_MARIADB ? MARIADB_SQL : MYSQL_SQL,
                  &rows) < 0) {
-        snprintf(report->error, sizeof(report->error), "account table: %s", db_error(source->db));
+        (void)snprintf(report->error, sizeof(report->error), "account table: %s",
+                       db_error(source->db));
         rc = -WR_E_SERVER_ERROR;
     }
     while (rc == 0 && db_rows_next(rows)) {
@@ -84,7 +85,7 @@ int load_accounts(const struct load_source *source, uint64_t generation,
     db_rows_free(rows);
     if (rc < 0) {
         if (report->error[0] == '\0') {
-            snprintf(report->error, sizeof(report->error), "account table: %s", err_text(rc));
+            (void)snprintf(report->error, sizeof(report->error), "account table: %s", err_text(rc));
         }
         accounts_builder_destroy(builder);
         return rc;

@@ -42,7 +42,7 @@ struct views {
 static int query_failed(const struct load_source *source, const char *what,
                         struct load_report *report)
 {
-    snprintf(report->error, sizeof(report->error), "%s: %s", what, db_error(source->db));
+    (void)snprintf(report->error, sizeof(report->error), "%s: %s", what, db_error(source->db));
     return -WR_E_SERVER_ERROR;
 }
 
@@ -124,7 +124,7 @@ static int tables_read(const struct load_source *source, struct catalogue_builde
     }
     db_rows_free(rows);
     if (rc < 0) {
-        snprintf(report->error, sizeof(report->error), "catalogue: %s", err_text(rc));
+        (void)snprintf(report->error, sizeof(report->error), "catalogue: %s", err_text(rc));
     }
     return rc;
 }
@@ -147,7 +147,7 @@ static int routines_read(const struct load_source *source, struct catalogue_buil
     }
     db_rows_free(rows);
     if (rc < 0) {
-        snprintf(report->error, sizeof(report->error), "catalogue: %s", err_text(rc));
+        (void)snprintf(report->error, sizeof(report->error), "catalogue: %s", err_text(rc));
     }
     return rc;
 }

@@ -48,18 +48,18 @@ bool mon_wait(struct monitor *monitor, pthread_cond_t *cond, uint64_t until_us)
 void mon_event_post(struct monitor *monitor, enum monitor_event event, bool is_bad,
                     const char *server, const char *text)
 {
-    pthread_mutex_lock(&monitor->lock);
+    (void)pthread_mutex_lock(&monitor->lock);
     if (monitor->event_count < MON_EVENTS_MAX) {
         struct mon_event *slot = &monitor->events[monitor->event_count++];
 
         slot->event = event;
         slot->is_bad = is_bad;
-        snprintf(slot->server, sizeof(slot->server), "%s", server);
-        snprintf(slot->text, sizeof(slot->text), "%s", text);
+        (void)snprintf(slot->server, sizeof(slot->server), "%s", server);
+        (void)snprintf(slot->text, sizeof(slot->text), "%s", text);
     }
     monitor->is_work = true;
-    pthread_cond_signal(&monitor->verdict_wake);
-    pthread_mutex_unlock(&monitor->lock);
+    (void)pthread_cond_signal(&monitor->verdict_wake);
+    (void)pthread_mutex_unlock(&monitor->lock);
 }
 
 void mon_target(const struct mon_server *server, const struct sockaddr_storage *addr,
@@ -90,10 +90,10 @@ static void server_init(struct monitor *monitor, uint16_t index, uint16_t config
     server->address_number = number;
     server->has_siblings = has_siblings;
     if (has_siblings) {
-        snprintf(server->name, sizeof(server->name), "%s#%u", server->config->name,
-                 (unsigned)number + 1);
+        (void)snprintf(server->name, sizeof(server->name), "%s#%u", server->config->name,
+                       (unsigned)number + 1);
     } else {
-        snprintf(server->name, sizeof(server->name), "%s", server->config->name);
+        (void)snprintf(server->name, sizeof(server->name), "%s", server->config->name);
     }
     verdict_init(&server->verdict);
 }
@@ -140,12 +140,12 @@ static void locks_init(struct monitor *monitor)
 {
     pthread_condattr_t attr;
 
-    pthread_mutex_init(&monitor->lock, NULL);
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(&monitor->verdict_wake, &attr);
-    pthread_cond_init(&monitor->probe_wake, &attr);
-    pthread_condattr_destroy(&attr);
+    (void)pthread_mutex_init(&monitor->lock, NULL);
+    (void)pthread_condattr_init(&attr);
+    (void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    (void)pthread_cond_init(&monitor->verdict_wake, &attr);
+    (void)pthread_cond_init(&monitor->probe_wake, &attr);
+    (void)pthread_condattr_destroy(&attr);
 }
 
 int monitor_create(struct config *config, const struct monitor_calls *calls,
@@ -207,23 +207,23 @@ int monitor_start(struct monitor *monitor)
 
 void monitor_stop(struct monitor *monitor)
 {
-    pthread_mutex_lock(&monitor->lock);
+    (void)pthread_mutex_lock(&monitor->lock);
     monitor->is_stopping = true;
-    pthread_cond_broadcast(&monitor->verdict_wake);
-    pthread_cond_broadcast(&monitor->probe_wake);
-    pthread_mutex_unlock(&monitor->lock);
+    (void)pthread_cond_broadcast(&monitor->verdict_wake);
+    (void)pthread_cond_broadcast(&monitor->probe_wake);
+    (void)pthread_mutex_unlock(&monitor->lock);
     if (monitor->is_verdict_started) {
-        pthread_join(monitor->verdict_thread, NULL);
+        (void)pthread_join(monitor->verdict_thread, NULL);
         monitor->is_verdict_started = false;
     }
     for (uint16_t i = 0; i < monitor->server_count; i++) {
         if (monitor->servers[i].is_started) {
-            pthread_join(monitor->servers[i].thread, NULL);
+            (void)pthread_join(monitor->servers[i].thread, NULL);
             monitor->servers[i].is_started = false;
         }
     }
     if (monitor->is_loader_started) {
-        pthread_join(monitor->loader_thread, NULL);
+        (void)pthread_join(monitor->loader_thread, NULL);
         monitor->is_loader_started = false;
     }
 }
@@ -238,9 +238,9 @@ void monitor_destroy(struct monitor *monitor)
     accounts_unref(monitor->new_accounts);
     free(monitor->servers);
     config_unref(monitor->config);
-    pthread_cond_destroy(&monitor->verdict_wake);
-    pthread_cond_destroy(&monitor->probe_wake);
-    pthread_mutex_destroy(&monitor->lock);
+    (void)pthread_cond_destroy(&monitor->verdict_wake);
+    (void)pthread_cond_destroy(&monitor->probe_wake);
+    (void)pthread_mutex_destroy(&monitor->lock);
     free(monitor);
 }
 
@@ -249,24 +249,24 @@ void monitor_report_failure(struct monitor *monitor, uint16_t server, int err)
     if (server >= monitor->server_count) {
         return;
     }
-    pthread_mutex_lock(&monitor->lock);
+    (void)pthread_mutex_lock(&monitor->lock);
     if (monitor->servers[server].report_count < UINT32_MAX) {
         monitor->servers[server].report_count++;
     }
     monitor->servers[server].report_err = err;
     monitor->servers[server].is_probe_due = true;
     monitor->is_work = true;
-    pthread_cond_signal(&monitor->verdict_wake);
-    pthread_cond_broadcast(&monitor->probe_wake);
-    pthread_mutex_unlock(&monitor->lock);
+    (void)pthread_cond_signal(&monitor->verdict_wake);
+    (void)pthread_cond_broadcast(&monitor->probe_wake);
+    (void)pthread_mutex_unlock(&monitor->lock);
 }
 
 void monitor_poke_catalogue(struct monitor *monitor)
 {
-    pthread_mutex_lock(&monitor->lock);
+    (void)pthread_mutex_lock(&monitor->lock);
     monitor->is_load_due = true;
-    pthread_cond_broadcast(&monitor->probe_wake);
-    pthread_mutex_unlock(&monitor->lock);
+    (void)pthread_cond_broadcast(&monitor->probe_wake);
+    (void)pthread_mutex_unlock(&monitor->lock);
 }
 
 void monitor_drain(struct monitor *monitor, uint16_t server, bool is_drained)
@@ -274,11 +274,11 @@ void monitor_drain(struct monitor *monitor, uint16_t server, bool is_drained)
     if (server >= monitor->server_count) {
         return;
     }
-    pthread_mutex_lock(&monitor->lock);
+    (void)pthread_mutex_lock(&monitor->lock);
     monitor->servers[server].is_drain_asked = is_drained;
     monitor->is_work = true;
-    pthread_cond_signal(&monitor->verdict_wake);
-    pthread_mutex_unlock(&monitor->lock);
+    (void)pthread_cond_signal(&monitor->verdict_wake);
+    (void)pthread_mutex_unlock(&monitor->lock);
 }
 
 static bool all_probed(const struct monitor *monitor)
@@ -297,12 +297,12 @@ bool monitor_wait_first(struct monitor *monitor, uint64_t timeout_us)
     uint64_t end_us = clock_now_us() + timeout_us;
     bool is_done = false;
 
-    pthread_mutex_lock(&monitor->lock);
+    (void)pthread_mutex_lock(&monitor->lock);
     while (!(is_done = all_probed(monitor)) && clock_now_us() < end_us) {
         if (!mon_wait(monitor, &monitor->probe_wake, clock_now_us() + 5000)) {
             break;
         }
     }
-    pthread_mutex_unlock(&monitor->lock);
+    (void)pthread_mutex_unlock(&monitor->lock);
     return is_done;
 }

@@ -69,7 +69,7 @@ static void hand_on(struct monitor *monitor)
     const struct accounts *accounts = NULL;
     uint8_t count = 0;
 
-    pthread_mutex_lock(&monitor->lock);
+    (void)pthread_mutex_lock(&monitor->lock);
     catalogue = monitor->new_catalogue;
     accounts = monitor->new_accounts;
     count = monitor->event_count;
@@ -77,7 +77,7 @@ static void hand_on(struct monitor *monitor)
     monitor->new_catalogue = NULL;
     monitor->new_accounts = NULL;
     monitor->event_count = 0;
-    pthread_mutex_unlock(&monitor->lock);
+    (void)pthread_mutex_unlock(&monitor->lock);
     for (uint8_t i = 0; i < count; i++) {
         event_call(monitor, events[i].event, events[i].is_bad, events[i].server, events[i].text);
     }
@@ -202,14 +202,14 @@ static void state_report(struct monitor *monitor, const struct mon_server *serve
         return;
     }
     if (now->why == TOPO_WHY_LAG) {
-        snprintf(lag, sizeof(lag), " (%" PRIu64 " ms)", server->lag.lag_us / 1000);
+        (void)snprintf(lag, sizeof(lag), " (%" PRIu64 " ms)", server->lag.lag_us / 1000);
     }
     if (now->state == TOPO_ST_DOWN) {
         error = server->last_error;
     }
-    snprintf(text, sizeof(text), "%s -> %s: %s%s%s%s", topo_state_text(before),
-             topo_state_text(now->state), topo_why_text(now->why), lag, error[0] ? ": " : "",
-             error);
+    (void)snprintf(text, sizeof(text), "%s -> %s: %s%s%s%s", topo_state_text(before),
+                   topo_state_text(now->state), topo_why_text(now->why), lag, error[0] ? ": " : "",
+                   error);
     event_call(monitor, MONITOR_EV_STATE, now->state != TOPO_ST_UP, server->name, text);
 }
 
@@ -238,8 +238,8 @@ static bool server_judge(struct monitor *monitor, struct mon_server *server,
         verdict_on_report(verdict, conf);
     }
     if (reports > 0 && server->last_error[0] == '\0') {
-        snprintf(server->last_error, sizeof(server->last_error), "as a worker saw: %s",
-                 err_text(taken->report_err));
+        (void)snprintf(server->last_error, sizeof(server->last_error), "as a worker saw: %s",
+                       err_text(taken->report_err));
     }
     if (taken->is_drain_asked != verdict->is_drained) {
         verdict_drain(verdict, taken->is_drain_asked);
@@ -259,7 +259,7 @@ static bool server_judge(struct monitor *monitor, struct mon_server *server,
 static void server_fill(const struct mon_server *server, const struct taken *taken,
                         struct topo_server *to)
 {
-    snprintf(to->name, sizeof(to->name), "%s", server->name);
+    (void)snprintf(to->name, sizeof(to->name), "%s", server->name);
     to->config_index = server->config_index;
     to->addr = taken->addr;
     to->addr_len = taken->addr_len;
@@ -309,12 +309,12 @@ void mon_judge(struct monitor *monitor, bool is_publish_forced)
     struct taken taken[TOPO_SERVERS_MAX] = {0};
     bool is_news = is_publish_forced;
 
-    pthread_mutex_lock(&monitor->lock);
+    (void)pthread_mutex_lock(&monitor->lock);
     for (uint16_t i = 0; i < monitor->server_count; i++) {
         server_take(&monitor->servers[i], &taken[i]);
     }
     monitor->is_work = false;
-    pthread_mutex_unlock(&monitor->lock);
+    (void)pthread_mutex_unlock(&monitor->lock);
     for (uint16_t i = 0; i < monitor->server_count; i++) {
         if (taken[i].has_good) {
             monitor->servers[i].good = monitor->servers[i].incoming;
@@ -326,23 +326,23 @@ void mon_judge(struct monitor *monitor, bool is_publish_forced)
         const struct sample *good = &monitor->servers[monitor->next_primary].good;
 
         lag_trail_add(&monitor->trail, good);
-        pthread_mutex_lock(&monitor->lock);
+        (void)pthread_mutex_lock(&monitor->lock);
         memcpy(monitor->mark.gtid, good->gtid, sizeof(monitor->mark.gtid));
         monitor->mark.at_us = good->begin_us;
-        pthread_mutex_unlock(&monitor->lock);
+        (void)pthread_mutex_unlock(&monitor->lock);
     }
     for (uint16_t i = 0; i < monitor->server_count; i++) {
         is_news = server_judge(monitor, &monitor->servers[i], &taken[i]) || is_news;
     }
     is_news = primary_step(monitor) || is_news;
-    pthread_mutex_lock(&monitor->lock);
+    (void)pthread_mutex_lock(&monitor->lock);
     if (monitor->load_primary != monitor->primary) {
         bool is_ready = monitor->primary >= 0 && monitor->servers[monitor->primary].has_good;
 
         monitor->load_primary = is_ready ? monitor->primary : -1;
-        pthread_cond_broadcast(&monitor->probe_wake);
+        (void)pthread_cond_broadcast(&monitor->probe_wake);
     }
-    pthread_mutex_unlock(&monitor->lock);
+    (void)pthread_mutex_unlock(&monitor->lock);
     if (is_news) {
         publish(monitor, taken);
     }
@@ -355,7 +355,7 @@ void *mon_verdict_thread(void *arg)
     uint64_t interval_us = monitor->config->monitor.interval_us;
     uint64_t last_us = 0;
 
-    pthread_mutex_lock(&monitor->lock);
+    (void)pthread_mutex_lock(&monitor->lock);
     while (!monitor->is_stopping) {
         uint64_t now_us = clock_now_us();
         bool is_switching = monitor->primary != monitor->next_primary;
@@ -366,11 +366,11 @@ void *mon_verdict_thread(void *arg)
             mon_wait(monitor, &monitor->verdict_wake, due_us);
             continue;
         }
-        pthread_mutex_unlock(&monitor->lock);
+        (void)pthread_mutex_unlock(&monitor->lock);
         last_us = now_us;
         mon_judge(monitor, false);
-        pthread_mutex_lock(&monitor->lock);
+        (void)pthread_mutex_lock(&monitor->lock);
     }
-    pthread_mutex_unlock(&monitor->lock);
+    (void)pthread_mutex_unlock(&monitor->lock);
     return NULL;
 }

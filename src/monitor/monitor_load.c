@@ -36,7 +36,7 @@ static void loader_say(struct loader *loader, enum said kind, enum monitor_event
                        const char *server, const char *text)
 {
     if (strcmp(loader->said[kind], text) != 0) {
-        snprintf(loader->said[kind], sizeof(loader->said[kind]), "%s", text);
+        (void)snprintf(loader->said[kind], sizeof(loader->said[kind]), "%s", text);
         if (text[0] != '\0') {
             mon_event_post(loader->monitor, event, is_bad, server, text);
         }
@@ -58,9 +58,9 @@ static bool loader_connect(struct loader *loader, int16_t index)
     db_close(loader->db);
     loader->db = NULL;
     memset(&sample, 0, sizeof(sample));
-    pthread_mutex_lock(&loader->monitor->lock);
+    (void)pthread_mutex_lock(&loader->monitor->lock);
     addr = server->addr;
-    pthread_mutex_unlock(&loader->monitor->lock);
+    (void)pthread_mutex_unlock(&loader->monitor->lock);
     mon_target(server, &addr, &target);
     /* A long answer is no fault here: nobody waits for it. */
     target.timeout_us = target.timeout_us < LOAD_WAIT_US ? LOAD_WAIT_US : target.timeout_us;
@@ -85,12 +85,12 @@ static void hand_over_catalogue(struct monitor *monitor, struct catalogue *catal
 {
     const struct catalogue *old = NULL;
 
-    pthread_mutex_lock(&monitor->lock);
+    (void)pthread_mutex_lock(&monitor->lock);
     old = monitor->new_catalogue;
     monitor->new_catalogue = catalogue;
     monitor->is_work = true;
-    pthread_cond_signal(&monitor->verdict_wake);
-    pthread_mutex_unlock(&monitor->lock);
+    (void)pthread_cond_signal(&monitor->verdict_wake);
+    (void)pthread_mutex_unlock(&monitor->lock);
     catalogue_unref(old);
 }
 
@@ -98,12 +98,12 @@ static void hand_over_accounts(struct monitor *monitor, struct accounts *account
 {
     const struct accounts *old = NULL;
 
-    pthread_mutex_lock(&monitor->lock);
+    (void)pthread_mutex_lock(&monitor->lock);
     old = monitor->new_accounts;
     monitor->new_accounts = accounts;
     monitor->is_work = true;
-    pthread_cond_signal(&monitor->verdict_wake);
-    pthread_mutex_unlock(&monitor->lock);
+    (void)pthread_cond_signal(&monitor->verdict_wake);
+    (void)pthread_mutex_unlock(&monitor->lock);
     accounts_unref(old);
 }
 
@@ -120,10 +120,11 @@ static void hidden_report(struct loader *loader, const char *name, const struct 
     }
     loader->sees_all_reported = !report->sees_all;
     if (report->hidden_views != loader->hidden_reported && report->hidden_views > 0) {
-        snprintf(text, sizeof(text),
-                 "%zu views whose definition the monitor account may not read: reads of them go"
-                 " to the primary",
-                 report->hidden_views);
+        (void)snprintf(
+            text, sizeof(text),
+            "%zu views whose definition the monitor account may not read: reads of them go"
+            " to the primary",
+            report->hidden_views);
         mon_event_post(loader->monitor, MONITOR_EV_CATALOGUE_HIDDEN, true, name, text);
     }
     loader->hidden_reported = report->hidden_views;
@@ -145,10 +146,10 @@ static bool loader_catalogue(struct loader *loader)
     }
     loader->catalogue_generation++;
     hidden_report(loader, name, &report);
-    snprintf(text, sizeof(text), "%zu tables, %zu views harmless, %zu other",
-             catalogue_count(catalogue, CATALOGUE_BASE_TABLE),
-             catalogue_count(catalogue, CATALOGUE_VIEW_HARMLESS),
-             catalogue_count(catalogue, CATALOGUE_VIEW_OTHER));
+    (void)snprintf(text, sizeof(text), "%zu tables, %zu views harmless, %zu other",
+                   catalogue_count(catalogue, CATALOGUE_BASE_TABLE),
+                   catalogue_count(catalogue, CATALOGUE_VIEW_HARMLESS),
+                   catalogue_count(catalogue, CATALOGUE_VIEW_OTHER));
     loader_say(loader, SAID_CATALOGUE_ERROR, MONITOR_EV_CATALOGUE_ERROR, false, name, "");
     loader_say(loader, SAID_CATALOGUE, MONITOR_EV_CATALOGUE, false, name, text);
     hand_over_catalogue(monitor, catalogue);
@@ -203,7 +204,7 @@ void *mon_loader_thread(void *arg)
 
     loader.wants_accounts = config_has_source(monitor->config, CONFIG_SOURCE_SERVER);
     db_thread_init();
-    pthread_mutex_lock(&monitor->lock);
+    (void)pthread_mutex_lock(&monitor->lock);
     while (!monitor->is_stopping) {
         uint64_t now_us = clock_now_us();
         int16_t primary = monitor->load_primary;
@@ -215,16 +216,16 @@ void *mon_loader_thread(void *arg)
             continue;
         }
         monitor->is_load_due = false;
-        pthread_mutex_unlock(&monitor->lock);
+        (void)pthread_mutex_unlock(&monitor->lock);
         earliest_us = loader_round(&loader, primary);
         latest_us = loader.db ? clock_now_us() + monitor->config->monitor.catalogue_interval_us
                               : earliest_us;
-        pthread_mutex_lock(&monitor->lock);
+        (void)pthread_mutex_lock(&monitor->lock);
         if (!loader.db) {
             loader.server = -1;
         }
     }
-    pthread_mutex_unlock(&monitor->lock);
+    (void)pthread_mutex_unlock(&monitor->lock);
     db_close(loader.db);
     db_thread_fini();
     return NULL;

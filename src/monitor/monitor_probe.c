@@ -66,7 +66,7 @@ static bool prober_resolve(struct prober *prober)
         return false;
     }
     prober->is_resolve_reported = false;
-    pthread_mutex_lock(&monitor->lock);
+    (void)pthread_mutex_lock(&monitor->lock);
     for (int i = 0; i < count; i++) {
         if (server->addr_len > 0 && addr_equal(&addrs[i], &server->addr)) {
             found = i;
@@ -81,7 +81,7 @@ static bool prober_resolve(struct prober *prober)
         server->addr_len = lens[found];
         is_changed = true;
     }
-    pthread_mutex_unlock(&monitor->lock);
+    (void)pthread_mutex_unlock(&monitor->lock);
     return is_changed;
 }
 
@@ -93,12 +93,12 @@ static bool prober_connect(struct prober *prober, struct sample *sample)
     if (prober->server->config->address.kind == CONFIG_ADDR_TCP) {
         prober_resolve(prober);
     }
-    pthread_mutex_lock(&server->monitor->lock);
+    (void)pthread_mutex_lock(&server->monitor->lock);
     sample->addr = server->addr;
     sample->addr_len = server->addr_len;
-    pthread_mutex_unlock(&server->monitor->lock);
+    (void)pthread_mutex_unlock(&server->monitor->lock);
     if (sample->addr_len == 0) {
-        snprintf(sample->error, sizeof(sample->error), "its name has no address");
+        (void)snprintf(sample->error, sizeof(sample->error), "its name has no address");
         return false;
     }
     mon_target(server, &sample->addr, &target);
@@ -120,11 +120,11 @@ static void prober_probe(struct prober *prober, struct sample *sample)
     if (!prober->db && !prober_connect(prober, sample)) {
         return;
     }
-    pthread_mutex_lock(&server->monitor->lock);
+    (void)pthread_mutex_lock(&server->monitor->lock);
     sample->addr = server->addr;
     sample->addr_len = server->addr_len;
     prober->mark = server->monitor->mark;
-    pthread_mutex_unlock(&server->monitor->lock);
+    (void)pthread_mutex_unlock(&server->monitor->lock);
     if (!probe_run(prober->db, &prober->state, &prober->mark, sample)) {
         db_close(prober->db);
         prober->db = NULL;
@@ -141,7 +141,7 @@ static void sample_post(struct mon_server *server, const struct sample *sample)
         server->bad_count++;
     }
     server->monitor->is_work = true;
-    pthread_cond_signal(&server->monitor->verdict_wake);
+    (void)pthread_cond_signal(&server->monitor->verdict_wake);
 }
 
 void *mon_probe_thread(void *arg)
@@ -154,7 +154,7 @@ void *mon_probe_thread(void *arg)
     uint64_t earliest_us = due_us;
 
     db_thread_init();
-    pthread_mutex_lock(&monitor->lock);
+    (void)pthread_mutex_lock(&monitor->lock);
     while (!monitor->is_stopping) {
         uint64_t begin_us = clock_now_us();
         uint64_t at_us = server->is_probe_due && earliest_us < due_us ? earliest_us : due_us;
@@ -164,14 +164,14 @@ void *mon_probe_thread(void *arg)
             continue;
         }
         server->is_probe_due = false;
-        pthread_mutex_unlock(&monitor->lock);
+        (void)pthread_mutex_unlock(&monitor->lock);
         due_us = begin_us + monitor->config->monitor.interval_us;
         earliest_us = begin_us + PROBE_GAP_MIN_US;
         prober_probe(&prober, &sample);
-        pthread_mutex_lock(&monitor->lock);
+        (void)pthread_mutex_lock(&monitor->lock);
         sample_post(server, &sample);
     }
-    pthread_mutex_unlock(&monitor->lock);
+    (void)pthread_mutex_unlock(&monitor->lock);
     db_close(prober.db);
     db_thread_fini();
     return NULL;

@@ -37,11 +37,13 @@ static const char MARIADB_VARIABLES[] =
     " 0 AS super_read_only, '' AS server_uuid, @@global.tx_isolation AS isolation,"
     " @@global.tx_read_only AS tx_read_only";
 
-/* What is being applied, and when its source committed it. NULL: nothing, or not known. */
+/* What is being applied, and when its source committed it. NULL: nothing, or not known. Whether all
+ * that was received has been applied is asked of gtid_executed: what the workers applied last is
+ * forgotten when the applier is restarted, what was received last is not. */
 static const char FINE_LAG[] =
     "SELECT c.CHANNEL_NAME AS channel,"
-    " c.LAST_QUEUED_TRANSACTION = '' OR MAX(w.LAST_APPLIED_TRANSACTION ="
-    " c.LAST_QUEUED_TRANSACTION) AS caught_up,"
+    " CASE c.LAST_QUEUED_TRANSACTION WHEN '' THEN 1 WHEN 'ANONYMOUS' THEN NULL"
+    " ELSE GTID_SUBSET(c.LAST_QUEUED_TRANSACTION, @@global.gtid_executed) END AS caught_up,"
     " TIMESTAMPDIFF(MICROSECOND, c.LAST_QUEUED_TRANSACTION_ORIGINAL_COMMIT_TIMESTAMP,"
     " NOW(6)) AS queued_us,"
     " MAX(IF(w.APPLYING_TRANSACTION <> '', TIMESTAMPDIFF(MICROSECOND,"
@@ -53,7 +55,7 @@ static const char FINE_LAG[] =
 
 static bool probe_fail(struct db *db, const char *what, struct sample *sample)
 {
-    snprintf(sample->error, sizeof(sample->error), "%s: %s", what, db_error(db));
+    (void)snprintf(sample->error, sizeof(sample->error), "%s: %s", what, db_error(db));
     sample->error_number = db_errno(db);
     return false;
 }
@@ -113,7 +115,7 @@ static bool probe_start(struct db *db, struct probe_state *state, struct sample 
                          ? TOPO_FLAVOUR_MARIADB
                          : TOPO_FLAVOUR_MYSQL;
     if (state->version == 0) {
-        snprintf(sample->error, sizeof(sample->error), "version: not understood");
+        (void)snprintf(sample->error, sizeof(sample->error), "version: not understood");
         return false;
     }
     if (!statement_run(db, SESSION_MYSQL, "session", sample) ||
@@ -155,14 +157,14 @@ static bool probe_variables(struct db *db, const struct probe_state *state, stru
     char sql[sizeof(COMMON_VARIABLES) + sizeof(MYSQL_VARIABLES) + sizeof(MARIADB_VARIABLES)];
     struct db_rows *rows = NULL;
 
-    snprintf(sql, sizeof(sql), "%s%s", COMMON_VARIABLES,
-             state->flavour == TOPO_FLAVOUR_MARIADB ? MARIADB_VARIABLES : MYSQL_VARIABLES);
+    (void)snprintf(sql, sizeof(sql), "%s%s", COMMON_VARIABLES,
+                   state->flavour == TOPO_FLAVOUR_MARIADB ? MARIADB_VARIABLES : MYSQL_VARIABLES);
     if (db_query(db, sql, &rows) < 0) {
         return probe_fail(db, "variables", sample);
     }
     if (!db_rows_next(rows)) {
         db_rows_free(rows);
-        snprintf(sample->error, sizeof(sample->error), "variables: no row");
+        (void)snprintf(sample->error, sizeof(sample->error), "variables: no row");
         return false;
     }
     sample->is_writable = !parse_flag(db_rows_named(rows, "read_only", NULL)) &&
@@ -278,6 +280,19 @@ static bool fine_parse(struct span text, uint64_t *ret_us)
     return parse_u64(text, ret_us);
 }
 
+static void fine_read(const struct db_rows *rows, struct sample_channel *to)
+{
+    struct span caught_up = db_rows_named(rows, "caught_up", NULL);
+
+    to->fine_us = 0;
+    to->has_fine = fine_parse(db_rows_named(rows, "applying_us", NULL), &to->fine_us);
+    if (to->has_fine || caught_up.len == 0) {
+        return;
+    }
+    to->has_fine =
+        parse_flag(caught_up) || fine_parse(db_rows_named(rows, "queued_us", NULL), &to->fine_us);
+}
+
 static void probe_fine(struct db *db, struct probe_state *state, struct sample *sample,
                        char names[SAMPLE_CHANNELS_MAX][72])
 {
@@ -296,14 +311,7 @@ static void probe_fine(struct db *db, struct probe_state *state, struct sample *
             if (!span_eq_text(channel, names[i])) {
                 continue;
             }
-            if (fine_parse(db_rows_named(rows, "applying_us", NULL), &to->fine_us)) {
-                to->has_fine = true;
-            } else if (parse_flag(db_rows_named(rows, "caught_up", NULL))) {
-                to->has_fine = true;
-                to->fine_us = 0;
-            } else {
-                to->has_fine = fine_parse(db_rows_named(rows, "queued_us", NULL), &to->fine_us);
-            }
+            fine_read(rows, to);
         }
     }
     db_rows_free(rows);
@@ -354,11 +362,11 @@ static void probe_has_all(struct db *db, const struct probe_state *state,
     if (mark->gtid[0] == '\0') {
         return;
     }
-    snprintf(sql, sizeof(sql),
-             state->flavour == TOPO_FLAVOUR_MARIADB
-                 ? "SELECT MASTER_GTID_WAIT('%s', 0) = 0"
-                 : "SELECT GTID_SUBSET('%s', @@global.gtid_executed)",
-             mark->gtid);
+    (void)snprintf(sql, sizeof(sql),
+                   state->flavour == TOPO_FLAVOUR_MARIADB
+                       ? "SELECT MASTER_GTID_WAIT('%s', 0) = 0"
+                       : "SELECT GTID_SUBSET('%s', @@global.gtid_executed)",
+                   mark->gtid);
     if (db_query(db, sql, &rows) < 0) {
         return;
     }

@@ -15,7 +15,7 @@ static int resolve_unix(const struct config_addr *address, struct sockaddr_stora
     size_t len = strlen(address->path);
 
     if (len >= sizeof(sun.sun_path)) {
-        snprintf(error, DB_ERROR_MAX, "the path of the socket is too long");
+        (void)snprintf(error, DB_ERROR_MAX, "the path of the socket is too long");
         return -WR_E_TOO_LARGE;
     }
     memcpy(sun.sun_path, address->path, len + 1);
@@ -60,11 +60,11 @@ int mon_resolve(const struct config_addr *address, struct sockaddr_storage *ret_
     if (address->kind == CONFIG_ADDR_UNIX) {
         return resolve_unix(address, ret_addrs, ret_lens, error);
     }
-    snprintf(port, sizeof(port), "%u", (unsigned)address->port);
+    (void)snprintf(port, sizeof(port), "%u", (unsigned)address->port);
     hints.ai_flags = AI_NUMERICSERV;
     rc = getaddrinfo(address->host, port, &hints, &list);
     if (rc != 0) {
-        snprintf(error, DB_ERROR_MAX, "%s: %s", address->host, gai_strerror(rc));
+        (void)snprintf(error, DB_ERROR_MAX, "%s: %s", address->host, gai_strerror(rc));
         return -WR_E_NOT_FOUND;
     }
     count = family_take(list, AF_INET, ret_addrs, ret_lens, cap);
@@ -73,7 +73,7 @@ int mon_resolve(const struct config_addr *address, struct sockaddr_storage *ret_
     }
     freeaddrinfo(list);
     if (count == 0) {
-        snprintf(error, DB_ERROR_MAX, "%s: no address", address->host);
+        (void)snprintf(error, DB_ERROR_MAX, "%s: no address", address->host);
         return -WR_E_NOT_FOUND;
     }
     return (int)count;

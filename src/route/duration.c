@@ -35,10 +35,10 @@ bool route_duration_parse(struct span text, uint64_t *ret_us)
 void route_duration_format(uint64_t us, char *dst, size_t cap)
 {
     if (us < 1000) {
-        snprintf(dst, cap, "%" PRIu64 "us", us);
+        (void)snprintf(dst, cap, "%" PRIu64 "us", us);
     } else if (us < 1000000) {
-        snprintf(dst, cap, "%" PRIu64 "ms", us / 1000);
+        (void)snprintf(dst, cap, "%" PRIu64 "ms", us / 1000);
     } else {
-        snprintf(dst, cap, "%" PRIu64 ".%03" PRIu64 "s", us / 1000000, us / 1000 % 1000);
+        (void)snprintf(dst, cap, "%" PRIu64 ".%03" PRIu64 "s", us / 1000000, us / 1000 % 1000);
     }
 }

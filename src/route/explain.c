@@ -177,9 +177,9 @@ static void explain_candidates(const struct route_view *view, const struct route
         char item[TOPO_NAME_MAX + 16];
         char weight[48];
 
-        snprintf(item, sizeof(item), "candidate %s", server->name);
-        snprintf(weight, sizeof(weight), ": weight %.2f of %" PRIu32 ", lag ",
-                 (double)candidate->weight_eff / TOPO_WEIGHT_ONE, server->weight);
+        (void)snprintf(item, sizeof(item), "candidate %s", server->name);
+        (void)snprintf(weight, sizeof(weight), ": weight %.2f of %" PRIu32 ", lag ",
+                       (double)candidate->weight_eff / TOPO_WEIGHT_ONE, server->weight);
         line_add(&line, route_exclude_text(candidate->exclude));
         if (candidate->exclude == ROUTE_EX_STATE) {
             line_add(&line, " ");
@@ -208,7 +208,7 @@ void route_explain(const struct facts *facts, const struct route_sess *sess,
         const struct route_step *step = &decision->steps[i];
 
         line = (struct line){.len = 0};
-        snprintf(item, sizeof(item), "step %u", (unsigned)i + 1);
+        (void)snprintf(item, sizeof(item), "step %u", (unsigned)i + 1);
         line_add(&line, REASONS[step->reason].text);
         if (REASONS[step->reason].arg != ARG_NONE) {
             line_add(&line, ": ");
@@ -219,9 +219,9 @@ void route_explain(const struct facts *facts, const struct route_sess *sess,
     explain_candidates(view, decision, fn, arg);
     fn(arg, "target", route_target_text(decision->target));
     fn(arg, "server", server_name(view, decision->server));
-    snprintf(item, sizeof(item), "%" PRIu64, decision->topo_generation);
+    (void)snprintf(item, sizeof(item), "%" PRIu64, decision->topo_generation);
     fn(arg, "topology", item);
-    snprintf(item, sizeof(item), "%" PRIu64, catalogue_generation(view->catalogue));
+    (void)snprintf(item, sizeof(item), "%" PRIu64, catalogue_generation(view->catalogue));
     fn(arg, "catalogue", item);
 }
 
