@@ -34,7 +34,7 @@ static const uint32_t STATE_NEXT[SESS_ST_END_] = {
 };
 
 static const char *const STATE_TEXT[SESS_ST_END_] = {
-#define X(name, text) [SESS_ST_##name] = text,
+#define X(name, text) [SESS_ST_##name] = (text),
     SESS_STATES(X)
 #undef X
 };
@@ -255,7 +255,7 @@ static void login_params(struct sess *sess, struct sess_login_params *params)
     };
 }
 
-void sess_change_user(struct sess *sess, uint8_t *packet, size_t len)
+void sess_change_user(struct sess *sess, const uint8_t *packet, size_t len)
 {
     struct sess_login_params params;
     struct span body = {packet + FRAME_HEADER + 1, len - FRAME_HEADER - 1};

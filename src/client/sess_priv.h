@@ -243,7 +243,7 @@ int sess_begin_login(struct sess *sess);
 /* The primary's defaults into the vector, where servers differ in theirs. */
 int sess_take_defaults(struct sess *sess);
 /* COM_CHANGE_USER: log in again on the same socket. */
-void sess_change_user(struct sess *sess, uint8_t *packet, size_t len);
+void sess_change_user(struct sess *sess, const uint8_t *packet, size_t len);
 /* What the classifier, router and tracker derive from the vector and the server's defaults. */
 void sess_refresh(struct sess *sess);
 

@@ -738,8 +738,7 @@ static void test_random_worlds(void **state)
             assert_int_equal(got.server, -1);
         } else {
             assert_true(got.server >= 0 && got.server < SERVERS);
-            assert_true(got.server == w.topo->primary ||
-                        w.topo->servers[got.server].addr_len > 0);
+            assert_true(got.server == w.topo->primary || w.topo->servers[got.server].addr_len > 0);
         }
         if ((w.facts.bits & FACT(WRITE)) != 0 && w.sess.ro_tx_server < 0) {
             assert_true(got.server == w.topo->primary);
