@@ -149,15 +149,18 @@ static uint32_t diff_schema(const struct svec *have, const struct svec *want)
     return have->v[SVEC_SCHEMA] == want->v[SVEC_SCHEMA] ? 0 : bit(SVEC_SCHEMA);
 }
 
-/* Setting either of the pair moves both. */
+/* Setting either of the pair moves both; a set without a collation means the set's default. */
 static uint32_t diff_collation(const struct svec *have, const struct svec *want)
 {
-    uint32_t diff = diff_plain(have, want, SVEC_CS_CONNECTION);
-    diff |= diff_plain(have, want, SVEC_COLLATION);
-    if (diff == 0 || (diff & SVEC_DIFF_REOPEN) != 0) {
-        return diff;
+    if (!svec_is_set(want, SVEC_CS_CONNECTION)) {
+        return diff_plain(have, want, SVEC_CS_CONNECTION) | diff_plain(have, want, SVEC_COLLATION);
     }
-    diff = bit(SVEC_CS_CONNECTION);
+    if (have->v[SVEC_CS_CONNECTION] == want->v[SVEC_CS_CONNECTION] &&
+        !svec_is_unknown(have, SVEC_COLLATION) &&
+        span_eq(svec_get(have, SVEC_COLLATION), svec_get(want, SVEC_COLLATION))) {
+        return 0;
+    }
+    uint32_t diff = bit(SVEC_CS_CONNECTION);
     if (svec_get(want, SVEC_COLLATION).len > 0) {
         diff |= bit(SVEC_COLLATION);
     }

@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "weir/pool/slots.h"
+#include "weir/util/err.h"
+
+#define THREADS 4
+#define ROUNDS  20000
+#define LIMIT   3
+
+static void test_limits(void **state)
+{
+    (void)state;
+    const uint32_t max[2] = {2, 0};
+    struct slots *slots = NULL;
+    assert_int_equal(slots_create(max, 2, &slots), 0);
+    assert_int_equal(slots_take(slots, 0), 0);
+    assert_int_equal(slots_take(slots, 0), 0);
+    assert_int_equal(slots_take(slots, 0), -WR_E_LIMIT);
+    assert_int_equal(slots_take(slots, 1), -WR_E_LIMIT);
+    assert_int_equal(slots_used(slots, 0), 2);
+    assert_int_equal(slots_refused(slots, 0), 1);
+    slots_give(slots, 0);
+    assert_int_equal(slots_take(slots, 0), 0);
+    slots_set_max(slots, 0, 1); /* what is taken stays taken */
+    slots_give(slots, 0);
+    assert_int_equal(slots_take(slots, 0), -WR_E_LIMIT);
+    slots_give(slots, 0);
+    assert_int_equal(slots_take(slots, 0), 0);
+    slots_give(slots, 0);
+    assert_int_equal(slots_max(slots, 0), 1);
+    slots_destroy(slots);
+    slots_destroy(NULL);
+}
+
+static void test_too_many(void **state)
+{
+    (void)state;
+    static const uint32_t max[SLOTS_SERVERS_MAX + 1];
+    struct slots *slots = NULL;
+    assert_int_equal(slots_create(max, SLOTS_SERVERS_MAX + 1, &slots), -WR_E_TOO_LARGE);
+    assert_null(slots);
+}
+
+struct shared {
+    struct slots *slots;
+    atomic_int inside;
+    atomic_int worst;
+    atomic_uint taken;
+};
+
+static void *taker(void *arg)
+{
+    struct shared *shared = arg;
+    for (int i = 0; i < ROUNDS; i++) {
+        if (slots_take(shared->slots, 0) < 0) {
+            continue;
+        }
+        int inside = atomic_fetch_add(&shared->inside, 1) + 1;
+        int worst = atomic_load(&shared->worst);
+        while (inside > worst && !atomic_compare_exchange_weak(&shared->worst, &worst, inside)) {
+        }
+        atomic_fetch_add(&shared->taken, 1);
+        atomic_fetch_sub(&shared->inside, 1);
+        slots_give(shared->slots, 0);
+    }
+    return NULL;
+}
+
+/* Never more than the limit at once, and nothing is lost on the way. */
+static void test_threads(void **state)
+{
+    (void)state;
+    const uint32_t max[1] = {LIMIT};
+    struct shared shared = {.slots = NULL};
+    pthread_t threads[THREADS];
+    assert_int_equal(slots_create(max, 1, &shared.slots), 0);
+    for (int i = 0; i < THREADS; i++) {
+        assert_int_equal(pthread_create(&threads[i], NULL, taker, &shared), 0);
+    }
+    for (int i = 0; i < THREADS; i++) {
+        assert_int_equal(pthread_join(threads[i], NULL), 0);
+    }
+    assert_true(atomic_load(&shared.worst) <= LIMIT);
+    assert_int_equal(slots_used(shared.slots, 0), 0);
+    assert_int_equal(atomic_load(&shared.taken) + slots_refused(shared.slots, 0), THREADS * ROUNDS);
+    slots_destroy(shared.slots);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_too_many),
+        cmocka_unit_test(test_threads),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
