@@ -13,14 +13,23 @@ TARGET = "src/util/README.md"
 BEGIN = "<!-- metrics: made by tests/lint/gen_metrics.py -->\n"
 END = "<!-- end of metrics -->\n"
 ROW = re.compile(r'X\((\w+),\s*"(\w+)",\s*(COUNTER|GAUGE|HISTOGRAM),\s*(\w+),\s*((?:"[^"]*"\s*)+)\)')
-LABEL = re.compile(r'X\((\w+), \w+, "((?:[^"\\]|\\.)*)"\)')
+LABEL = re.compile(r'X\((\w+), (\w+), "((?:[^"\\]|\\.)*)"\)')
+
+
+def idle(text):
+    """Metrics and label values that no room writes: a promise that nobody keeps."""
+    code = "".join(lintlib.read(name) for name in lintlib.files(r"^src/(?!util/).*\.[ch]$"))
+    used = set(re.findall(r"\bMETRIC_\w+", code))
+    wanted = ["METRIC_" + match[0] for match in ROW.findall(text)]
+    wanted += [f"METRIC_{match.group(1)}_{match.group(2)}" for match in LABEL.finditer(text)]
+    return [name for name in wanted if name not in used]
 
 
 def main():
     text = re.sub(r"\\\n", " ", lintlib.read(SOURCE))
     labels = {}
     for match in LABEL.finditer(text):
-        keys = re.findall(r"(\w+)=", match.group(2))
+        keys = re.findall(r"(\w+)=", match.group(3))
         labels[match.group(1)] = ", ".join(keys)
     labels["SERVER"] = "server"
     table = "| metric | kind | labels | what |\n| --- | --- | --- | --- |\n"
@@ -32,6 +41,9 @@ def main():
             print(f"{SOURCE}: {name} is there twice, or a counter without _total (or the reverse)")
             return 1
         names.add(name)
+    if idle(text):
+        print(f"{SOURCE}: nothing writes {', '.join(idle(text))}")
+        return 1
     readme = lintlib.read(TARGET)
     start, end = readme.index(BEGIN) + len(BEGIN), readme.index(END)
     if readme[start:end] == table:

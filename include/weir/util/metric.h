@@ -42,7 +42,6 @@
     X(LOGIN, LIMIT, "reason=\"limit\"")       \
     X(LOGIN, SERVER, "reason=\"server\"")     \
     X(LOGIN, TLS, "reason=\"tls\"")           \
-    X(LOGIN, CLOSED, "reason=\"closed\"")     \
     X(LOGIN, DATABASE, "reason=\"database\"") \
     X(LOGIN, OTHER, "reason=\"other\"")
 
@@ -53,13 +52,11 @@
     X(DIR, SERVER_OUT, "side=\"server\",direction=\"out\"")
 
 #define METRIC_SET_PIN(X)                             \
-    X(PIN, TRANSACTION, "reason=\"transaction\"")     \
     X(PIN, TEMP_TABLE, "reason=\"temp_table\"")       \
     X(PIN, LOCK, "reason=\"lock\"")                   \
     X(PIN, USER_VARIABLE, "reason=\"user_variable\"") \
     X(PIN, SESSION_STATE, "reason=\"session_state\"") \
     X(PIN, PREPARED, "reason=\"prepared\"")           \
-    X(PIN, CURSOR, "reason=\"cursor\"")               \
     X(PIN, ROLE, "reason=\"role\"")                   \
     X(PIN, UNKNOWN, "reason=\"unknown\"")             \
     X(PIN, OTHER, "reason=\"other\"")
@@ -134,13 +131,7 @@
     X(SERVER_IS_PRIMARY, "weir_server_is_primary", GAUGE, SERVER, "1 for the primary.")            \
     X(SERVER_LAG, "weir_server_lag_us", GAUGE, SERVER,                                             \
       "Replication lag in microseconds; -1 when unknown.")                                         \
-    X(SERVER_PROBES, "weir_server_probes_total", COUNTER, SERVER, "Probes by the monitor.")        \
-    X(SERVER_PROBE_FAILURES, "weir_server_probes_failed_total", COUNTER, SERVER,                   \
-      "Probes that failed or came too late.")                                                      \
     X(LOG_DROPS, "weir_log_lines_dropped_total", COUNTER, NONE, "Log lines dropped, ring full.")   \
-    X(CONFIG_RELOADS, "weir_config_reloads_total", COUNTER, NONE, "Configurations taken over.")    \
-    X(CONFIG_REFUSED, "weir_config_refused_total", COUNTER, NONE, "Configurations refused.")       \
-    X(CONFIG_GENERATION, "weir_config_generation", GAUGE, NONE, "Generation in force.")            \
     X(TOPO_GENERATION, "weir_topo_generation", GAUGE, NONE, "Generation of the topology.")         \
     X(WORKER_TURNS_SLOW, "weir_worker_turns_slow_total", COUNTER, NONE,                            \
       "Loop turns of a worker longer than 100 ms.")
