@@ -70,26 +70,18 @@ static bool reads_only_harmless(const struct facts *facts, const struct catalogu
 bool load_view_is_harmless(const struct load_source *source, struct span body,
                            const struct catalogue_builder *builder)
 {
-    /* How a server writes backslashes into a stored body depends on the sql_mode at its creation,
-     * which is not told here: the body must be harmless either way. */
-    static const uint32_t modes[] = {0, CLASSIFY_MODE_NO_BACKSLASH_ESCAPES};
+    /* Both servers write a stored body with backslash escapes and backticks, whatever the sql_mode
+     * was when the view was made (seen on MySQL 9.7 and MariaDB 10.11). */
+    struct classify_env env = {
+        .flavour = source->flavour == TOPO_FLAVOUR_MARIADB ? CLASSIFY_MARIADB : CLASSIFY_MYSQL,
+        .version = source->version,
+        .charset = CLASSIFY_CS_SAFE,
+    };
+    struct facts facts;
 
-    for (size_t i = 0; i < WR_ARRAY_LEN(modes); i++) {
-        struct classify_env env = {
-            .flavour = source->flavour == TOPO_FLAVOUR_MARIADB ? CLASSIFY_MARIADB : CLASSIFY_MYSQL,
-            .version = source->version,
-            .sql_mode = modes[i],
-            .charset = CLASSIFY_CS_SAFE,
-        };
-        struct facts facts;
-
-        classify_sql(body, &env, &facts);
-        if ((facts.bits & FACT(READ)) == 0 || (facts.bits & (FACT(MULTI) | FACT(WRITE))) != 0 ||
-            !reads_only_harmless(&facts, builder)) {
-            return false;
-        }
-    }
-    return true;
+    classify_sql(body, &env, &facts);
+    return (facts.bits & FACT(READ)) != 0 && (facts.bits & (FACT(MULTI) | FACT(WRITE))) == 0 &&
+           reads_only_harmless(&facts, builder);
 }
 
 static enum catalogue_kind kind_of_type(struct span type)
