@@ -272,7 +272,7 @@ static void refuse_local(struct sess *sess)
     if (flavour_of(sess, &version) == TOPO_FLAVOUR_MYSQL) {
         sess_fail(sess, SESS_ERR_LOCAL_INFILE, NULL, 0);
     } else {
-        sess_fail(sess, SESS_ERR_NOT_ALLOWED, NULL, 0);
+        sess_fail(sess, SESS_ERR_LOCAL_DISABLED, NULL, 0);
     }
 }
 

@@ -34,7 +34,6 @@ struct result;
     X(NO_SUCH_THREAD, 1094, "HY000", "Unknown thread id: {}")                                     \
     X(NOT_OWNER, 1095, "HY000", "You are not owner of thread {}")                                 \
     X(UNKNOWN, 1105, "HY000", "weir: {}")                                                         \
-    X(NOT_ALLOWED, 1148, "42000", "The used command is not allowed with this MySQL version")      \
     X(PACKET_TOO_LARGE, 1153, "08S01", "Got a packet bigger than 'max_allowed_packet' bytes")     \
     X(OUT_OF_ORDER, 1156, "08S01", "Got packets out of order")                                    \
     X(SERVER_LOST, 1158, "08S01", "weir: the connection to server {} was lost: {}")               \
@@ -63,6 +62,9 @@ struct result;
     X(IDLE_TIMEOUT, 4031, "HY000",                                                                \
       "The client was disconnected by the server because of inactivity. See wait_timeout and "    \
       "interactive_timeout for configuring this behavior.")                                       \
+    X(LOCAL_DISABLED, 4166, "HY000",                                                              \
+      "The used command is not allowed because the MariaDB server or client has disabled the "    \
+      "local infile capability")                                                                  \
     X(AUTH_SETUP, 1045, "28000",                                                                  \
       "Access denied for user '{}'@'{}' (weir cannot check this login: {})")
 
