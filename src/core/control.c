@@ -57,7 +57,7 @@ static void accounts_release(const void *snapshot)
 static void post(struct control *control, enum control_mail kind, const void *snapshot,
                  snapshot_unref_fn release)
 {
-    struct mail *mail = snapshot_mail_create(kind, snapshot, release);
+    struct mail *mail = mail_snapshot_create(kind, snapshot, release);
 
     if (mail != NULL) {
         (void)mailbox_post_newest(control->box, mail);
@@ -142,7 +142,7 @@ static void take_topo(struct control *control, const struct topo *topo)
 
 static void take_snapshot(struct control *control, struct mail *mail)
 {
-    const void *snapshot = snapshot_mail_take(mail);
+    const void *snapshot = mail_snapshot_take(mail);
 
     if (mail->kind == CONTROL_MAIL_TOPO) {
         take_topo(control, snapshot);

@@ -21,7 +21,7 @@ static void snapshot_mail_free(struct mail *mail)
     free(own);
 }
 
-struct mail *snapshot_mail_create(uint32_t kind, const void *snapshot, snapshot_unref_fn unref)
+struct mail *mail_snapshot_create(uint32_t kind, const void *snapshot, snapshot_unref_fn unref)
 {
     struct snapshot_mail *own = calloc(1, sizeof(*own));
 
@@ -35,7 +35,7 @@ struct mail *snapshot_mail_create(uint32_t kind, const void *snapshot, snapshot_
     return &own->mail;
 }
 
-const void *snapshot_mail_take(struct mail *mail)
+const void *mail_snapshot_take(struct mail *mail)
 {
     struct snapshot_mail *own = WR_CONTAINER_OF(mail, struct snapshot_mail, mail);
     const void *snapshot = own->snapshot;
@@ -44,7 +44,7 @@ const void *snapshot_mail_take(struct mail *mail)
     return snapshot;
 }
 
-struct mail *plain_mail_create(uint32_t kind)
+struct mail *mail_plain_create(uint32_t kind)
 {
     struct snapshot_mail *own = calloc(1, sizeof(*own));
 

@@ -3,7 +3,7 @@
  * mail_priv - messages that carry a snapshot, or nothing.
  *
  * WHY       Monitor to control and control to workers hand the same three kinds of snapshot on.
- * OWNS      A snapshot mail owns one reference until snapshot_mail_take().
+ * OWNS      A snapshot mail owns one reference until mail_snapshot_take().
  * THREADS   any
  * REENTRY   none
  * UNITS     none
@@ -19,10 +19,10 @@
 
 typedef void (*snapshot_unref_fn)(const void *snapshot);
 
-struct mail *snapshot_mail_create(uint32_t kind, const void *snapshot, snapshot_unref_fn unref);
+struct mail *mail_snapshot_create(uint32_t kind, const void *snapshot, snapshot_unref_fn unref);
 /* The reference is the caller's from here on. */
-const void *snapshot_mail_take(struct mail *mail);
+const void *mail_snapshot_take(struct mail *mail);
 /* A mail that says all by its kind. */
-struct mail *plain_mail_create(uint32_t kind);
+struct mail *mail_plain_create(uint32_t kind);
 
 #endif

@@ -150,7 +150,7 @@ static void on_poke_catalogue(void *arg)
 
 static void drained_post(struct worker *worker)
 {
-    struct mail *mail = plain_mail_create(CONTROL_MAIL_DRAINED);
+    struct mail *mail = mail_plain_create(CONTROL_MAIL_DRAINED);
 
     if (mail != NULL) {
         (void)mailbox_post(worker->workers->shared.control, mail);
@@ -185,7 +185,7 @@ static void worker_accept(struct worker *worker, struct accept_mail *mail)
 
 static void worker_take_snapshot(struct worker *worker, struct mail *mail)
 {
-    const void *snapshot = snapshot_mail_take(mail);
+    const void *snapshot = mail_snapshot_take(mail);
 
     if (mail->kind == WORKER_MAIL_TOPO) {
         const struct topo *old = worker->topo;
@@ -464,42 +464,55 @@ uint32_t workers_in_login(const struct workers *workers)
     return sum;
 }
 
+static bool is_stuck(const struct worker *worker, uint64_t now_us)
+{
+    uint64_t since_us = loop_busy_since_us(worker->loop);
+
+    return since_us != 0 && now_us > since_us && now_us - since_us > STUCK_US;
+}
+
+/* A worker that is stuck in a turn comes last, whatever it has to do. */
+static struct worker *worker_pick(struct workers *workers)
+{
+    uint64_t now_us = clock_now_us();
+    struct worker *best = &workers->items[0];
+    uint32_t best_load = worker_load(best);
+    bool best_stuck = is_stuck(best, now_us);
+
+    for (uint32_t i = 1; i < workers->count; i++) {
+        struct worker *worker = &workers->items[i];
+        uint32_t load = worker_load(worker);
+        bool stuck = is_stuck(worker, now_us);
+
+        if (best_stuck == stuck ? load < best_load : best_stuck) {
+            best = worker;
+            best_load = load;
+            best_stuck = stuck;
+        }
+    }
+    return best;
+}
+
 void workers_accept(struct workers *workers, const struct sess_accept *accept)
 {
     struct accept_mail *mail = calloc(1, sizeof(*mail));
-    struct worker *best = NULL;
-    bool best_is_stuck = false;
-    uint32_t best_load = 0;
-    uint64_t now_us = clock_now_us();
+    struct worker *worker = worker_pick(workers);
 
     if (mail == NULL) {
         (void)close(accept->fd);
         return;
     }
-    for (uint32_t i = 0; i < workers->count; i++) {
-        struct worker *worker = &workers->items[i];
-        uint64_t since_us = loop_busy_since_us(worker->loop);
-        bool is_stuck = since_us != 0 && now_us > since_us && now_us - since_us > STUCK_US;
-        uint32_t load = worker_load(worker);
-
-        if (best == NULL || (best_is_stuck && !is_stuck) ||
-            (best_is_stuck == is_stuck && load < best_load)) {
-            best = worker;
-            best_is_stuck = is_stuck;
-            best_load = load;
-        }
-    }
     mail->mail = (struct mail){.kind = WORKER_MAIL_ACCEPT, .free_fn = accept_mail_free};
     mail->accept = *accept;
-    best->sent++;
-    (void)mailbox_post(best->box, &mail->mail);
+    worker->sent++;
+    (void)mailbox_post(worker->box, &mail->mail);
 }
 
 /* ref has already been taken for this one worker. */
 static void snapshot_post(struct worker *worker, enum worker_mail kind, const void *snapshot,
                           snapshot_unref_fn unref)
 {
-    struct mail *mail = snapshot_mail_create(kind, snapshot, unref);
+    struct mail *mail = mail_snapshot_create(kind, snapshot, unref);
 
     if (mail != NULL) {
         (void)mailbox_post_newest(worker->box, mail);

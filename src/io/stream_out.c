@@ -9,6 +9,7 @@
 
 #include "weir/util/assert.h"
 #include "weir/util/err.h"
+#include "weir/util/fault.h"
 
 #include "stream_priv.h"
 
@@ -57,7 +58,7 @@ int64_t stream_send(struct stream *stream, const struct iovec *iov, size_t iov_c
 static struct stream_chunk *chunk_add(struct stream *stream, size_t want)
 {
     size_t cap = want < CHUNK_MIN_BYTES ? CHUNK_MIN_BYTES : want;
-    struct stream_chunk *chunk = malloc(sizeof(*chunk) + cap);
+    struct stream_chunk *chunk = fault_malloc(sizeof(*chunk) + cap);
 
     if (chunk == NULL) {
         return NULL;

@@ -17,6 +17,7 @@
 
 #include "weir/io/tls.h"
 #include "weir/util/err.h"
+#include "weir/util/fault.h"
 
 #include "loop_priv.h"
 #include "stream_priv.h"
@@ -25,7 +26,7 @@
 static int bio_read(BIO *bio, char *dst, size_t cap, size_t *ret_n)
 {
     struct stream *stream = BIO_get_data(bio);
-    ssize_t got;
+    ssize_t got = 0;
 
     BIO_clear_retry_flags(bio);
     if (stream->early != NULL) {
@@ -60,7 +61,7 @@ static int bio_read(BIO *bio, char *dst, size_t cap, size_t *ret_n)
 static int bio_write(BIO *bio, const char *bytes, size_t len, size_t *ret_n)
 {
     struct stream *stream = BIO_get_data(bio);
-    ssize_t sent;
+    ssize_t sent = 0;
 
     BIO_clear_retry_flags(bio);
     do {
@@ -394,7 +395,7 @@ int stream_start_tls_accept(struct stream *stream, struct tls_ctx *ctx, const ui
         return rc;
     }
     if (early_len > 0) {
-        stream->early = malloc(early_len);
+        stream->early = fault_malloc(early_len);
         if (stream->early == NULL) {
             stream_tls_free(stream);
             return -ENOMEM;

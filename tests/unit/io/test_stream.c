@@ -21,6 +21,7 @@
 #include "weir/io/stream.h"
 #include "weir/util/clock.h"
 #include "weir/util/err.h"
+#include "weir/util/fault.h"
 
 struct end {
     struct loop *loop;
@@ -568,6 +569,42 @@ static void test_last_words(void **state)
     loop_destroy(loop);
 }
 
+#ifdef WEIR_DEBUG
+/* No memory for what the kernel does not take: the stream fails, nothing leaks, whatever the n-th
+ * allocation is that fails. */
+static void test_no_memory(void **state)
+{
+    const size_t total = (size_t)2 << 20;
+    uint8_t *bytes = calloc(1, total);
+    bool was_spent = true;
+
+    (void)state;
+    assert_non_null(bytes);
+    for (uint64_t nth = 1; was_spent; nth++) {
+        struct loop *loop = loop_make();
+        struct end a;
+        struct end b;
+        int rc = 0;
+
+        pair_open(loop, &a, &b, 100);
+        stream_want_read(&b.stream, false);
+        fault_arm("alloc", nth);
+        for (int i = 0; i < 3 && rc >= 0; i++) {
+            rc = stream_write(&a.stream, bytes, total);
+        }
+        was_spent = fault_is_spent();
+        fault_arm("alloc", 0);
+        assert_int_equal(rc, was_spent ? -ENOMEM : 0);
+        assert_int_equal(stream_error(&a.stream), rc);
+        assert_true(was_spent || nth > 1);
+        end_fini(&a);
+        end_fini(&b);
+        loop_destroy(loop);
+    }
+    free(bytes);
+}
+#endif
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -585,6 +622,9 @@ int main(void)
         cmocka_unit_test(test_connect_tcp),
         cmocka_unit_test(test_connect_unix),
         cmocka_unit_test(test_last_words),
+#ifdef WEIR_DEBUG
+        cmocka_unit_test(test_no_memory),
+#endif
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
