@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "weir/backend/catalogue.h"
+#include "weir/util/err.h"
+
+static void add(struct catalogue_builder *builder, enum catalogue_kind kind, const char *schema,
+                const char *name)
+{
+    assert_int_equal(catalogue_builder_add(builder, kind, span_of(schema), span_of(name)), 0);
+}
+
+static enum catalogue_kind look(const struct catalogue *cat, const char *schema, const char *name)
+{
+    return catalogue_table(cat, 0, span_of(schema), span_of(name));
+}
+
+static struct catalogue *sample(bool fold)
+{
+    struct catalogue_builder *builder = catalogue_builder_create(fold);
+
+    add(builder, CATALOGUE_BASE_TABLE, "Db", "Orders");
+    add(builder, CATALOGUE_VIEW_OTHER, "Db", "v");
+    add(builder, CATALOGUE_SEQUENCE, "Db", "s");
+    add(builder, CATALOGUE_FUNCTION, "Db", "Tax");
+    add(builder, CATALOGUE_FUNCTION, "other", "tax");
+    add(builder, CATALOGUE_PROCEDURE, "Db", "p");
+    assert_int_equal(
+        catalogue_builder_set(builder, CATALOGUE_VIEW_HARMLESS, SPAN_LIT("Db"), SPAN_LIT("v")), 0);
+    return catalogue_builder_finish(builder, 5, 0);
+}
+
+static void test_look_up(void **state)
+{
+    struct catalogue *cat = sample(false);
+
+    (void)state;
+    assert_int_equal(look(cat, "Db", "Orders"), CATALOGUE_BASE_TABLE);
+    assert_int_equal(look(cat, "Db", "v"), CATALOGUE_VIEW_HARMLESS);
+    assert_int_equal(look(cat, "Db", "s"), CATALOGUE_SEQUENCE);
+    assert_int_equal(look(cat, "db", "Orders"), CATALOGUE_UNKNOWN);
+    assert_int_equal(look(cat, "Db", "orders"), CATALOGUE_UNKNOWN);
+    assert_int_equal(look(cat, "", "Orders"), CATALOGUE_UNKNOWN);
+    assert_int_equal(look(cat, "Db", ""), CATALOGUE_UNKNOWN);
+    assert_int_equal(look(cat, "Db", "p"), CATALOGUE_UNKNOWN); /* not a table */
+    /* where schema ends and name begins counts */
+    assert_int_equal(look(cat, "D", "bOrders"), CATALOGUE_UNKNOWN);
+    assert_int_equal(look(cat, "DbOrder", "s"), CATALOGUE_UNKNOWN);
+    assert_int_equal(catalogue_function(cat, 0, SPAN_LIT("TAX")), CATALOGUE_FUNCTION);
+    assert_int_equal(catalogue_function(cat, 0, SPAN_LIT("p")), CATALOGUE_UNKNOWN);
+    assert_int_equal(catalogue_count(cat, CATALOGUE_BASE_TABLE), 1);
+    assert_int_equal(catalogue_count(cat, CATALOGUE_VIEW_OTHER), 0);
+    assert_int_equal(catalogue_count(cat, CATALOGUE_VIEW_HARMLESS), 1);
+    assert_int_equal(catalogue_generation(cat), 5);
+    catalogue_unref(cat);
+}
+
+static void test_folded(void **state)
+{
+    struct catalogue *cat = sample(true);
+
+    (void)state;
+    assert_int_equal(look(cat, "DB", "ORDERS"), CATALOGUE_BASE_TABLE);
+    assert_int_equal(look(cat, "db", "V"), CATALOGUE_VIEW_HARMLESS);
+    catalogue_unref(cat);
+}
+
+static void test_not_loaded_and_outdated(void **state)
+{
+    struct catalogue *none = catalogue_create_unloaded();
+    struct catalogue_builder *builder = catalogue_builder_create(false);
+    struct catalogue *cat = NULL;
+
+    (void)state;
+    assert_int_equal(look(NULL, "a", "b"), CATALOGUE_NOT_LOADED);
+    assert_int_equal(look(none, "a", "b"), CATALOGUE_NOT_LOADED);
+    assert_int_equal(catalogue_function(none, 0, SPAN_LIT("f")), CATALOGUE_NOT_LOADED);
+    assert_int_equal(catalogue_generation(NULL), 0);
+    assert_int_equal(catalogue_covers(NULL), 0);
+    assert_int_equal(catalogue_count(none, CATALOGUE_BASE_TABLE), 0);
+    assert_int_equal(catalogue_hidden_count(none), 0);
+    catalogue_unref(none);
+    catalogue_unref(NULL);
+    add(builder, CATALOGUE_BASE_TABLE, "a", "b");
+    catalogue_builder_hidden(builder, 3);
+    cat = catalogue_builder_finish(builder, 1, 4);
+    assert_int_equal(catalogue_covers(cat), 4);
+    assert_int_equal(catalogue_hidden_count(cat), 3);
+    assert_int_equal(catalogue_table(cat, 4, SPAN_LIT("a"), SPAN_LIT("b")), CATALOGUE_BASE_TABLE);
+    assert_int_equal(catalogue_table(cat, 5, SPAN_LIT("a"), SPAN_LIT("b")), CATALOGUE_OUTDATED);
+    assert_int_equal(catalogue_function(cat, 5, SPAN_LIT("f")), CATALOGUE_OUTDATED);
+    catalogue_unref(catalogue_ref(cat));
+    catalogue_unref(cat);
+}
+
+static void test_builder_refuses(void **state)
+{
+    struct catalogue_builder *builder = catalogue_builder_create(false);
+    static const uint8_t bytes[300] = {'x'};
+    struct span longest = {bytes, 256};
+    struct span longer = {bytes, 257};
+
+    (void)state;
+    add(builder, CATALOGUE_BASE_TABLE, "a", "b");
+    assert_int_equal(
+        catalogue_builder_add(builder, CATALOGUE_BASE_TABLE, SPAN_LIT("a"), SPAN_LIT("b")),
+        -WR_E_STATE);
+    assert_int_equal(catalogue_builder_add(builder, CATALOGUE_BASE_TABLE, SPAN_LIT("a"), longest),
+                     0);
+    assert_int_equal(catalogue_builder_add(builder, CATALOGUE_BASE_TABLE, SPAN_LIT("a"), longer),
+                     -WR_E_TOO_LARGE);
+    assert_int_equal(
+        catalogue_builder_add(builder, CATALOGUE_UNKNOWN, SPAN_LIT("a"), SPAN_LIT("c")),
+        -WR_E_TOO_LARGE);
+    assert_int_equal(
+        catalogue_builder_set(builder, CATALOGUE_VIEW_OTHER, SPAN_LIT("a"), SPAN_LIT("c")),
+        -WR_E_NOT_FOUND);
+    assert_int_equal(catalogue_builder_get(builder, SPAN_LIT("a"), longest), CATALOGUE_BASE_TABLE);
+    assert_int_equal(catalogue_builder_get(builder, SPAN_LIT("a"), longer), CATALOGUE_UNKNOWN);
+    catalogue_builder_destroy(builder);
+    catalogue_builder_destroy(NULL);
+}
+
+static void test_many(void **state)
+{
+    struct catalogue_builder *builder = catalogue_builder_create(false);
+    struct catalogue *cat = NULL;
+    char schema[16];
+    char name[32];
+
+    (void)state;
+    for (int i = 0; i < 50000; i++) {
+        snprintf(schema, sizeof(schema), "s%d", i % 7);
+        snprintf(name, sizeof(name), "table_%d", i);
+        add(builder, i % 2 ? CATALOGUE_BASE_TABLE : CATALOGUE_VIEW_OTHER, schema, name);
+    }
+    cat = catalogue_builder_finish(builder, 1, 0);
+    for (int i = 0; i < 50000; i++) {
+        snprintf(schema, sizeof(schema), "s%d", i % 7);
+        snprintf(name, sizeof(name), "table_%d", i);
+        assert_int_equal(look(cat, schema, name),
+                         i % 2 ? CATALOGUE_BASE_TABLE : CATALOGUE_VIEW_OTHER);
+        snprintf(schema, sizeof(schema), "s%d", (i + 1) % 7);
+        assert_int_equal(look(cat, schema, name), CATALOGUE_UNKNOWN);
+    }
+    catalogue_unref(cat);
+}
+
+static void *bump(void *arg)
+{
+    for (int i = 0; i < 1000; i++) {
+        catalogue_ddl_bump();
+    }
+    return arg;
+}
+
+static void test_clock(void **state)
+{
+    uint64_t before = catalogue_ddl_seen();
+    pthread_t threads[4];
+
+    (void)state;
+    for (int i = 0; i < 4; i++) {
+        assert_int_equal(pthread_create(&threads[i], NULL, bump, NULL), 0);
+    }
+    for (int i = 0; i < 4; i++) {
+        assert_int_equal(pthread_join(threads[i], NULL), 0);
+    }
+    assert_int_equal(catalogue_ddl_seen(), before + 4000);
+}
+
+static void test_texts(void **state)
+{
+    (void)state;
+    assert_string_equal(catalogue_kind_text(CATALOGUE_BASE_TABLE), "base table");
+    assert_string_equal(catalogue_kind_text(CATALOGUE_PROCEDURE), "stored procedure");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_look_up),
+        cmocka_unit_test(test_folded),
+        cmocka_unit_test(test_not_loaded_and_outdated),
+        cmocka_unit_test(test_builder_refuses),
+        cmocka_unit_test(test_many),
+        cmocka_unit_test(test_clock),
+        cmocka_unit_test(test_texts),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
