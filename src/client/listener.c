@@ -227,16 +227,19 @@ static void watches_stop(struct listener_set *set)
     }
 }
 
-/* No descriptor is left: tell the one client that is there, then leave the queue alone for a
- * moment, so that those that have one can go on and give theirs back. */
+/* No descriptor is left: tell those that wait so, then leave the queue alone for a moment, so that
+ * clients that have one can go on and give theirs back. */
 static void on_no_fd(struct listener_set *set, const struct listener *item, int err)
 {
     if (set->spare_fd >= 0) {
         (void)close(set->spare_fd);
+        /* Each one that is refused gives the descriptor back for the next. */
+        for (int i = 0; i < ACCEPT_BUDGET; i++) {
+            int fd = accept4(item->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
-        int fd = accept4(item->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-
-        if (fd >= 0) {
+            if (fd < 0) {
+                break;
+            }
             refuse(set, fd);
         }
     }

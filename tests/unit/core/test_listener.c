@@ -280,11 +280,16 @@ static void test_no_descriptors(void **state)
     assert_true(clock_now_us() - begin_us >= 40000);
     assert_int_equal(loop_turn_count(rig->loop) - before, 1);
     assert_refused(clients[2]);
+    assert_refused(clients[3]);
     assert_int_equal(setrlimit(RLIMIT_NOFILE, &old), 0);
+
+    int late = try_tcp(rig);
+
     for (int i = 0; i < 200 && rig->count < 3; i++) {
         turns(rig, 1);
     }
     assert_int_equal(rig->count, 3);
+    (void)close(late);
     for (size_t i = 0; i < 4; i++) {
         (void)close(clients[i]);
     }
