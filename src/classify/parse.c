@@ -56,6 +56,13 @@ bool parser_is_native(const struct parser *ps, const struct kw_def *def, const s
            version >= def->mariadb_min;
 }
 
+void parser_note_sequence(struct parser *ps)
+{
+    ps->f->bits |= FACT(WRITE);
+    ps->f->pins |= PIN_BIT(PIN_SEQUENCE);
+    parser_fail(ps, WHY_SEQUENCE);
+}
+
 /* The current token is "(" behind a function with an effect. */
 static void note_call(struct parser *ps, const struct kw_def *def)
 {
@@ -94,8 +101,7 @@ static void note_call(struct parser *ps, const struct kw_def *def)
         /* recorded with its closing parenthesis */
         return;
     case KW_FX_SEQUENCE:
-        f->pins |= PIN_BIT(PIN_SEQUENCE);
-        parser_fail(ps, WHY_SEQUENCE);
+        parser_note_sequence(ps);
         return;
     case KW_FX_PRIMARY:
         parser_fail(ps, WHY_FUNCTION_PRIMARY);

@@ -103,6 +103,8 @@ bool parser_skip_body(struct parser *ps);
 
 /* Whether the server itself resolves that function, written with paren behind it. */
 bool parser_is_native(const struct parser *ps, const struct kw_def *def, const struct tok *paren);
+/* A sequence is moved on, or its last value asked for. */
+void parser_note_sequence(struct parser *ps);
 void parser_set_verb(struct parser *ps, enum classify_verb verb);
 
 /* query.c: from the current token to the end of the statement: one query expression. */

@@ -240,7 +240,7 @@ static void word_for(struct parser *ps, struct frame *fr)
         ps->f->bits |= FACT(LOCKING);
         parser_fail(ps, WHY_LOCKING);
     } else if (tok_is(parser_back(ps, 1), KW_VALUE)) {
-        parser_fail(ps, WHY_SEQUENCE);
+        parser_note_sequence(ps);
     } else if (tok_is(&next, KW_SYSTEM_TIME) && fr->from == F_NAME) {
         from_commit(ps);
         ps->f->bits |= FACT(UNCACHEABLE);

@@ -19,6 +19,7 @@ enum set_scope {
 
 struct set_state {
     bool is_all_tracked;
+    bool has_read;        /* a value read a system variable */
     enum set_scope scope; /* of the keyword last seen; counts for those behind it, too */
 };
 
@@ -110,6 +111,9 @@ static bool is_global_word(struct span word)
 static void set_sysvar(struct parser *ps, struct set_state *st, const struct tok *tok)
 {
     struct facts *f = ps->f;
+    if (!st->has_read) {
+        f->bits &= ~FACT(SYSTEM_VARIABLE);
+    }
     if (f->id_count > 0 && f->ids[f->id_count - 1].use.p == tok->p) {
         f->id_count--;
         if (f->id_count == 0) {
@@ -134,12 +138,16 @@ static void set_sysvar(struct parser *ps, struct set_state *st, const struct tok
     }
 }
 
-static void skip_value(struct parser *ps)
+/* From the target to the comma behind the value. */
+static void skip_value(struct parser *ps, struct set_state *st)
 {
     unsigned depth = 0;
+    parser_next(ps);
     while (!tok_ends(parser_tok(ps))) {
         const struct tok *tok = parser_tok(ps);
-        if (tok->kind == TOK_LPAREN) {
+        if (tok->kind == TOK_SYSVAR) {
+            st->has_read = true;
+        } else if (tok->kind == TOK_LPAREN) {
             depth++;
         } else if (tok->kind == TOK_RPAREN && depth > 0) {
             depth--;
@@ -215,7 +223,7 @@ static void set_one(struct parser *ps, struct set_state *st)
     } else {
         set_untracked(ps, st);
     }
-    skip_value(ps);
+    skip_value(ps, st);
 }
 
 static bool is_read_start(const struct tok *tok)
@@ -295,6 +303,9 @@ void set_parse(struct parser *ps)
         }
     }
     parser_fail(ps, WHY_SET);
+    if (ps->is_first) {
+        ps->f->why = WHY_SET; /* the first target may have been noted as a variable */
+    }
     if (set_special(ps, &st)) {
         return;
     }

@@ -30,6 +30,9 @@ static void unknown_parse(struct parser *ps)
 static void compound_parse(struct parser *ps)
 {
     parser_set_verb(ps, VERB_COMPOUND);
+    if (ps->is_first) {
+        ps->f->why = WHY_COMPOUND;
+    }
     ps->f->bits |= FACT(WRITE) | FACT(IMPLICIT_COMMIT);
     pin(ps, PIN_UNKNOWN);
     (void)parser_skip_body(ps);
