@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Logins to a real server, when the environment names one:
+ * Logins to a real server, when the environment names one; tests/integration/conn_real says which
+ * and what must come of it. Alone it has nothing to log in to, and skips.
  *   WEIR_LIVE_SERVER  host:port (numeric) or /path/of/socket
- *   WEIR_LIVE_CA      CA file for the verifying mode
- *   WEIR_LIVE_USERS   user=password,... ; an empty password is one without
+ *   WEIR_LIVE_USERS   user=password,... ; an empty password is an account without
  *   WEIR_LIVE_TLS     off | preferred | required | verify
- * tests/integration/live_login runs it over every method; alone it checks nothing and skips.
+ *   WEIR_LIVE_CA, WEIR_LIVE_NAME, WEIR_LIVE_SCHEMA
+ * Prints a line per user: "user READY ..." or "user FAILED code=...".
  */
 #include <arpa/inet.h>
 #include <setjmp.h>
@@ -120,23 +121,21 @@ static void login_one(struct live *live, char *pair)
     spin(live, &live->events);
     if (conn->state == CONN_ST_FAILED) {
         const struct conn_failure *f = conn_failure(conn);
-        printf("%s: failed err=%d (%s) code=%u state=%s text=%s\n", pair, f->err, err_text(f->err),
-               f->code, f->sqlstate, f->text);
+        printf("%s FAILED code=%u err=%s text=%s\n", pair, f->code, err_text(f->err), f->text);
     } else {
-        printf("%s: %s id=%u version=%u flavour=%s tls=%s status=%04x sandbox=%d\n", pair,
-               conn_state_text(conn->state), conn->thread_id, conn->version,
-               topo_flavour_text(conn->flavour), stream_tls_version(&conn->stream), conn->status,
-               conn->is_sandboxed);
-        for (int i = 0; i < SVEC_COUNT; i++) {
-            struct span v = svec_get(&conn->svec, (enum svec_var)i);
-            printf("   %s=%.*s%s\n", svec_var_name((enum svec_var)i, conn->flavour), (int)v.len,
-                   (const char *)v.p, v.p == NULL ? "(absent)" : "");
-        }
         live->kills = 0;
         params.deadline_us = clock_now_us() + 5 * CLOCK_US_PER_SECOND;
         assert_int_equal(conn_kill(&live->env, &params, conn->thread_id, false, on_kill, live), 0);
         spin(live, &live->kills);
-        printf("   kill: %d\n", live->kill_err);
+        struct span collation = svec_get(&conn->svec, SVEC_COLLATION);
+        printf("%s %s flavour=%s version=%u tls=%s collation=%.*s sandboxed=%d kill=%d\n", pair,
+               conn->state == CONN_ST_READY ? "READY" : conn_state_text(conn->state),
+               topo_flavour_text(conn->flavour), conn->version,
+               stream_is_tls(&conn->stream) ? stream_tls_version(&conn->stream) : "none",
+               (int)collation.len, (const char *)collation.p, conn->is_sandboxed, live->kill_err);
+        for (int i = SVEC_CS_CLIENT; i < SVEC_TRACK_GTIDS; i++) {
+            assert_true(svec_is_set(&conn->svec, (enum svec_var)i) || conn->is_sandboxed);
+        }
     }
     conn_close(conn, true);
     assert_int_equal(loop_turn(live->loop, 0), 0);

@@ -848,6 +848,57 @@ static void test_tls_required(void **state)
     rig_fini(&rig);
 }
 
+/* Plaintext behind an SSLRequest belongs to TLS: it ends the connection and nobody reads it. */
+static void test_bytes_behind_ssl_request(void **state)
+{
+    (void)state;
+    struct rig rig;
+    char dir[] = "/tmp/weir-login-XXXXXX";
+    char names[3][64];
+    char why[TLS_WHY_BYTES];
+    uint8_t bytes[600];
+    struct wire_out out;
+    uint8_t seq = 1;
+    assert_non_null(mkdtemp(dir));
+    for (int i = 0; i < 3; i++) {
+        static const char *const ends[3] = {"ca.pem", "cert.pem", "key.pem"};
+        (void)snprintf(names[i], sizeof(names[i]), "%s/%s", dir, ends[i]);
+    }
+    assert_int_equal(tls_make_files(names[0], names[1], names[2], why), 1);
+    const struct tls_server_conf conf = {.cert_file = names[1], .key_file = names[2]};
+    rig_init(&rig, TOPO_FLAVOUR_MYSQL, "  source: passthrough\n", "");
+    assert_int_equal(tls_server_create(&conf, why, &rig.env.server_tls), 0);
+    rig.params.is_tls_offered = true;
+    listener_unblock(&rig);
+    rig_connect(&rig);
+    assert_int_not_equal(rig.greet.caps & CAP_SSL, 0);
+    struct login login = {.caps = modern & rig.greet.caps & ~CAP_CONNECT_WITH_DB,
+                          .collation = 45,
+                          .user = SPAN_LIT("app"),
+                          .plugin = SPAN_LIT(AUTH_PLUGIN_SHA2),
+                          .has_plugin = true};
+    wire_out_array(&out, bytes, sizeof(bytes));
+    size_t mark = frame_begin(&out);
+    login_encode_ssl_request(&out, &login);
+    frame_end(&out, mark, &seq);
+    mark = frame_begin(&out);
+    login_encode(&out, &login);
+    frame_end(&out, mark, &seq);
+    peer_send_raw(&rig.client, bytes, out.len);
+    spin_done(&rig);
+    assert_int_equal(rig.rc, SESS_LOGIN_FAILED);
+    assert_true(nobody_connected(&rig));
+    tls_unref(rig.env.server_tls);
+    rig_fini(&rig);
+    for (int i = 0; i < 3; i++) {
+        (void)unlink(names[i]);
+    }
+    char ca_key[80];
+    (void)snprintf(ca_key, sizeof(ca_key), "%s/ca-key.pem", dir);
+    (void)unlink(ca_key);
+    (void)rmdir(dir);
+}
+
 /* A password in clear over plain TCP is refused, whatever it is; over a unix socket it is fine. */
 static void test_cleartext(void **state)
 {
@@ -1056,6 +1107,7 @@ int main(void)
         cmocka_unit_test(test_no_server),
         cmocka_unit_test(test_deadline),
         cmocka_unit_test(test_tls_required),
+        cmocka_unit_test(test_bytes_behind_ssl_request),
         cmocka_unit_test(test_cleartext),
         cmocka_unit_test(test_change_user),
         cmocka_unit_test(test_pipelined),
