@@ -78,7 +78,7 @@ struct sess_login {
     enum sess_login_method method;  /* of the reply that is awaited or in hand */
     uint64_t offered;
     uint64_t caps;
-    uint64_t refresh_until_us;
+    uint64_t queue_us;            /* the next wait in state QUEUE */
     uint64_t accounts_generation; /* of the table that said no */
     uint64_t failed_mask;         /* servers that could not be reached, by topology index */
     uint32_t max_packet;
@@ -132,6 +132,8 @@ bool sess_login_ask_password(struct sess_login *login);
 /* --- sess_login_check.c --- */
 /* login->cred is proved: OK at once, or a server is asked. */
 void sess_login_check(struct sess_login *login);
+/* State CHECK: the login's deadline has come before the server's answer. */
+void sess_login_check_timeout(struct sess_login *login);
 /* Gives back the ticket; closes the conn and gives back the slot unless keep_conn. */
 void sess_login_check_end(struct sess_login *login, bool keep_conn);
 

@@ -441,8 +441,10 @@ static void on_deadline(void *arg)
     case SESS_LOGIN_ST_REFRESH:
         sess_login_refreshed(login, true);
         break;
-    case SESS_LOGIN_ST_QUEUE:
     case SESS_LOGIN_ST_CHECK:
+        sess_login_check_timeout(login);
+        break;
+    case SESS_LOGIN_ST_QUEUE:
         sess_login_refuse(login,
                           topo_primary(login->p.env->topo) == NULL ? SESS_ERR_NO_SERVER
                                                                    : SESS_ERR_CON_COUNT,

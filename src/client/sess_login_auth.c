@@ -17,6 +17,7 @@
 #include "weir/backend/accounts.h"
 #include "weir/config/config.h"
 #include "weir/protocol/auth.h"
+#include "weir/protocol/caps.h"
 #include "weir/protocol/wire.h"
 #include "weir/util/assert.h"
 #include "weir/util/crypto.h"
@@ -59,6 +60,11 @@ static void ask_switch(struct sess_login *login, enum sess_login_method method)
         .plugin = span_of(method_plugin(method)),
         .data = {login->scramble, sizeof(login->scramble)},
     };
+    if ((login->caps & CAP_PLUGIN_AUTH) == 0) {
+        /* it would not understand the question */
+        sess_login_refuse(login, SESS_ERR_OLD_CLIENT, METRIC_LOGIN_PROTOCOL);
+        return;
+    }
     crypto_scramble(login->scramble);
     wire_out_array(&out, bytes, sizeof(bytes));
     auth_switch_encode(&out, &sw);

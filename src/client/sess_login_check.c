@@ -10,7 +10,10 @@
 
 #include "sess_auth_priv.h"
 
-#define QUEUE_US UINT64_C(10000) /* until a check that met a limit looks again */
+/* Until a check that met a limit looks again. Most wait for another's yes to the same question and
+ * get it soon; the others must not keep the worker busy with looking. */
+#define QUEUE_MIN_US UINT64_C(8000)
+#define QUEUE_MAX_US UINT64_C(256000)
 
 enum {
     ER_DBACCESS_DENIED_CODE = 1044,
@@ -39,8 +42,10 @@ static void queue(struct sess_login *login)
 {
     if (login->state != SESS_LOGIN_ST_QUEUE) {
         sess_login_set_state(login, SESS_LOGIN_ST_QUEUE);
+        login->queue_us = QUEUE_MIN_US;
     }
-    timer_arm_in(&login->retry, QUEUE_US);
+    timer_arm_in(&login->retry, login->queue_us);
+    login->queue_us = login->queue_us * 2 < QUEUE_MAX_US ? login->queue_us * 2 : QUEUE_MAX_US;
 }
 
 /* The primary; while there is none, a replica that is up knows the same accounts. */
@@ -119,6 +124,19 @@ static void on_failed(struct sess_login *login, struct conn *conn)
         return;
     }
     queue(login);
+}
+
+void sess_login_check_timeout(struct sess_login *login)
+{
+    const struct topo *topo = login->p.env->topo;
+    const char *name = "?";
+    struct conn_failure failure = {.err = -WR_E_TIMEOUT};
+    failure.text_len =
+        span_copy(span_of(err_text(failure.err)), failure.text, sizeof(failure.text));
+    if (login->has_slot && login->slot_server < topo->server_count) {
+        name = topo->servers[login->slot_server].name;
+    }
+    sess_login_refuse_failure(login, &failure, span_of(name));
 }
 
 static void on_event(void *arg, struct conn *conn, enum conn_event event)

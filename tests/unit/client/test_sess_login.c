@@ -822,6 +822,37 @@ static void test_no_server(void **state)
     rig_fini(&rig);
 }
 
+/* A server that says nothing, and a client that has never heard of plugins. */
+static void test_silence_and_old_client(void **state)
+{
+    (void)state;
+    struct rig rig;
+    struct errpkt err;
+    rig_init(&rig, TOPO_FLAVOUR_MYSQL, "  source: passthrough\n", "");
+    rig.params.deadline_us = clock_now_us() + 60000;
+    rig_connect(&rig);
+    send_login(&rig, WAY_SHA2, NULL, "", "");
+    assert_int_equal(errpkt_decode(peer_expect(&rig.client), &err), DEC_OK);
+    assert_int_equal(err.code, 1159);
+    assert_non_null(memmem(err.text.p, err.text.len, "p1", 2));
+    rig_fini(&rig);
+
+    rig_init(&rig, TOPO_FLAVOUR_MYSQL, "  source: passthrough\n", "");
+    rig_connect(&rig);
+    uint8_t bytes[256];
+    uint8_t auth[32];
+    struct wire_out out;
+    struct login login = {.caps = CAP_PROTOCOL_41 | CAP_SECURE_CONNECTION,
+                          .user = SPAN_LIT("app"),
+                          .auth = {auth, answer(&rig, WAY_NATIVE, PASSWORD, auth)}};
+    wire_out_array(&out, bytes, sizeof(bytes));
+    login_encode(&out, &login);
+    peer_send_seq(&rig.client, 1, (struct span){bytes, out.len});
+    assert_int_equal(errpkt_decode(peer_expect(&rig.client), &err), DEC_OK);
+    assert_int_equal(err.code, 1251);
+    rig_fini(&rig);
+}
+
 static void test_deadline(void **state)
 {
     (void)state;
@@ -1102,6 +1133,7 @@ int main(void)
         cmocka_unit_test(test_listed),
         cmocka_unit_test(test_queue),
         cmocka_unit_test(test_no_server),
+        cmocka_unit_test(test_silence_and_old_client),
         cmocka_unit_test(test_deadline),
         cmocka_unit_test(test_tls_required),
         cmocka_unit_test(test_bytes_behind_ssl_request),
