@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* fuzz_classify.c - any bytes as SQL. The first two bytes choose the environment.
+ *
+ * Oracles: never past the end (ASan); a read has no effects and one statement; poison behind a
+ * read is seen, so a read never ends inside what weir took for code wrongly; a comment in front
+ * changes nothing; the digest of a digest is itself; a rewrite leaves no use of an id. */
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "weir/classify/classify.h"
+#include "weir/util/buf.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void need(bool ok)
+{
+    if (!ok) {
+        abort();
+    }
+}
+
+static void classify_copy(const uint8_t *a, size_t a_len, const char *b,
+                          const struct classify_env *env, struct facts *f, bool b_first)
+{
+    size_t b_len = strlen(b);
+    uint8_t *text = malloc(a_len + b_len + 1);
+    need(text != NULL);
+    memcpy(text + (b_first ? b_len : 0), a, a_len);
+    memcpy(text + (b_first ? 0 : a_len), b, b_len);
+    uint8_t *exact = malloc(a_len + b_len > 0 ? a_len + b_len : 1);
+    need(exact != NULL);
+    memcpy(exact, text, a_len + b_len);
+    classify_sql((struct span){exact, a_len + b_len}, env, f);
+    free(exact);
+    free(text);
+}
+
+static void check_read(const uint8_t *sql, size_t len, const struct classify_env *env,
+                       const struct facts *f)
+{
+    static const char *const poisons[] = {"\n;DELETE FROM t", "\n;SET @a = 1", "\n @v", "\n '",
+                                          "\n /*"};
+    need(f->why == WHY_NONE && f->pins == 0 && (f->bits & FACT(WRITE)) == 0 &&
+         (f->bits & FACT(MULTI)) == 0 && (f->bits & FACT(BAD_LEX)) == 0);
+    for (size_t i = 0; i < WR_ARRAY_LEN(poisons); i++) {
+        struct facts g;
+        classify_copy(sql, len, poisons[i], env, &g, false);
+        /* SHOW GRANTS FOR user @host: an account, when nothing stands between */
+        need((g.bits & FACT(READ)) == 0 || g.verb == VERB_SHOW);
+    }
+}
+
+static void check_digest(struct span sql, const struct classify_env *env)
+{
+    char text[256];
+    size_t len = 0;
+    (void)classify_digest(sql, env, text, sizeof(text), &len);
+    need(len < sizeof(text) && text[len] == '\0');
+}
+
+static void check_rewrite(struct span sql, const struct facts *f)
+{
+    struct buf out;
+    buf_init(&out);
+    if (classify_rewrite_connection_id(sql, f, 123456, &out) == 0) {
+        need(buf_len(&out) + f->id_count * 32U >= sql.len || f->id_count > 0);
+        need(f->id_count > 0 || buf_len(&out) == sql.len);
+    }
+    buf_fini(&out);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    if (size < 2) {
+        return 0;
+    }
+    struct classify_env env = {
+        .flavour = (data[0] & 1) != 0 ? CLASSIFY_MARIADB : CLASSIFY_MYSQL,
+        .version = (data[0] & 1) != 0   ? 101119
+                   : (data[0] & 2) != 0 ? 80402
+                                        : 90704,
+        .sql_mode = data[1] & 7U,
+        .charset = (enum classify_charset)((data[1] >> 4) % (CLASSIFY_CS_UNKNOWN + 1)),
+        .is_multi = (data[0] & 4) != 0,
+    };
+    struct facts f;
+    struct facts g;
+    const uint8_t *sql = data + 2;
+    size_t len = size - 2;
+    uint8_t *exact = malloc(len > 0 ? len : 1);
+    need(exact != NULL);
+    memcpy(exact, sql, len);
+    struct span text = {exact, len};
+    classify_sql(text, &env, &f);
+    unsigned routes = ((f.bits & FACT(READ)) != 0) + ((f.bits & FACT(PRIMARY)) != 0) +
+                      ((f.bits & FACT(LAST)) != 0);
+    need(routes == 1);
+    if ((f.bits & FACT(READ)) != 0) {
+        check_read(sql, len, &env, &f);
+    }
+    classify_copy(sql, len, "/**/ #x\n", &env, &g, true);
+    need(f.bits == g.bits && f.verb == g.verb && f.why == g.why && f.pins == g.pins &&
+         f.table_count == g.table_count && f.id_count == g.id_count && f.hints == g.hints);
+    for (unsigned i = 0; i < f.table_count; i++) {
+        char name[64];
+        (void)classify_name_decode(f.tables[i].name, name, sizeof(name));
+    }
+    check_digest(text, &env);
+    check_rewrite(text, &f);
+    free(exact);
+    return 0;
+}
