@@ -93,6 +93,16 @@ static bool list_covers(struct span list, struct span needed)
     return true;
 }
 
+bool svec_names_have(struct span list, struct span name)
+{
+    return list_has(list, SPAN_LIT("*")) || list_has(list, name);
+}
+
+bool svec_names_are_ours(struct span list, enum topo_flavour flavour)
+{
+    return list_covers(list, span_of(svec_tracked_names(flavour)));
+}
+
 /* The connection tracks what weir needs and what the client asked for. '*' never passes: MySQL
  * then reports a statement_id in every OK packet. */
 static bool tracks_enough(const struct svec *have, const struct svec *want,

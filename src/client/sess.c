@@ -558,7 +558,9 @@ int sess_open(struct sess *sess, int fd)
     timer_init(&sess->timer, env->loop, on_timer, sess);
     loop_task_init(&sess->task, on_task, sess);
     sess->reply_front = (struct reply_front){
-        .track_types = (1U << OK_TRACK_SYSTEM_VARIABLES) | (1U << OK_TRACK_SCHEMA),
+        .track_types = 0xffU & ~(1U << OK_TRACK_STATE_CHANGE),
+        .var_pass = sess_var_is_wanted,
+        .var_arg = sess,
     };
     stream_init(&sess->front);
     err = stream_open(&sess->front, env->loop, fd, on_front, sess);

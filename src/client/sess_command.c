@@ -57,7 +57,11 @@ static void do_set_option(struct sess *sess, uint8_t *packet, size_t len)
 {
     uint16_t option = 0;
 
-    if (command_decode_set_option(payload_of(packet, len), &option) != DEC_OK || option > 1) {
+    if (command_decode_set_option(payload_of(packet, len), &option) != DEC_OK) {
+        sess_fail(sess, SESS_ERR_MALFORMED, NULL, 0);
+        return;
+    }
+    if (option > 1) {
         sess_fail(sess, SESS_ERR_UNKNOWN_COMMAND, NULL, 0);
         return;
     }
@@ -76,7 +80,7 @@ static void do_reset(struct sess *sess, uint8_t *packet, size_t len)
         sess->ro_tx_server = -1;
     }
     if (primary < 0 || sess_conn(sess, primary) == NULL) {
-        sess_reset_state(sess);
+        sess_reset_connection(sess);
         sess_answer_ok(sess);
         return;
     }
@@ -89,7 +93,7 @@ static void do_kill(struct sess *sess, uint8_t *packet, size_t len)
     uint32_t id = 0;
 
     if (command_decode_process_kill(payload_of(packet, len), &id) != DEC_OK) {
-        sess_fail(sess, SESS_ERR_UNKNOWN_COMMAND, NULL, 0);
+        sess_fail(sess, SESS_ERR_MALFORMED, NULL, 0);
         return;
     }
     kill.id = id;
@@ -99,8 +103,13 @@ static void do_kill(struct sess *sess, uint8_t *packet, size_t len)
 static void do_refuse(struct sess *sess, uint8_t *packet, size_t len)
 {
     struct span privilege = SPAN_LIT("REPLICATION SLAVE");
+    uint32_t version = 0;
 
     (void)len;
+    if (packet[FRAME_HEADER] == COM_CLONE && sess_flavour(sess, &version) != TOPO_FLAVOUR_MYSQL) {
+        sess_fail(sess, SESS_ERR_UNKNOWN_COMMAND, NULL, 0);
+        return;
+    }
     if (packet[FRAME_HEADER] == COM_SHUTDOWN) {
         privilege = SPAN_LIT("SHUTDOWN");
     } else if (packet[FRAME_HEADER] == COM_CLONE) {
@@ -308,6 +317,17 @@ void sess_reset_state(struct sess *sess)
         metric_add(sess->env->metrics, METRIC_SESSIONS_PINNED, METRIC_NONE, 1);
     }
     sess_refresh(sess);
+}
+
+void sess_reset_connection(struct sess *sess)
+{
+    const struct topo_server *primary = topo_primary(sess->env->topo);
+
+    /* MySQL goes back to its own character set, MariaDB to the one of the login. */
+    if (primary != NULL && primary->flavour == TOPO_FLAVOUR_MYSQL && primary->has_defaults) {
+        sess->collation = primary->defaults.collation_id;
+    }
+    sess_reset_state(sess);
 }
 
 void sess_command_done(struct sess *sess)

@@ -57,7 +57,11 @@ static int learn_value(struct sess *sess, struct conn *conn, enum svec_var var, 
         return 0; /* weir's own setting, not the session's */
     }
     err = svec_set(&conn->svec, var, value);
-    return err < 0 ? err : svec_set(&sess->svec, var, value);
+    if (err < 0 || var == SVEC_TRACK_SCHEMA || var == SVEC_TRACK_STATE ||
+        (var == SVEC_TRACK_VARS && svec_names_are_ours(value, conn->flavour))) {
+        return err; /* what weir has set; when the session sets them a tracker says so */
+    }
+    return svec_set(&sess->svec, var, value);
 }
 
 /* The one row: behind the column count and as many definitions as it says. */

@@ -246,6 +246,12 @@ int sess_take_defaults(struct sess *sess);
 void sess_change_user(struct sess *sess, const uint8_t *packet, size_t len);
 /* What the classifier, router and tracker derive from the vector and the server's defaults. */
 void sess_refresh(struct sess *sess);
+/* What the servers are, as the primary is; unknown before the first has been seen. */
+enum topo_flavour sess_flavour(const struct sess *sess, uint32_t *ret_version);
+/* The statement may set what no tracker reports: ask when it is done. */
+bool sess_is_unreported(const struct facts *facts, struct span sql);
+/* struct reply_front var_pass: the session asked to be told of this variable. */
+bool sess_var_is_wanted(void *arg, struct span name);
 
 /* --- sess_reply.c: what weir itself says --- */
 void sess_result_init(const struct sess *sess, struct wire_out *out, struct result *ret_result);
@@ -270,6 +276,7 @@ size_t sess_upload(struct sess *sess, const uint8_t *bytes, size_t len);
 /* The reply is complete, or an answer has been written: what the command leaves behind. */
 void sess_command_done(struct sess *sess);
 void sess_reset_state(struct sess *sess);
+void sess_reset_connection(struct sess *sess);
 
 /* --- sess_query.c: text, classification, decision --- */
 void sess_query(struct sess *sess, uint8_t *packet, size_t len);

@@ -14,7 +14,7 @@
 
 /* --- what the text says --- */
 
-static enum topo_flavour flavour_of(const struct sess *sess, uint32_t *ret_version)
+enum topo_flavour sess_flavour(const struct sess *sess, uint32_t *ret_version)
 {
     const struct topo_server *primary = topo_primary(sess->env->topo);
 
@@ -49,7 +49,7 @@ static bool versions_agree(const struct sess *sess, enum topo_flavour flavour, u
 void sess_classify(const struct sess *sess, struct span sql, struct facts *ret_facts)
 {
     uint32_t version = 0;
-    enum topo_flavour flavour = flavour_of(sess, &version);
+    enum topo_flavour flavour = sess_flavour(sess, &version);
     struct classify_env env = {
         .flavour = flavour == TOPO_FLAVOUR_MARIADB ? CLASSIFY_MARIADB : CLASSIFY_MYSQL,
         .version = versions_agree(sess, flavour, version) ? version : 0,
@@ -269,7 +269,7 @@ static void refuse_local(struct sess *sess)
 {
     uint32_t version = 0;
 
-    if (flavour_of(sess, &version) == TOPO_FLAVOUR_MYSQL) {
+    if (sess_flavour(sess, &version) == TOPO_FLAVOUR_MYSQL) {
         sess_fail(sess, SESS_ERR_LOCAL_INFILE, NULL, 0);
     } else {
         sess_fail(sess, SESS_ERR_LOCAL_DISABLED, NULL, 0);
@@ -325,11 +325,11 @@ static bool mentions(struct span sql, const char *word)
 
 /* Forms of SET whose outcome a server does not report, or reports wrongly: see what trackers say
  * in src/backend/README.md. */
-static bool is_unreported(const struct facts *facts, struct span sql)
+bool sess_is_unreported(const struct facts *facts, struct span sql)
 {
     return (facts->bits & FACT(SET_TRACKED)) != 0 &&
            (mentions(sql, "collat") || mentions(sql, "@@") || mentions(sql, "charac") ||
-            mentions(sql, "charset"));
+            mentions(sql, "charset") || mentions(sql, "session_track"));
 }
 
 /* Shared with PREPARE: text in, a decided command out. False: answered already. */
@@ -346,7 +346,7 @@ static bool text_decide(struct sess *sess, uint8_t *packet, size_t len, bool *re
     if ((facts.bits & FACT(CONNECTION_ID)) != 0 && !sess->cmd.is_large) {
         *ret_is_held = rewrite_id(sess, sql, &facts, packet[FRAME_HEADER]);
     }
-    sess->cmd.needs_learn = is_unreported(&facts, sql);
+    sess->cmd.needs_learn = sess_is_unreported(&facts, sql);
     return sess_decide(sess, &facts);
 }
 

@@ -10,7 +10,7 @@ void sess_result_init(const struct sess *sess, struct wire_out *out, struct resu
     *ret_result = (struct result){
         .out = out,
         .caps = sess->caps,
-        .status = sess->status,
+        .status = sess->status & STATUS_OF_SESSION, /* not what was said of the last result */
         .seq = sess->cmd.reply_seq,
     };
 }
@@ -87,6 +87,7 @@ static enum metric_error metric_of(enum sess_err error)
     case SESS_ERR_BAD_HANDSHAKE:
     case SESS_ERR_OUT_OF_ORDER:
     case SESS_ERR_UNKNOWN_COMMAND:
+    case SESS_ERR_MALFORMED:
         return METRIC_ERROR_PROTOCOL;
     case SESS_ERR_ACCESS_DENIED:
     case SESS_ERR_AUTH_SETUP:

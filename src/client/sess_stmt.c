@@ -222,6 +222,11 @@ static void unknown_stmt(struct sess *sess, uint32_t id, const char *where)
     struct span args[2] = {{(const uint8_t *)number, 0}, span_of(where)};
     unsigned len = 0;
     uint32_t rest = id;
+    uint32_t version = 0;
+
+    if (sess_flavour(sess, &version) == TOPO_FLAVOUR_MYSQL) {
+        args[1] = SPAN_LIT("mysql_stmt_precheck");
+    }
 
     do {
         number[sizeof(number) - ++len] = (char)('0' + rest % 10);
@@ -255,7 +260,7 @@ void sess_stmt_execute(struct sess *sess, uint8_t *packet, size_t len)
         return;
     }
     if (command_decode_stmt_id(payload, &id) != DEC_OK) {
-        sess_fail(sess, SESS_ERR_UNKNOWN_COMMAND, NULL, 0);
+        sess_fail(sess, SESS_ERR_MALFORMED, NULL, 0);
         return;
     }
     stmt = stmt_find(sess, id);
@@ -273,6 +278,7 @@ void sess_stmt_execute(struct sess *sess, uint8_t *packet, size_t len)
         memcpy(stmt->types, execute.types.p, execute.types.len);
         stmt->has_types = true;
     }
+    sess->cmd.needs_learn = sess_is_unreported(&stmt->facts, sess_stmt_text(stmt));
     stmt->cursor_server = -1;
     if (stmt->data_server >= 0) {
         struct conn *conn = sess_conn(sess, stmt->data_server);
@@ -357,7 +363,7 @@ void sess_stmt_fetch(struct sess *sess, uint8_t *packet, size_t len)
 
     if (command_decode_fetch((struct span){packet + FRAME_HEADER, len - FRAME_HEADER}, &fetch) !=
         DEC_OK) {
-        sess_fail(sess, SESS_ERR_UNKNOWN_COMMAND, NULL, 0);
+        sess_fail(sess, SESS_ERR_MALFORMED, NULL, 0);
         return;
     }
     stmt = stmt_find(sess, fetch.stmt_id);
@@ -412,10 +418,12 @@ void sess_stmt_reset(struct sess *sess, uint8_t *packet, size_t len)
     uint32_t id = 0;
     int16_t server = -1;
 
-    if (command_decode_stmt_id((struct span){packet + FRAME_HEADER, len - FRAME_HEADER}, &id) ==
+    if (command_decode_stmt_id((struct span){packet + FRAME_HEADER, len - FRAME_HEADER}, &id) !=
         DEC_OK) {
-        stmt = stmt_find(sess, id);
+        sess_fail(sess, SESS_ERR_MALFORMED, NULL, 0);
+        return;
     }
+    stmt = stmt_find(sess, id);
     if (stmt == NULL) {
         unknown_stmt(sess, id, "mysqld_stmt_reset");
         return;

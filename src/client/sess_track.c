@@ -61,6 +61,42 @@ static bool is_off(struct span value)
     return span_eq_text_nocase(value, "OFF") || span_eq_text(value, "0");
 }
 
+static bool is_on(struct span value)
+{
+    return span_eq_text_nocase(value, "ON") || span_eq_text(value, "1");
+}
+
+/* Weir's connections track more than the session asked for: its client sees what it would see. */
+bool sess_var_is_wanted(void *arg, struct span name)
+{
+    const struct sess *sess = arg;
+    const struct topo_server *primary = topo_primary(sess->env->topo);
+    struct span list = svec_get(&sess->svec, SVEC_TRACK_VARS);
+
+    if (list.p == NULL) {
+        if (primary == NULL || !primary->has_defaults) {
+            return true;
+        }
+        list = span_of(primary->defaults.session_track_system_variables);
+    }
+    return svec_names_have(list, name);
+}
+
+/* Weir itself turns on the trackers of the schema and of state changes, and no others. */
+static void refresh_trackers(struct sess *sess)
+{
+    struct span schema = svec_get(&sess->svec, SVEC_TRACK_SCHEMA);
+    unsigned types = 0xffU & ~(1U << OK_TRACK_STATE_CHANGE);
+
+    if (schema.p != NULL && is_off(schema)) {
+        types &= ~(1U << OK_TRACK_SCHEMA);
+    }
+    if (is_on(svec_get(&sess->svec, SVEC_TRACK_STATE))) {
+        types |= 1U << OK_TRACK_STATE_CHANGE;
+    }
+    sess->reply_front.track_types = (uint8_t)types;
+}
+
 void sess_refresh(struct sess *sess)
 {
     struct span mode = svec_get(&sess->svec, SVEC_SQL_MODE);
@@ -74,6 +110,7 @@ void sess_refresh(struct sess *sess)
     sess->autocommit_off =
         autocommit.p == NULL ? sess->set->default_autocommit_off : is_off(autocommit);
     refresh_charset(sess);
+    refresh_trackers(sess);
 }
 
 /* One entry for the connection's vector and for the session's. */
@@ -254,7 +291,7 @@ static void track_special(struct sess *sess)
     }
     case COM_RESET_CONNECTION:
         if (!cmd->is_local) {
-            sess_reset_state(sess);
+            sess_reset_connection(sess);
         }
         return;
     case COM_SET_OPTION:

@@ -31,7 +31,7 @@ DEFAULT_CAPS = (LONG_PASSWORD | LONG_FLAG | PROTOCOL_41 | TRANSACTIONS | SECURE_
  COM_STMT_PREPARE, COM_STMT_EXECUTE, COM_STMT_SEND_LONG_DATA, COM_STMT_CLOSE, COM_STMT_RESET, COM_SET_OPTION,
  COM_STMT_FETCH, COM_DAEMON, COM_BINLOG_DUMP_GTID, COM_RESET_CONNECTION) = range(32)
 
-MORE_RESULTS, CURSOR_EXISTS = 0x0008, 0x0040
+MORE_RESULTS, CURSOR_EXISTS, OUT_PARAMS = 0x0008, 0x0040, 0x1000
 FULL = 0xFFFFFF
 
 
@@ -345,6 +345,9 @@ class Raw:
                     self._rows(out)
                 if out[-1][1][0] == 0xFF:
                     return out
+                if status & OUT_PARAMS:  # MySQL leaves MORE_RESULTS out of the EOF behind such a row
+                    out.append(self.read_packet())
+                    continue
             if not status_of(out[-1][1], self.is_new) & MORE_RESULTS:
                 return out
             out.append(self.read_packet())

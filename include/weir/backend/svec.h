@@ -117,6 +117,10 @@ WR_NODISCARD int svec_track_block(struct svec *svec, struct span block);
  * Static storage.
  */
 const char *svec_tracked_names(enum topo_flavour flavour);
+/* A value of session_track_system_variables names this one, or all by '*'. */
+bool svec_names_have(struct span list, struct span name);
+/* The list has every name that weir itself wants. */
+bool svec_names_are_ours(struct span list, enum topo_flavour flavour);
 
 /* What is fixed on weir's connections whatever the session says. */
 struct svec_policy {
