@@ -63,11 +63,11 @@ const char *db_library_text(void)
 static void options_tls(MYSQL *mysql, const struct db_target *target, bool is_plain)
 {
     my_bool enforce = target->tls != CONFIG_TLS_OFF && !is_plain;
-    my_bool verify = target->tls == CONFIG_TLS_VERIFY;
+    my_bool verify = target->tls == CONFIG_TLS_VERIFY && target->verify_host;
 
     mysql_optionsv(mysql, MYSQL_OPT_SSL_ENFORCE, &enforce);
     mysql_optionsv(mysql, MYSQL_OPT_SSL_VERIFY_SERVER_CERT, &verify);
-    if (verify && target->tls_ca) {
+    if (target->tls == CONFIG_TLS_VERIFY && target->tls_ca) { /* by itself: the chain is checked */
         mysql_optionsv(mysql, MYSQL_OPT_SSL_CA, target->tls_ca);
     }
 }
@@ -95,7 +95,7 @@ static void options_tls(MYSQL *mysql, const struct db_target *target, bool is_pl
         mode = SSL_MODE_REQUIRED;
         break;
     case CONFIG_TLS_VERIFY:
-        mode = SSL_MODE_VERIFY_IDENTITY;
+        mode = target->verify_host ? SSL_MODE_VERIFY_IDENTITY : SSL_MODE_VERIFY_CA;
         break;
     }
     mysql_options(mysql, MYSQL_OPT_SSL_MODE, &mode);

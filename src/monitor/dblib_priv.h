@@ -31,7 +31,10 @@ struct db_rows;
 /* All borrowed for the call. */
 struct db_target {
     const struct sockaddr_storage *addr;
-    const char *verify_host; /* name that the certificate must carry; used with CONFIG_TLS_VERIFY */
+    /* With CONFIG_TLS_VERIFY: the name to connect by, which the certificate must carry. NULL: the
+     * chain up to tls_ca is checked, and no name (neither library compares with a name other than
+     * the one that it connects by). */
+    const char *verify_host;
     const char *user;
     struct config_secret password;
     enum config_tls_mode tls;

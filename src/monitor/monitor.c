@@ -62,6 +62,20 @@ void mon_event_post(struct monitor *monitor, enum monitor_event event, bool is_b
     (void)pthread_mutex_unlock(&monitor->lock);
 }
 
+/* The name to connect by, where the certificate must carry it. Connecting by a name other than the
+ * address's own, or by one of several addresses' name, might reach another server than the workers
+ * do: then the chain alone is checked, if there is an authority to check it by. */
+static const char *target_verify_host(const struct mon_server *server, bool has_ca)
+{
+    const char *host = server->config->address.host;
+    const char *name = server->config->tls_server_name;
+
+    if (!has_ca) {
+        return name ? name : host;
+    }
+    return server->has_siblings || (name && (!host || strcmp(name, host) != 0)) ? NULL : host;
+}
+
 void mon_target(const struct mon_server *server, const struct sockaddr_storage *addr,
                 struct db_target *ret_target)
 {
@@ -69,13 +83,12 @@ void mon_target(const struct mon_server *server, const struct sockaddr_storage *
 
     memset(ret_target, 0, sizeof(*ret_target));
     ret_target->addr = addr;
-    ret_target->verify_host = server->config->tls_server_name ? server->config->tls_server_name
-                                                              : server->config->address.host;
     ret_target->user = config->monitor.user;
     ret_target->password = config->monitor.password;
     ret_target->tls = server->config->tls;
     ret_target->tls_ca = server->config->tls_ca ? server->config->tls_ca : config->tls.ca;
     ret_target->timeout_us = config->monitor.timeout_us;
+    ret_target->verify_host = target_verify_host(server, ret_target->tls_ca != NULL);
 }
 
 static void server_init(struct monitor *monitor, uint16_t index, uint16_t config_index,
