@@ -126,7 +126,7 @@ static void check_address(struct checking *check, struct mon_server *server)
 
     memset(&sample, 0, sizeof(sample));
     sample.begin_us = clock_now_us();
-    mon_target(server, &server->addr, &target);
+    monitor_target(server, &server->addr, &target);
     if (db_open(&target, &db, sample.error, &sample.error_number) < 0) {
         fault(check, server->name, "cannot be reached as the monitor's user", sample.error);
         return;
@@ -154,7 +154,7 @@ static void check_address(struct checking *check, struct mon_server *server)
 int monitor_check(const struct config *config, FILE *out)
 {
     struct checking check = {.config = config, .out = out};
-    struct monitor view; /* only what mon_target() reads */
+    struct monitor view; /* only what monitor_target() reads */
 
     memset(&view, 0, sizeof(view));
     view.config = (struct config *)(uintptr_t)config;
@@ -163,7 +163,8 @@ int monitor_check(const struct config *config, FILE *out)
         struct sockaddr_storage addrs[TOPO_SERVERS_MAX];
         socklen_t lens[TOPO_SERVERS_MAX];
         char error[DB_ERROR_MAX];
-        int count = mon_resolve(&config->servers[i].address, addrs, lens, TOPO_SERVERS_MAX, error);
+        int count =
+            monitor_resolve(&config->servers[i].address, addrs, lens, TOPO_SERVERS_MAX, error);
 
         if (count < 0) {
             fault(&check, config->servers[i].name, "its name has no address", error);

@@ -32,7 +32,7 @@ const char *monitor_event_text(enum monitor_event event)
     return texts[event];
 }
 
-bool mon_wait(struct monitor *monitor, pthread_cond_t *cond, uint64_t until_us)
+bool monitor_wait(struct monitor *monitor, pthread_cond_t *cond, uint64_t until_us)
 {
     struct timespec until = {
         .tv_sec = (time_t)(until_us / CLOCK_US_PER_SECOND),
@@ -45,8 +45,8 @@ bool mon_wait(struct monitor *monitor, pthread_cond_t *cond, uint64_t until_us)
     return !monitor->is_stopping;
 }
 
-void mon_event_post(struct monitor *monitor, enum monitor_event event, bool is_bad,
-                    const char *server, const char *text)
+void monitor_event_post(struct monitor *monitor, enum monitor_event event, bool is_bad,
+                        const char *server, const char *text)
 {
     (void)pthread_mutex_lock(&monitor->lock);
     if (monitor->event_count < MON_EVENTS_MAX) {
@@ -76,8 +76,8 @@ static const char *target_verify_host(const struct mon_server *server, bool has_
     return server->has_siblings || (name && (!host || strcmp(name, host) != 0)) ? NULL : host;
 }
 
-void mon_target(const struct mon_server *server, const struct sockaddr_storage *addr,
-                struct db_target *ret_target)
+void monitor_target(const struct mon_server *server, const struct sockaddr_storage *addr,
+                    struct db_target *ret_target)
 {
     const struct config *config = server->monitor->config;
 
@@ -129,12 +129,13 @@ static int servers_create(struct monitor *monitor)
         struct sockaddr_storage addrs[TOPO_SERVERS_MAX];
         socklen_t lens[TOPO_SERVERS_MAX];
         char error[DB_ERROR_MAX];
-        int found = mon_resolve(&config->servers[i].address, addrs, lens, TOPO_SERVERS_MAX, error);
+        int found =
+            monitor_resolve(&config->servers[i].address, addrs, lens, TOPO_SERVERS_MAX, error);
 
         server_init(monitor, i, i, 0, found > 1);
         if (found < 0) {
-            mon_event_post(monitor, MONITOR_EV_RESOLVE_ERROR, true, monitor->servers[i].name,
-                           error);
+            monitor_event_post(monitor, MONITOR_EV_RESOLVE_ERROR, true, monitor->servers[i].name,
+                               error);
             continue;
         }
         monitor->servers[i].addr = addrs[0];
@@ -196,21 +197,21 @@ int monitor_create(struct config *config, const struct monitor_calls *calls,
 
 int monitor_start(struct monitor *monitor)
 {
-    mon_judge(monitor, true);
-    if (pthread_create(&monitor->verdict_thread, NULL, mon_verdict_thread, monitor) != 0) {
+    monitor_judge(monitor, true);
+    if (pthread_create(&monitor->verdict_thread, NULL, monitor_verdict_thread, monitor) != 0) {
         return -EAGAIN;
     }
     monitor->is_verdict_started = true;
     for (uint16_t i = 0; i < monitor->server_count; i++) {
         struct mon_server *server = &monitor->servers[i];
 
-        if (pthread_create(&server->thread, NULL, mon_probe_thread, server) != 0) {
+        if (pthread_create(&server->thread, NULL, monitor_probe_thread, server) != 0) {
             monitor_stop(monitor);
             return -EAGAIN;
         }
         server->is_started = true;
     }
-    if (pthread_create(&monitor->loader_thread, NULL, mon_loader_thread, monitor) != 0) {
+    if (pthread_create(&monitor->loader_thread, NULL, monitor_loader_thread, monitor) != 0) {
         monitor_stop(monitor);
         return -EAGAIN;
     }
@@ -312,7 +313,7 @@ bool monitor_wait_first(struct monitor *monitor, uint64_t timeout_us)
 
     (void)pthread_mutex_lock(&monitor->lock);
     while (!(is_done = all_probed(monitor)) && clock_now_us() < end_us) {
-        if (!mon_wait(monitor, &monitor->probe_wake, clock_now_us() + 5000)) {
+        if (!monitor_wait(monitor, &monitor->probe_wake, clock_now_us() + 5000)) {
             break;
         }
     }

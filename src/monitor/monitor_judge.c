@@ -304,7 +304,7 @@ static void publish(struct monitor *monitor, const struct taken *taken)
     }
 }
 
-void mon_judge(struct monitor *monitor, bool is_publish_forced)
+void monitor_judge(struct monitor *monitor, bool is_publish_forced)
 {
     struct taken taken[TOPO_SERVERS_MAX] = {0};
     bool is_news = is_publish_forced;
@@ -349,7 +349,7 @@ void mon_judge(struct monitor *monitor, bool is_publish_forced)
     hand_on(monitor);
 }
 
-void *mon_verdict_thread(void *arg)
+void *monitor_verdict_thread(void *arg)
 {
     struct monitor *monitor = arg;
     uint64_t interval_us = monitor->config->monitor.interval_us;
@@ -363,12 +363,12 @@ void *mon_verdict_thread(void *arg)
             monitor->is_work || is_switching ? last_us + PUBLISH_GAP_US : last_us + interval_us / 2;
 
         if (now_us < due_us) {
-            mon_wait(monitor, &monitor->verdict_wake, due_us);
+            monitor_wait(monitor, &monitor->verdict_wake, due_us);
             continue;
         }
         (void)pthread_mutex_unlock(&monitor->lock);
         last_us = now_us;
-        mon_judge(monitor, false);
+        monitor_judge(monitor, false);
         (void)pthread_mutex_lock(&monitor->lock);
     }
     (void)pthread_mutex_unlock(&monitor->lock);

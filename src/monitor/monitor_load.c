@@ -38,7 +38,7 @@ static void loader_say(struct loader *loader, enum said kind, enum monitor_event
     if (strcmp(loader->said[kind], text) != 0) {
         (void)snprintf(loader->said[kind], sizeof(loader->said[kind]), "%s", text);
         if (text[0] != '\0') {
-            mon_event_post(loader->monitor, event, is_bad, server, text);
+            monitor_event_post(loader->monitor, event, is_bad, server, text);
         }
     }
 }
@@ -61,7 +61,7 @@ static bool loader_connect(struct loader *loader, int16_t index)
     (void)pthread_mutex_lock(&loader->monitor->lock);
     addr = server->addr;
     (void)pthread_mutex_unlock(&loader->monitor->lock);
-    mon_target(server, &addr, &target);
+    monitor_target(server, &addr, &target);
     /* A long answer is no fault here: nobody waits for it. */
     target.timeout_us = target.timeout_us < LOAD_WAIT_US ? LOAD_WAIT_US : target.timeout_us;
     if (db_open(&target, &loader->db, sample.error, &number) < 0) {
@@ -114,9 +114,10 @@ static void hidden_report(struct loader *loader, const char *name, const struct 
     char text[DB_ERROR_MAX];
 
     if (!report->sees_all && !loader->sees_all_reported) {
-        mon_event_post(loader->monitor, MONITOR_EV_CATALOGUE_HIDDEN, true, name,
-                       "the monitor account has no SHOW VIEW on *.*: tables that it does not see"
-                       " count as unknown, and reads of them go to the primary");
+        monitor_event_post(
+            loader->monitor, MONITOR_EV_CATALOGUE_HIDDEN, true, name,
+            "the monitor account has no SHOW VIEW on *.*: tables that it does not see"
+            " count as unknown, and reads of them go to the primary");
     }
     loader->sees_all_reported = !report->sees_all;
     if (report->hidden_views != loader->hidden_reported && report->hidden_views > 0) {
@@ -125,7 +126,7 @@ static void hidden_report(struct loader *loader, const char *name, const struct 
             "%zu views whose definition the monitor account may not read: reads of them go"
             " to the primary",
             report->hidden_views);
-        mon_event_post(loader->monitor, MONITOR_EV_CATALOGUE_HIDDEN, true, name, text);
+        monitor_event_post(loader->monitor, MONITOR_EV_CATALOGUE_HIDDEN, true, name, text);
     }
     loader->hidden_reported = report->hidden_views;
 }
@@ -195,7 +196,7 @@ static uint64_t loader_round(struct loader *loader, int16_t primary)
     return clock_now_us() + (spent_us * 2 > LOAD_GAP_MIN_US ? spent_us * 2 : LOAD_GAP_MIN_US);
 }
 
-void *mon_loader_thread(void *arg)
+void *monitor_loader_thread(void *arg)
 {
     struct monitor *monitor = arg;
     struct loader loader = {.monitor = monitor, .server = -1};
@@ -212,7 +213,7 @@ void *mon_loader_thread(void *arg)
         uint64_t due_us = monitor->is_load_due || is_moved ? earliest_us : latest_us;
 
         if (primary < 0 || now_us < due_us) {
-            mon_wait(monitor, &monitor->probe_wake, primary < 0 ? now_us + RETRY_US : due_us);
+            monitor_wait(monitor, &monitor->probe_wake, primary < 0 ? now_us + RETRY_US : due_us);
             continue;
         }
         monitor->is_load_due = false;

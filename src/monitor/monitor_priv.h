@@ -101,26 +101,26 @@ struct monitor {
 };
 
 /* Thread bodies; arg: struct mon_server for the first, struct monitor for the others. */
-void *mon_probe_thread(void *arg);
-void *mon_verdict_thread(void *arg);
-void *mon_loader_thread(void *arg);
+void *monitor_probe_thread(void *arg);
+void *monitor_verdict_thread(void *arg);
+void *monitor_loader_thread(void *arg);
 
 /* One round of judging: takes what is new, decides, publishes. For the verdict thread and, before
  * any thread runs, for monitor_start(). */
-void mon_judge(struct monitor *monitor, bool is_publish_forced);
+void monitor_judge(struct monitor *monitor, bool is_publish_forced);
 
 /* An event from a thread that may not call out; handed on by the verdict thread. */
-void mon_event_post(struct monitor *monitor, enum monitor_event event, bool is_bad,
-                    const char *server, const char *text);
+void monitor_event_post(struct monitor *monitor, enum monitor_event event, bool is_bad,
+                        const char *server, const char *text);
 /* The lock is held. Waits until woken or the time has come; false: the monitor stops. */
-bool mon_wait(struct monitor *monitor, pthread_cond_t *cond, uint64_t until_us);
-void mon_target(const struct mon_server *server, const struct sockaddr_storage *addr,
-                struct db_target *ret_target);
+bool monitor_wait(struct monitor *monitor, pthread_cond_t *cond, uint64_t until_us);
+void monitor_target(const struct mon_server *server, const struct sockaddr_storage *addr,
+                    struct db_target *ret_target);
 
 /* Addresses of a configured server, at most cap: those of one family only, IPv4 first, because the
  * two families of one name are one server. Blocks. Returns their number, or a negative err code and
  * the reason in error. */
-int mon_resolve(const struct config_addr *address, struct sockaddr_storage *ret_addrs,
-                socklen_t *ret_lens, size_t cap, char error[DB_ERROR_MAX]);
+int monitor_resolve(const struct config_addr *address, struct sockaddr_storage *ret_addrs,
+                    socklen_t *ret_lens, size_t cap, char error[DB_ERROR_MAX]);
 
 #endif

@@ -53,14 +53,14 @@ static bool prober_resolve(struct prober *prober)
     struct sockaddr_storage addrs[TOPO_SERVERS_MAX];
     socklen_t lens[TOPO_SERVERS_MAX];
     char error[DB_ERROR_MAX];
-    int count = mon_resolve(&server->config->address, addrs, lens, TOPO_SERVERS_MAX, error);
+    int count = monitor_resolve(&server->config->address, addrs, lens, TOPO_SERVERS_MAX, error);
     int found = -1;
     bool is_changed = false;
 
     prober->resolved_us = clock_now_us();
     if (count < 0) {
         if (!prober->is_resolve_reported) {
-            mon_event_post(monitor, MONITOR_EV_RESOLVE_ERROR, true, server->name, error);
+            monitor_event_post(monitor, MONITOR_EV_RESOLVE_ERROR, true, server->name, error);
         }
         prober->is_resolve_reported = true;
         return false;
@@ -101,7 +101,7 @@ static bool prober_connect(struct prober *prober, struct sample *sample)
         (void)snprintf(sample->error, sizeof(sample->error), "its name has no address");
         return false;
     }
-    mon_target(server, &sample->addr, &target);
+    monitor_target(server, &sample->addr, &target);
     memset(&prober->state, 0, sizeof(prober->state));
     return db_open(&target, &prober->db, sample->error, &sample->error_number) == 0;
 }
@@ -144,7 +144,7 @@ static void sample_post(struct mon_server *server, const struct sample *sample)
     (void)pthread_cond_signal(&server->monitor->verdict_wake);
 }
 
-void *mon_probe_thread(void *arg)
+void *monitor_probe_thread(void *arg)
 {
     struct mon_server *server = arg;
     struct monitor *monitor = server->monitor;
@@ -160,7 +160,7 @@ void *mon_probe_thread(void *arg)
         uint64_t at_us = server->is_probe_due && earliest_us < due_us ? earliest_us : due_us;
 
         if (begin_us < at_us) {
-            mon_wait(monitor, &monitor->probe_wake, at_us);
+            monitor_wait(monitor, &monitor->probe_wake, at_us);
             continue;
         }
         server->is_probe_due = false;

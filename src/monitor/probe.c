@@ -110,7 +110,7 @@ static bool probe_start(struct db *db, struct probe_state *state, struct sample 
         text_copy(db_rows_get(rows, 1), state->version_comment, sizeof(state->version_comment));
     }
     db_rows_free(rows);
-    state->version = version_parse(span_of(state->version_text));
+    state->version = sample_version_parse(span_of(state->version_text));
     state->flavour = strstr(state->version_text, "MariaDB") || state->version >= 100000
                          ? TOPO_FLAVOUR_MARIADB
                          : TOPO_FLAVOUR_MYSQL;
@@ -346,7 +346,7 @@ static void probe_gtid(struct db *db, const struct probe_state *state, struct sa
         text_copy(db_rows_get(rows, 0), sample->gtid, sizeof(sample->gtid));
     }
     db_rows_free(rows);
-    if (!gtid_is_plain(sample->gtid)) {
+    if (!sample_gtid_is_plain(sample->gtid)) {
         sample->gtid[0] = '\0';
     }
 }

@@ -48,8 +48,8 @@ static size_t family_take(const struct addrinfo *list, int family,
     return count;
 }
 
-int mon_resolve(const struct config_addr *address, struct sockaddr_storage *ret_addrs,
-                socklen_t *ret_lens, size_t cap, char error[DB_ERROR_MAX])
+int monitor_resolve(const struct config_addr *address, struct sockaddr_storage *ret_addrs,
+                    socklen_t *ret_lens, size_t cap, char error[DB_ERROR_MAX])
 {
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_family = AF_UNSPEC};
     struct addrinfo *list = NULL;

@@ -42,13 +42,13 @@ int log_place_compare(const struct log_place *a, const struct log_place *b)
     return 0;
 }
 
-bool gtid_is_plain(const char *gtid)
+bool sample_gtid_is_plain(const char *gtid)
 {
     return strspn(gtid, "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_:,-. \n") ==
            strlen(gtid);
 }
 
-uint32_t version_parse(struct span text)
+uint32_t sample_version_parse(struct span text)
 {
     uint32_t parts[3] = {0, 0, 0};
     size_t at = 0;

@@ -85,8 +85,8 @@ bool log_place_is_comparable(const struct log_place *a, const struct log_place *
 /* < 0, 0, > 0; only for comparable ones. */
 int log_place_compare(const struct log_place *a, const struct log_place *b);
 /* Nothing but what sets of GTIDs are made of: fit to be put between quotes. */
-bool gtid_is_plain(const char *gtid);
+bool sample_gtid_is_plain(const char *gtid);
 /* 90704 of "9.7.4-2", 101119 of "10.11.19-MariaDB-..."; 0: not a version. */
-uint32_t version_parse(struct span text);
+uint32_t sample_version_parse(struct span text);
 
 #endif

@@ -314,7 +314,7 @@ static void test_versions_and_flags(void **state)
 
     (void)state;
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        assert_int_equal(version_parse(span_of(rows[i].text)), rows[i].version);
+        assert_int_equal(sample_version_parse(span_of(rows[i].text)), rows[i].version);
     }
     for (size_t i = 0; i < sizeof(yes) / sizeof(yes[0]); i++) {
         assert_true(parse_flag(span_of(yes[i])));
