@@ -115,6 +115,35 @@ static void test_hanging_receiver(void **state)
     assert_int_equal(lag_judge(&trail, &replica, false, INTERVAL).lag_us, SECOND);
 }
 
+/* A rotated log may end behind what any replica will ever apply: having all transactions counts. */
+static void test_has_all(void **state)
+{
+    struct lag_trail trail;
+    struct sample replica;
+
+    (void)state;
+    trail_fill(&trail);
+    replica_init(&replica, 111 * SECOND, 1, 1500);
+    assert_int_equal(lag_judge(&trail, &replica, false, INTERVAL).lag_us, 6 * SECOND);
+    replica.has_all_us = 110 * SECOND; /* as of the newest note */
+    assert_int_equal(lag_judge(&trail, &replica, false, INTERVAL).lag_us, 0);
+    replica.has_all_us = 108 * SECOND; /* the log has grown since */
+    assert_int_equal(lag_judge(&trail, &replica, false, INTERVAL).lag_us, 3 * SECOND);
+    replica.has_all_us = 101 * SECOND; /* its position says more */
+    assert_int_equal(lag_judge(&trail, &replica, false, INTERVAL).lag_us, 6 * SECOND);
+}
+
+static void test_gtids_that_may_be_quoted(void **state)
+{
+    (void)state;
+    assert_true(sample_gtid_is_plain("0-1-34,1-2-9"));
+    assert_true(sample_gtid_is_plain("729a22ca-e71f-11f1-9712-02fc00000001:tag_1:1-31:33,\nb:1"));
+    assert_true(sample_gtid_is_plain(""));
+    assert_false(sample_gtid_is_plain("0-1-34'"));
+    assert_false(sample_gtid_is_plain("0-1-34\\"));
+    assert_false(sample_gtid_is_plain("a;b"));
+}
+
 struct source_row {
     const char *name;
     enum sample_thread receiver;
@@ -332,6 +361,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_trail),
         cmocka_unit_test(test_hanging_receiver),
+        cmocka_unit_test(test_has_all),
+        cmocka_unit_test(test_gtids_that_may_be_quoted),
         cmocka_unit_test(test_sources),
         cmocka_unit_test(test_channels),
         cmocka_unit_test(test_trail_begins_anew),

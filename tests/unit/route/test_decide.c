@@ -842,6 +842,45 @@ static void test_explanation(void **state)
     world_fini(&w);
 }
 
+/* Texts of any length and no server at all: lines are cut, not broken. */
+static void test_explanation_edges(void **state)
+{
+    static const char long_text[] =
+        "'0123456789012345678901234567890123456789012345678901234567890123456789'";
+    struct world w;
+    struct route_decision got;
+    struct explained said = {""};
+    int lines = 0;
+
+    (void)state;
+    world_init(&w);
+    no_primary_write(&w);
+    w.facts.culprit = span_of(long_text);
+    w.sess.schema = (struct span){NULL, 0};
+    decide(&w, &got);
+    route_explain(&w.facts, &w.sess, &w.view, &got, take_line, &said);
+    assert_non_null(strstr(said.text, "schema=none\n"));
+    assert_non_null(strstr(said.text, "345678901234567890123456789012...)\n"));
+    assert_non_null(strstr(said.text, "target=none\nserver=none\n"));
+    w.facts.bits = UINT64_MAX;
+    route_explain(&w.facts, &w.sess, &w.view, &got, count_line, &lines);
+    world_fini(&w);
+
+    said.text[0] = '\0';
+    world_init(&w);
+    reads(&w, "`db`", "vw");
+    w.facts.bits |= FACT(USER_VARIABLE);
+    decide(&w, &got);
+    route_explain(&w.facts, &w.sess, &w.view, &got, take_line, &said);
+    assert_non_null(strstr(said.text, "harmless: `db`.vw, view"));
+    got.step_count = 0;
+    assert_int_equal(route_decision_reason(&got), ROUTE_REASON_END_);
+    assert_string_equal(route_reason_name(ROUTE_REASON_END_), "NONE");
+    assert_string_equal(route_reason_text(ROUTE_REASON_END_), "undecided");
+    assert_string_equal(route_target_text(ROUTE_TO_LAST), "last");
+    world_fini(&w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -851,6 +890,7 @@ int main(void)
         cmocka_unit_test(test_random_worlds),
         cmocka_unit_test(test_durations),
         cmocka_unit_test(test_explanation),
+        cmocka_unit_test(test_explanation_edges),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
