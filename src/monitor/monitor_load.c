@@ -19,6 +19,7 @@ struct loader {
     int16_t server;
     struct load_source source;
     uint64_t catalogue_generation;
+    uint64_t covers; /* of the last catalogue read */
     uint64_t accounts_generation;
     size_t hidden_reported; /* what was last said, to say it once */
     bool sees_all_reported;
@@ -146,6 +147,7 @@ static bool loader_catalogue(struct loader *loader)
         return false;
     }
     loader->catalogue_generation++;
+    loader->covers = catalogue_covers(catalogue);
     hidden_report(loader, name, &report);
     (void)snprintf(text, sizeof(text), "%zu tables, %zu views harmless, %zu other",
                    catalogue_count(catalogue, CATALOGUE_BASE_TABLE),
@@ -210,10 +212,15 @@ void *monitor_loader_thread(void *arg)
         uint64_t now_us = clock_now_us();
         int16_t primary = monitor->load_primary;
         bool is_moved = primary != loader.server;
-        uint64_t due_us = monitor->is_load_due || is_moved ? earliest_us : latest_us;
+        /* A change that was counted but not announced is found here, a second later at most. */
+        bool is_due = monitor->is_load_due || is_moved || loader.covers < catalogue_ddl_seen();
+        uint64_t due_us = is_due ? earliest_us : latest_us;
 
         if (primary < 0 || now_us < due_us) {
-            monitor_wait(monitor, &monitor->probe_wake, primary < 0 ? now_us + RETRY_US : due_us);
+            uint64_t next_us = now_us + RETRY_US;
+
+            monitor_wait(monitor, &monitor->probe_wake,
+                         primary >= 0 && due_us < next_us ? due_us : next_us);
             continue;
         }
         monitor->is_load_due = false;
