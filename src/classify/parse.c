@@ -42,7 +42,8 @@ bool parser_is_native(const struct parser *ps, const struct kw_def *def, const s
 {
     uint32_t version = ps->env->version;
     if ((def->flags & KWF_SPACE) != 0 && (tok->flags & TOKF_SPACE) != 0 &&
-        (ps->env->sql_mode & CLASSIFY_MODE_IGNORE_SPACE) == 0) {
+        ((ps->env->sql_mode & CLASSIFY_MODE_IGNORE_SPACE) == 0 ||
+         (tok->flags & TOKF_COMMENT) != 0)) {
         return false;
     }
     if (ps->env->flavour == CLASSIFY_MYSQL) {

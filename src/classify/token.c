@@ -612,7 +612,7 @@ void lex_next(struct lexer *lex, struct tok *ret_tok)
     for (;;) {
         while (lex->p < end && char_class[*lex->p] == CC_SPACE) {
             lex->p++;
-            ret_tok->flags = TOKF_SPACE;
+            ret_tok->flags |= TOKF_SPACE;
         }
         ret_tok->p = lex->p;
         if (lex->p >= end) {
@@ -627,6 +627,6 @@ void lex_next(struct lexer *lex, struct tok *ret_tok)
             ret_tok->len = (uint32_t)(lex->p - ret_tok->p);
             return;
         }
-        ret_tok->flags = TOKF_SPACE;
+        ret_tok->flags = TOKF_SPACE | TOKF_COMMENT;
     }
 }

@@ -42,8 +42,9 @@ enum tok_kind {
     TOK_BAD    /* a byte that no statement of ours has, or a dollar-quoted text */
 };
 
-#define TOKF_SPACE 0x1U /* white space or a comment stands before it */
-#define TOKF_DOT   0x2U /* stands right behind a dot: a name whatever it says */
+#define TOKF_SPACE   0x1U /* white space or a comment stands before it */
+#define TOKF_DOT     0x2U /* stands right behind a dot: a name whatever it says */
+#define TOKF_COMMENT 0x4U /* a comment stands before it: IGNORE_SPACE does not skip that */
 
 struct tok {
     const uint8_t *p;
