@@ -75,7 +75,7 @@ static void put_space(struct digest *d)
 static bool tok_is_call(const struct tok *tok)
 {
     return tok->kind == TOK_QUOTED ||
-           (tok->kind == TOK_WORD && (keyword_def(tok->kw)->flags & KWF_RESERVED) == 0);
+           (tok->kind == TOK_WORD && (keyword_flags[tok->kw] & KWF_RESERVED) == 0);
 }
 
 static bool is_literal(const struct tok *tok)
@@ -132,7 +132,7 @@ static bool run_take(struct digest *d, const struct tok *tok)
 static void put_word(struct digest *d, const struct tok *tok, bool is_first)
 {
     bool is_upper = tok->kind == TOK_WORD && tok->kw != KW_NONE &&
-                    (is_first || (keyword_def(tok->kw)->flags & KWF_RESERVED) != 0);
+                    (is_first || (keyword_flags[tok->kw] & KWF_RESERVED) != 0);
     if (is_upper) {
         const struct kw_def *def = keyword_def(tok->kw);
         put(d, def->text, def->len);

@@ -156,7 +156,7 @@ void explain_parse(struct parser *ps, bool is_explain_word, bool is_run)
     } else if (tok_is(tok, KW_FOR)) {
         ps->f->bits |= FACT(PER_SERVER);
         parser_fail(ps, WHY_PER_SERVER);
-    } else if (tok_is_name(tok) && !is_run && (keyword_def(tok->kw)->flags & KWF_RESERVED) == 0) {
+    } else if (tok_is_name(tok) && !is_run && (keyword_flags[tok->kw] & KWF_RESERVED) == 0) {
         describe_table(ps);
     } else {
         parser_fail(ps, WHY_SHAPE);

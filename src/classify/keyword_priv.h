@@ -29,6 +29,7 @@
 #define KWF_RESERVED      0x040U
 #define KWF_PAREN         0x080U
 #define KWF_TYPE          0x100U
+#define KWF_CLAUSE        0x200U
 
 /* What a call does that keeps it off the replicas. */
 enum kw_effect {
@@ -47,7 +48,6 @@ enum kw_effect {
 struct kw_def {
     char text[KW_MAX_LEN + 1];
     uint8_t len;
-    uint16_t flags;
     enum kw_effect effect;
     uint32_t mysql_min;
     uint32_t mysql_end; /* 0: still there */
@@ -59,9 +59,11 @@ struct kw_slot {
     uint16_t tag;
 };
 
-/* hash: of the upper-case bytes, h = h * 33 ^ byte from 0. word: as written. KW_NONE when it is
- * no keyword. */
-uint16_t keyword_find(const uint8_t *word, size_t len, uint32_t hash);
+/* KWF_* by id. */
+extern const uint16_t keyword_flags[KW_COUNT_];
+
+/* word: letters, digits, _ and $ as written. KW_NONE when it is no keyword. */
+uint16_t keyword_find(const uint8_t *word, size_t len);
 
 /* id below KW_COUNT_. */
 const struct kw_def *keyword_def(uint16_t id);

@@ -38,22 +38,24 @@ void parser_set_verb(struct parser *ps, enum classify_verb verb)
     }
 }
 
-bool parser_is_native(const struct parser *ps, const struct kw_def *def, const struct tok *tok)
+bool parser_is_native(const struct parser *ps, uint16_t kw, const struct tok *tok)
 {
+    unsigned flags = keyword_flags[kw];
+    const struct kw_def *def = keyword_def(kw);
     uint32_t version = ps->env->version;
-    if ((def->flags & KWF_SPACE) != 0 && (tok->flags & TOKF_SPACE) != 0 &&
+    if ((flags & KWF_SPACE) != 0 && (tok->flags & TOKF_SPACE) != 0 &&
         ((ps->env->sql_mode & CLASSIFY_MODE_IGNORE_SPACE) == 0 ||
          (tok->flags & TOKF_COMMENT) != 0)) {
         return false;
     }
     if (ps->env->flavour == CLASSIFY_MYSQL) {
-        if ((def->flags & KWF_MYSQL) == 0 || (version != 0 && version < 80000)) {
+        if ((flags & KWF_MYSQL) == 0 || (version != 0 && version < 80000)) {
             return false;
         }
         return version >= def->mysql_min &&
                (def->mysql_end == 0 || (version != 0 && version < def->mysql_end));
     }
-    return (def->flags & KWF_MARIADB) != 0 && (version == 0 || version >= 100600) &&
+    return (flags & KWF_MARIADB) != 0 && (version == 0 || version >= 100600) &&
            version >= def->mariadb_min;
 }
 
@@ -115,8 +117,8 @@ static void note_paren(struct parser *ps, const struct tok *tok, const struct to
     const struct kw_def *def = keyword_def(word->kw);
     if (def->effect != KW_FX_NONE) {
         note_call(ps, def);
-    } else if ((def->flags & (KWF_PAREN | KWF_RESERVED | KWF_TYPE)) == 0 &&
-               !parser_is_native(ps, def, tok)) {
+    } else if ((keyword_flags[word->kw] & (KWF_PAREN | KWF_RESERVED | KWF_TYPE)) == 0 &&
+               !parser_is_native(ps, word->kw, tok)) {
         ps->has_call = true;
     }
 }
@@ -178,7 +180,7 @@ static void note_word(struct parser *ps, const struct tok *tok)
 {
     if (tok->kw == KW_INTO) {
         ps->is_into = ps->verb == VERB_SELECT || ps->verb == VERB_EXPLAIN;
-    } else if ((keyword_def(tok->kw)->flags & KWF_VOLATILE_BARE) != 0) {
+    } else if ((keyword_flags[tok->kw] & KWF_VOLATILE_BARE) != 0) {
         ps->f->bits |= FACT(UNCACHEABLE);
     }
 }
@@ -192,50 +194,28 @@ static void note_paren_close(struct parser *ps, const struct tok *tok)
     }
 }
 
+/* Kinds of token that can have an effect by themselves. */
+#define NOTED \
+    (1U << TOK_LPAREN | 1U << TOK_RPAREN | 1U << TOK_USERVAR | 1U << TOK_SYSVAR | 1U << TOK_ASSIGN)
+
 static void parser_note(struct parser *ps, const struct tok *tok)
 {
     const struct tok *before = parser_back(ps, 1);
-    switch ((enum tok_kind)tok->kind) {
-    case TOK_WORD:
-        if (tok->kw != KW_NONE) {
-            note_word(ps, tok);
-        }
-        return;
-    case TOK_LPAREN:
+    if (tok->kind == TOK_LPAREN) {
         if (tok_is_name(before)) {
             note_paren(ps, tok, before);
         }
-        return;
-    case TOK_RPAREN:
+    } else if (tok->kind == TOK_RPAREN) {
         note_paren_close(ps, tok);
-        return;
-    case TOK_USERVAR:
+    } else if (tok->kind == TOK_USERVAR) {
         note_uservar(ps, tok);
-        return;
-    case TOK_SYSVAR:
+    } else if (tok->kind == TOK_SYSVAR) {
         note_sysvar(ps, tok);
-        return;
-    case TOK_ASSIGN:
+    } else if (tok->kind == TOK_ASSIGN) {
         if (before->kind == TOK_USERVAR) {
             ps->f->pins |= PIN_BIT(PIN_USER_VARIABLE);
         }
         parser_fail(ps, WHY_USER_VARIABLE);
-        return;
-    case TOK_END:
-    case TOK_QUOTED:
-    case TOK_STRING:
-    case TOK_NUMBER:
-    case TOK_COMMA:
-    case TOK_DOT:
-    case TOK_SEMI:
-    case TOK_EQ:
-    case TOK_OP:
-    case TOK_STAR:
-    case TOK_LBRACE:
-    case TOK_RBRACE:
-    case TOK_PARAM:
-    case TOK_BAD:
-        return;
     }
 }
 
@@ -244,7 +224,14 @@ void parser_next(struct parser *ps)
     ps->at++;
     struct tok *tok = &ps->ring[ps->at & 3U];
     lex_next(&ps->lex, tok);
-    if (!ps->is_quiet) {
+    if (ps->is_quiet) {
+        return;
+    }
+    if (tok->kind == TOK_WORD) {
+        if ((keyword_flags[tok->kw] & (KWF_CLAUSE | KWF_VOLATILE_BARE)) != 0) {
+            note_word(ps, tok);
+        }
+    } else if ((NOTED >> tok->kind & 1U) != 0) {
         parser_note(ps, tok);
     }
 }

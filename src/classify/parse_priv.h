@@ -102,7 +102,7 @@ void parser_skip(struct parser *ps);
 bool parser_skip_body(struct parser *ps);
 
 /* Whether the server itself resolves that function, written with paren behind it. */
-bool parser_is_native(const struct parser *ps, const struct kw_def *def, const struct tok *paren);
+bool parser_is_native(const struct parser *ps, uint16_t kw, const struct tok *paren);
 /* A sequence is moved on, or its last value asked for. */
 void parser_note_sequence(struct parser *ps);
 void parser_set_verb(struct parser *ps, enum classify_verb verb);

@@ -16,68 +16,9 @@
  * and a word before "(" must be known. Where a word means different things to different versions
  * (WINDOW, LATERAL, INTERSECT may be aliases to some), only the shape that all read alike passes.
  */
-#include <string.h>
+#include "query_priv.h"
 
-#include "parse_priv.h"
-
-enum frame_kind {
-    FR_QUERY,
-    FR_TABLES,
-    FR_EXPR,
-    FR_NAMES,
-    FR_COLUMNS
-};
-
-enum query_clause {
-    Q_START,  /* SELECT, WITH, VALUES, TABLE or ( must come */
-    Q_BODY,   /* as Q_START, behind the CTEs: no WITH */
-    Q_SETOP,  /* as Q_BODY, behind UNION: ALL and DISTINCT, too */
-    Q_LIST,   /* the select list */
-    Q_FROM,   /* tables: see from */
-    Q_TAIL,   /* WHERE and all behind it */
-    Q_AFTER,  /* behind a parenthesised query */
-    Q_WINDOW, /* a window's name must come */
-    Q_WINDOW_AS,
-    Q_CTE_NAME,
-    Q_CTE_COLS, /* ( or AS */
-    Q_CTE_AS,   /* AS */
-    Q_CTE_BODY, /* ( */
-    Q_CTE_END   /* comma, or the body */
-};
-
-enum from_state {
-    F_WANT,    /* a table must come */
-    F_NAME,    /* a name was read */
-    F_DOT,     /* ... and a dot */
-    F_PART,    /* PARTITION: ( must come */
-    F_PARTED,  /* ... and went */
-    F_AS,      /* an alias must come */
-    F_ALIAS,   /* an alias was read */
-    F_HINT,    /* USE INDEX ...: ( must come */
-    F_USING,   /* ( must come */
-    F_DONE,    /* complete, no alias */
-    F_DERIVED, /* complete, an alias may come */
-    F_JOIN,    /* INNER, LEFT ...: JOIN must come */
-    F_ON,      /* an expression */
-    F_LATERAL, /* ( must come */
-    F_JSON     /* JSON_TABLE: ( must come */
-};
-
-#define FRF_START     0x01U /* no token yet */
-#define FRF_FROM      0x02U /* FROM and FOR are part of the function's syntax */
-#define FRF_QUERY     0x04U /* holds a finished parenthesised query: UNION may follow */
-#define FRF_NEEDS     0x08U /* must be a query: ANY ( */
-#define FRF_CTE       0x10U /* the body of a CTE */
-#define FRF_RECURSIVE 0x20U
-#define FRF_BRACE     0x40U
-#define FRF_OJ        0x80U /* { ... in the list of tables: OJ must come */
-
-static struct frame *frame_top(struct parser *ps)
-{
-    return &ps->frames[ps->depth];
-}
-
-static void frame_push(struct parser *ps, enum frame_kind kind, unsigned flags)
+void frame_push(struct parser *ps, enum frame_kind kind, unsigned flags)
 {
     if (ps->depth + 1 >= CLASSIFY_MAX_DEPTH) {
         parser_fail(ps, WHY_SHAPE);
@@ -89,103 +30,6 @@ static void frame_push(struct parser *ps, enum frame_kind kind, unsigned flags)
                                            .from = F_WANT,
                                            .flags = (uint8_t)flags,
                                            .fn = KW_NONE};
-}
-
-/* --- tables ------------------------------------------------------------------------------- */
-
-static bool name_eq(struct span a, struct span b)
-{
-    char x[256];
-    char y[256];
-    if (span_eq(a, b)) {
-        return true;
-    }
-    size_t n = classify_name_decode(a, x, sizeof(x));
-    size_t m = classify_name_decode(b, y, sizeof(y));
-    return n == m && n < sizeof(x) && memcmp(x, y, n) == 0;
-}
-
-/* Exact case: where names differ in case the server may mean a table, and a name too many only
- * sends a statement to the primary. */
-static bool is_cte(const struct parser *ps, struct span name)
-{
-    for (unsigned i = 0; i < ps->cte_count; i++) {
-        if (ps->ctes[i].is_visible && name_eq(ps->ctes[i].name, name)) {
-            return true;
-        }
-    }
-    return false;
-}
-
-static bool is_system_name(struct span raw)
-{
-    char plain[24];
-    size_t n = classify_name_decode(raw, plain, sizeof(plain));
-    return n < sizeof(plain) && classify_is_system_schema((struct span){(uint8_t *)plain, n});
-}
-
-void query_add_table(struct parser *ps, struct span schema, struct span name)
-{
-    struct facts *f = ps->f;
-    if (schema.len != 0 ? is_system_name(schema) : classify_is_system_schema(ps->env->schema)) {
-        f->bits |= FACT(SYSTEM_SCHEMA) | FACT(PER_SERVER);
-        parser_fail(ps, WHY_SYSTEM_SCHEMA);
-        return;
-    }
-    for (unsigned i = 0; i < f->table_count; i++) {
-        if (span_eq(f->tables[i].name, name) && span_eq(f->tables[i].schema, schema)) {
-            return;
-        }
-    }
-    if (f->table_count == FACTS_MAX_TABLES) {
-        f->bits |= FACT(OVERFLOW);
-        parser_fail(ps, WHY_OVERFLOW);
-        return;
-    }
-    f->tables[f->table_count++] = (struct facts_table){.schema = schema, .name = name};
-}
-
-static void from_commit(struct parser *ps)
-{
-    if (ps->name.p == NULL) {
-        return;
-    }
-    struct span name = ps->name;
-    ps->name.p = NULL;
-    if (ps->name_schema.len == 0 && ps->cte_count > 0 && is_cte(ps, name)) {
-        return;
-    }
-    query_add_table(ps, ps->name_schema, name);
-}
-
-/* The list of tables may end here. */
-static bool from_is_complete(uint8_t from)
-{
-    switch ((enum from_state)from) {
-    case F_NAME:
-    case F_PARTED:
-    case F_ALIAS:
-    case F_DONE:
-    case F_DERIVED:
-    case F_ON:
-        return true;
-    case F_WANT:
-    case F_DOT:
-    case F_PART:
-    case F_AS:
-    case F_HINT:
-    case F_USING:
-    case F_JOIN:
-    case F_LATERAL:
-    case F_JSON:
-        return false;
-    }
-    return false;
-}
-
-static bool from_takes_alias(uint8_t from)
-{
-    return from == F_NAME || from == F_PARTED || from == F_DERIVED;
 }
 
 /* --- words that begin the next clause ------------------------------------------------------ */
@@ -205,7 +49,7 @@ static void query_set_op(struct parser *ps, struct frame *fr)
 }
 
 /* SELECT, WITH, VALUES, TABLE where a query may begin. */
-static bool query_begin(struct parser *ps, struct frame *fr, const struct tok *tok)
+bool query_begin(struct parser *ps, struct frame *fr, const struct tok *tok)
 {
     switch (tok->kw) {
     case KW_SELECT:
@@ -253,7 +97,7 @@ static void word_for(struct parser *ps, struct frame *fr)
 }
 
 /* Words that mean the same in every frame. True: dealt with. */
-static bool word_common(struct parser *ps, struct frame *fr, const struct tok *tok)
+bool query_word_common(struct parser *ps, struct frame *fr, const struct tok *tok)
 {
     switch (tok->kw) {
     case KW_FOR:
@@ -282,7 +126,7 @@ static bool word_common(struct parser *ps, struct frame *fr, const struct tok *t
 }
 
 /* WHERE, GROUP ...: the end of the tables or of the select list. */
-static bool word_tail(struct parser *ps, struct frame *fr, const struct tok *tok)
+bool query_word_tail(struct parser *ps, struct frame *fr, const struct tok *tok)
 {
     switch (tok->kw) {
     case KW_WHERE:
@@ -309,274 +153,6 @@ static bool word_tail(struct parser *ps, struct frame *fr, const struct tok *tok
     }
 }
 
-/* --- the list of tables --------------------------------------------------------------------- */
-
-static void from_want(struct parser *ps, struct frame *fr, const struct tok *tok)
-{
-    if (tok->kind == TOK_WORD) {
-        switch (tok->kw) {
-        case KW_LATERAL:
-            fr->from = F_LATERAL;
-            return;
-        case KW_JSON_TABLE:
-            fr->from = F_JSON;
-            return;
-        case KW_DUAL:
-            fr->from = F_DONE;
-            return;
-        case KW_SELECT:
-        case KW_WITH:
-        case KW_VALUES:
-        case KW_TABLE:
-            if (fr->kind == FR_TABLES && (fr->flags & FRF_START) != 0) {
-                (void)query_begin(ps, fr, tok);
-                return;
-            }
-            parser_fail(ps, WHY_SHAPE);
-            return;
-        default:
-            break;
-        }
-    }
-    ps->name_schema = (struct span){NULL, 0};
-    ps->name = tok_span(tok);
-    fr->from = F_NAME;
-}
-
-/* A word that joins, hints or ends; anything else is an alias. */
-static void from_word(struct parser *ps, struct frame *fr, const struct tok *tok)
-{
-    switch (tok->kw) {
-    case KW_AS:
-        if (!from_takes_alias(fr->from)) {
-            parser_fail(ps, WHY_SHAPE);
-        }
-        fr->from = F_AS;
-        return;
-    case KW_INNER:
-    case KW_CROSS:
-    case KW_LEFT:
-    case KW_RIGHT:
-    case KW_NATURAL:
-        fr->from = F_JOIN;
-        return;
-    case KW_JOIN:
-    case KW_STRAIGHT_JOIN:
-        fr->from = F_WANT;
-        return;
-    case KW_ON:
-        fr->from = F_ON;
-        return;
-    case KW_USING:
-        fr->from = F_USING;
-        return;
-    case KW_PARTITION:
-        fr->from = F_PART;
-        return;
-    case KW_USE:
-    case KW_FORCE:
-    case KW_IGNORE:
-        fr->from = F_HINT;
-        return;
-    default:
-        break;
-    }
-    if (!from_takes_alias(fr->from) || (keyword_def(tok->kw)->flags & KWF_RESERVED) != 0) {
-        parser_fail(ps, WHY_SHAPE);
-        return;
-    }
-    fr->from = F_ALIAS;
-}
-
-/* In ON ...: the words that end the expression. */
-static void from_on(struct parser *ps, struct frame *fr, const struct tok *tok)
-{
-    switch (tok->kw) {
-    case KW_LEFT:
-    case KW_RIGHT: {
-        struct tok next = parser_peek(ps);
-        fr->from = next.kind == TOK_LPAREN ? F_ON : F_JOIN;
-        return;
-    }
-    case KW_INNER:
-    case KW_CROSS:
-    case KW_NATURAL:
-        fr->from = F_JOIN;
-        return;
-    case KW_JOIN:
-    case KW_STRAIGHT_JOIN:
-        fr->from = F_WANT;
-        return;
-    case KW_ON: /* a JOIN b JOIN c ON .. ON .. */
-        return;
-    case KW_USING:
-        fr->from = F_USING;
-        return;
-    case KW_FROM:
-        /* FOR SYSTEM_TIME FROM a TO b */
-        if ((fr->flags & FRF_FROM) != 0) {
-            fr->flags = (uint8_t)(fr->flags & ~FRF_FROM);
-            return;
-        }
-        parser_fail(ps, WHY_SHAPE);
-        return;
-    case KW_SELECT:
-        parser_fail(ps, WHY_SHAPE);
-        return;
-    default:
-        return;
-    }
-}
-
-static void from_name(struct parser *ps, struct frame *fr, const struct tok *tok)
-{
-    switch ((enum from_state)fr->from) {
-    case F_WANT:
-        from_want(ps, fr, tok);
-        return;
-    case F_DOT:
-        ps->name_schema = ps->name;
-        ps->name = tok_span(tok);
-        fr->from = F_NAME;
-        return;
-    case F_AS:
-        fr->from = F_ALIAS;
-        return;
-    case F_JOIN:
-        if (tok_is(tok, KW_JOIN) || tok_is(tok, KW_STRAIGHT_JOIN)) {
-            fr->from = F_WANT;
-        } else if (!tok_is(tok, KW_OUTER) && !tok_is(tok, KW_LEFT) && !tok_is(tok, KW_RIGHT) &&
-                   !tok_is(tok, KW_INNER)) {
-            parser_fail(ps, WHY_SHAPE);
-        }
-        return;
-    case F_HINT:
-        if (!tok_is(tok, KW_INDEX) && !tok_is(tok, KW_KEY) && !tok_is(tok, KW_JOIN) &&
-            !tok_is(tok, KW_ORDER) && !tok_is(tok, KW_GROUP) && !tok_is(tok, KW_BY)) {
-            parser_fail(ps, WHY_SHAPE);
-        }
-        return;
-    case F_ON:
-        if (tok->kind == TOK_WORD) {
-            from_on(ps, fr, tok);
-        }
-        return;
-    case F_NAME:
-    case F_PARTED:
-    case F_ALIAS:
-    case F_DONE:
-    case F_DERIVED:
-        if (tok->kind == TOK_WORD) {
-            from_word(ps, fr, tok);
-        } else if (from_takes_alias(fr->from)) {
-            fr->from = F_ALIAS;
-        } else {
-            parser_fail(ps, WHY_SHAPE);
-        }
-        return;
-    case F_PART:
-    case F_USING:
-    case F_LATERAL:
-    case F_JSON:
-        parser_fail(ps, WHY_SHAPE);
-        return;
-    }
-}
-
-static void from_token(struct parser *ps, struct frame *fr, const struct tok *tok)
-{
-    if (tok->kind == TOK_DOT) {
-        if (fr->from == F_NAME && ps->name_schema.p == NULL) {
-            fr->from = F_DOT;
-        } else if (fr->from != F_ON) {
-            parser_fail(ps, WHY_SHAPE);
-        }
-        return;
-    }
-    if (fr->from == F_NAME && !tok_is(tok, KW_FOR)) {
-        from_commit(ps);
-    }
-    if (tok_is_name(tok)) {
-        if ((fr->flags & FRF_OJ) != 0) {
-            fr->flags = (uint8_t)(fr->flags & ~FRF_OJ);
-            if (tok->len != 2 || (tok->p[0] | 32) != 'o' || (tok->p[1] | 32) != 'j') {
-                parser_fail(ps, WHY_SHAPE);
-            }
-            return;
-        }
-        if (tok->kind == TOK_WORD && tok->kw != KW_NONE && fr->from != F_WANT &&
-            fr->from != F_DOT && fr->from != F_HINT) {
-            if (word_common(ps, fr, tok)) {
-                return;
-            }
-            if (fr->kind == FR_QUERY && from_is_complete(fr->from) && word_tail(ps, fr, tok)) {
-                return;
-            }
-        }
-        if (fr->from == F_HINT && tok_is(tok, KW_FOR)) {
-            return;
-        }
-        from_name(ps, fr, tok);
-        fr->flags = (uint8_t)(fr->flags & ~FRF_START);
-        return;
-    }
-    if (tok->kind == TOK_COMMA) {
-        if (!from_is_complete(fr->from)) {
-            parser_fail(ps, WHY_SHAPE);
-        }
-        fr->from = F_WANT;
-    } else if (fr->from != F_ON) {
-        parser_fail(ps, WHY_SHAPE);
-    }
-}
-
-static void expr_paren(struct parser *ps, const struct tok *tok);
-
-static void from_paren(struct parser *ps, struct frame *fr, const struct tok *tok)
-{
-    if (fr->from == F_NAME) {
-        from_commit(ps);
-    }
-    switch ((enum from_state)fr->from) {
-    case F_WANT:
-        fr->flags = (uint8_t)(fr->flags & ~FRF_START);
-        frame_push(ps, FR_TABLES, FRF_START);
-        return;
-    case F_LATERAL:
-        frame_push(ps, FR_QUERY, FRF_START);
-        return;
-    case F_JSON:
-        frame_push(ps, FR_EXPR, 0);
-        frame_top(ps)->fn = KW_JSON_TABLE;
-        return;
-    case F_PART:
-        fr->from = F_PARTED;
-        frame_push(ps, FR_NAMES, 0);
-        return;
-    case F_HINT:
-    case F_USING:
-        fr->from = F_DONE;
-        frame_push(ps, FR_NAMES, 0);
-        return;
-    case F_ALIAS:
-        fr->from = F_DONE;
-        frame_push(ps, FR_NAMES, 0);
-        return;
-    case F_ON:
-        expr_paren(ps, tok);
-        return;
-    case F_NAME:
-    case F_DOT:
-    case F_PARTED:
-    case F_AS:
-    case F_DONE:
-    case F_DERIVED:
-    case F_JOIN:
-        parser_fail(ps, WHY_SHAPE);
-        return;
-    }
-}
-
 /* --- expressions ----------------------------------------------------------------------------- */
 
 static bool is_comparison(const struct tok *tok)
@@ -585,7 +161,7 @@ static bool is_comparison(const struct tok *tok)
 }
 
 /* Words that are no functions and stand before "(" in one place only. */
-static bool paren_by_place(struct parser *ps, const struct kw_def *def, const struct tok *word)
+static bool paren_by_place(struct parser *ps, const struct tok *word)
 {
     const struct tok *before = parser_back(ps, 2);
     const struct frame *fr = frame_top(ps);
@@ -600,7 +176,7 @@ static bool paren_by_place(struct parser *ps, const struct kw_def *def, const st
     default:
         break;
     }
-    return (def->flags & KWF_TYPE) != 0 &&
+    return (keyword_flags[word->kw] & KWF_TYPE) != 0 &&
            (tok_is(before, KW_AS) || (fr->fn == KW_CONVERT && before->kind == TOK_COMMA));
 }
 
@@ -614,17 +190,18 @@ static void expr_call(struct parser *ps, const struct tok *tok, const struct tok
         return;
     }
     const struct kw_def *def = keyword_def(word->kw);
+    unsigned word_flags = keyword_flags[word->kw];
     unsigned flags = FRF_START;
     if (def->effect == KW_FX_LAST || def->effect == KW_FX_CONN_ID) {
         /* noted by parser_next() */
-    } else if (parser_is_native(ps, def, tok)) {
-        if ((def->flags & KWF_VOLATILE) != 0) {
+    } else if (parser_is_native(ps, word->kw, tok)) {
+        if ((word_flags & KWF_VOLATILE) != 0) {
             ps->f->bits |= FACT(UNCACHEABLE);
         }
-        if ((def->flags & KWF_FROM) != 0) {
+        if ((word_flags & KWF_FROM) != 0) {
             flags |= FRF_FROM;
         }
-    } else if ((def->flags & KWF_PAREN) == 0 && !paren_by_place(ps, def, word)) {
+    } else if ((word_flags & KWF_PAREN) == 0 && !paren_by_place(ps, word)) {
         if ((word->kw == KW_ANY || word->kw == KW_SOME) && is_comparison(parser_back(ps, 2))) {
             flags |= FRF_NEEDS;
         } else {
@@ -636,7 +213,7 @@ static void expr_call(struct parser *ps, const struct tok *tok, const struct tok
     frame_top(ps)->fn = word->kw;
 }
 
-static void expr_paren(struct parser *ps, const struct tok *tok)
+void query_expr_paren(struct parser *ps, const struct tok *tok)
 {
     const struct tok *word = parser_back(ps, 1);
     if (tok_is_name(word)) {
@@ -649,7 +226,7 @@ static void expr_paren(struct parser *ps, const struct tok *tok)
 /* A word in an expression; clause: in the select list or the tail of a query. */
 static void expr_word(struct parser *ps, struct frame *fr, const struct tok *tok)
 {
-    if (tok->kw == KW_NONE || word_common(ps, fr, tok)) {
+    if ((keyword_flags[tok->kw] & KWF_CLAUSE) == 0 || query_word_common(ps, fr, tok)) {
         return;
     }
     switch (tok->kw) {
@@ -669,7 +246,7 @@ static void expr_word(struct parser *ps, struct frame *fr, const struct tok *tok
         break;
     }
     if (fr->kind == FR_QUERY) {
-        (void)word_tail(ps, fr, tok);
+        (void)query_word_tail(ps, fr, tok);
     }
 }
 
@@ -757,7 +334,8 @@ static void query_token(struct parser *ps, struct frame *fr, const struct tok *t
         }
         return;
     case Q_AFTER:
-        if (tok->kind == TOK_WORD && (word_common(ps, fr, tok) || word_tail(ps, fr, tok))) {
+        if (tok->kind == TOK_WORD &&
+            (query_word_common(ps, fr, tok) || query_word_tail(ps, fr, tok))) {
             return;
         }
         parser_fail(ps, WHY_SHAPE);
@@ -798,7 +376,7 @@ static void query_paren(struct parser *ps, struct frame *fr, const struct tok *t
     switch ((enum query_clause)fr->clause) {
     case Q_LIST:
     case Q_TAIL:
-        expr_paren(ps, tok);
+        query_expr_paren(ps, tok);
         return;
     case Q_FROM:
         from_paren(ps, fr, tok);
@@ -857,7 +435,7 @@ static void paren_open(struct parser *ps, const struct tok *tok)
             frame_push(ps, FR_COLUMNS, 0);
             return;
         }
-        expr_paren(ps, tok);
+        query_expr_paren(ps, tok);
         return;
     case FR_COLUMNS:
         frame_push(ps, FR_COLUMNS, 0);

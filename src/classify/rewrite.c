@@ -25,7 +25,7 @@ struct items {
 static bool is_plain_word(const struct tok *tok)
 {
     return tok->kind == TOK_QUOTED || tok->kind == TOK_STRING ||
-           (tok->kind == TOK_WORD && (keyword_def(tok->kw)->flags & KWF_RESERVED) == 0 &&
+           (tok->kind == TOK_WORD && (keyword_flags[tok->kw] & KWF_RESERVED) == 0 &&
             tok->kw != KW_END);
 }
 

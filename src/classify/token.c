@@ -3,7 +3,8 @@
  * token.c - the lexer.
  *
  * One table gives the class of each byte, a second one folds the case of bytes that may continue
- * a word and is 0 for all others, so that a word is scanned, hashed and folded in one loop.
+ * a word and is 0 for all others, so
+ * that one look finds the end of a word.
  *
  * Where the servers were asked (MySQL 9.7, MariaDB 10.11), the rule says so:
  * - "--" begins a comment only before white space, a control character or the end.
@@ -36,7 +37,7 @@ enum cclass {
     CC_DOT,
     CC_COLON,
     CC_STAR,
-    CC_EQ,
+    CC_EQ, /* from here on: one byte, one token */
     CC_OP,
     CC_LPAREN,
     CC_RPAREN,
@@ -78,6 +79,13 @@ static const uint8_t fold[256] = {
     H16(0x80), H16(0x90), H16(0xa0), H16(0xb0), H16(0xc0), H16(0xd0), H16(0xe0), H16(0xf0),
 };
 /* clang-format on */
+
+static const uint8_t single_kinds[] = {
+    [CC_SPACE] = TOK_OP,      [CC_EQ] = TOK_EQ,         [CC_OP] = TOK_OP,
+    [CC_LPAREN] = TOK_LPAREN, [CC_RPAREN] = TOK_RPAREN, [CC_COMMA] = TOK_COMMA,
+    [CC_SEMI] = TOK_SEMI,     [CC_LBRACE] = TOK_LBRACE, [CC_RBRACE] = TOK_RBRACE,
+    [CC_PARAM] = TOK_PARAM,
+};
 
 void lex_init(struct lexer *lex, struct span sql, const struct classify_env *env,
               struct facts *facts)
@@ -208,19 +216,13 @@ static const uint8_t *skip_wide_word(struct lexer *lex, const uint8_t *p)
     return p;
 }
 
-static void lex_word(struct lexer *lex, const uint8_t *p, struct tok *tok)
+static inline void lex_word(struct lexer *lex, const uint8_t *p, struct tok *tok)
 {
     const uint8_t *start = p;
     const uint8_t *end = lex->end;
-    uint32_t hash = 0;
-    uint32_t seen = 0;
-    while (p < end) {
-        uint32_t c = fold[*p];
-        if (c == 0) {
-            break;
-        }
-        seen |= c;
-        hash = (hash * 33) ^ c;
+    unsigned seen = 0;
+    while (p < end && fold[*p] != 0) {
+        seen |= *p;
         p++;
     }
     tok->kind = TOK_WORD;
@@ -229,7 +231,7 @@ static void lex_word(struct lexer *lex, const uint8_t *p, struct tok *tok)
             p = skip_wide_word(lex, start);
         }
     } else if ((tok->flags & TOKF_DOT) == 0) {
-        tok->kw = keyword_find(start, (size_t)(p - start), hash);
+        tok->kw = keyword_find(start, (size_t)(p - start));
     }
     lex->p = p;
 }
@@ -557,33 +559,17 @@ static bool lex_token(struct lexer *lex, struct tok *tok, bool is_after_name)
         }
         lex_one(lex, tok, TOK_BAD);
         return true;
-    case CC_EQ:
-        lex_one(lex, tok, TOK_EQ);
-        return true;
     case CC_SPACE:
+    case CC_EQ:
     case CC_OP:
-        lex_one(lex, tok, TOK_OP);
-        return true;
     case CC_LPAREN:
-        lex_one(lex, tok, TOK_LPAREN);
-        return true;
     case CC_RPAREN:
-        lex_one(lex, tok, TOK_RPAREN);
-        return true;
     case CC_COMMA:
-        lex_one(lex, tok, TOK_COMMA);
-        return true;
     case CC_SEMI:
-        lex_one(lex, tok, TOK_SEMI);
-        return true;
     case CC_LBRACE:
-        lex_one(lex, tok, TOK_LBRACE);
-        return true;
     case CC_RBRACE:
-        lex_one(lex, tok, TOK_RBRACE);
-        return true;
     case CC_PARAM:
-        lex_one(lex, tok, TOK_PARAM);
+        lex_one(lex, tok, (enum tok_kind)single_kinds[char_class[*p]]);
         return true;
     case CC_BAD:
         lex_one(lex, tok, TOK_BAD);
@@ -610,17 +596,32 @@ void lex_next(struct lexer *lex, struct tok *ret_tok)
         return;
     }
     for (;;) {
-        while (lex->p < end && char_class[*lex->p] == CC_SPACE) {
-            lex->p++;
+        const uint8_t *p = lex->p;
+        while (p < end && char_class[*p] == CC_SPACE) {
+            p++;
             ret_tok->flags |= TOKF_SPACE;
         }
-        ret_tok->p = lex->p;
-        if (lex->p >= end) {
+        lex->p = p;
+        ret_tok->p = p;
+        if (p >= end) {
             if (lex->is_in_code) {
                 lex->flags |= LEXF_OPEN;
             }
             ret_tok->kind = TOK_END;
             ret_tok->len = 0;
+            return;
+        }
+        unsigned cc = char_class[*p];
+        if (cc >= CC_EQ) {
+            ret_tok->kind = single_kinds[cc];
+            ret_tok->len = 1;
+            lex->p = p + 1;
+            return;
+        }
+        if (cc == CC_WORD) {
+            lex_word(lex, p, ret_tok);
+            lex->is_after_name = true;
+            ret_tok->len = (uint32_t)(lex->p - p);
             return;
         }
         if (lex_token(lex, ret_tok, is_after_name && ret_tok->flags == 0)) {
