@@ -18,7 +18,7 @@ import tempfile
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(os.path.dirname(HERE), "lib"))
 import rigserver  # noqa: E402
-from weirlab import StatementLog  # noqa: E402
+from weirlab import StatementLog, wait_for  # noqa: E402
 
 DRIVERS = ("pymysql", "mysqldb", "node-mysql2", "node-mariadb", "php-mysqli", "php-pdo", "go",
            "cli-mariadb", "cli-mysql")
@@ -102,6 +102,16 @@ class Suite:
         for user, password in sorted(set(users)):
             pymysql.connect(host=endpoint["host"], port=endpoint["port"], user=user, password=password,
                             connect_timeout=20).close()
+
+    def wait_known(self, weir):
+        """Until weir's catalogue has the tables that were made behind its back."""
+        names = [next(iter(r.values())) for r in self.rig.primary.rows(
+            "SELECT table_name FROM information_schema.tables WHERE table_schema = 'test' "
+            "AND table_name LIKE 's\\_%%'")]
+        with weir.connect(database="test") as c:
+            for name in names:
+                wait_for(f"weir knows {name}", lambda n=name: "target\treplica" in weir.explain(
+                    f"SELECT 1 FROM {n}", c), 30, 0.1)
 
     def run(self, driver, endpoint):
         """{(case, step): got} of one runner."""
@@ -310,6 +320,7 @@ def through(rig, weir, drivers, say):
             direct = suite.run(driver, direct_endpoint(rig))
             suite.prepare()
             suite.warm(weir.endpoint())
+            suite.wait_known(weir)
             with StatementLog(rig.nodes, users) as log:
                 other = suite.run(driver, weir.endpoint())
                 on_replicas, in_all = plain_share(log.entries())
