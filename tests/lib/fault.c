@@ -263,7 +263,7 @@ static bool way_write(const struct proxy *proxy, struct way *way, int direction,
         ssize_t n =
             send(way->to, piece->bytes + piece->sent, piece->len - piece->sent, MSG_NOSIGNAL);
         if (n < 0) {
-            return errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR;
+            return errno == EAGAIN || errno == EINTR;
         }
         piece->sent += (size_t)n;
         if (piece->sent < piece->len) {
