@@ -332,6 +332,15 @@ bool sess_is_unreported(const struct facts *facts, struct span sql)
             mentions(sql, "charset") || mentions(sql, "session_track"));
 }
 
+/* The id goes to the client and nowhere else. Compared with what a server knows (a row of the
+ * process list, the holder of a lock) or stored, it must be the server's own. */
+static bool is_id_for_client(const struct facts *facts)
+{
+    return (facts->bits & FACT(CONNECTION_ID)) != 0 && facts->verb == VERB_SELECT &&
+           facts->table_count == 0 &&
+           (facts->bits & (FACT(NAMED_LOCK) | FACT(MULTI) | FACT(OVERFLOW))) == 0;
+}
+
 /* Shared with PREPARE: text in, a decided command out. False: answered already. */
 static bool text_decide(struct sess *sess, uint8_t *packet, size_t len, bool *ret_is_held)
 {
@@ -343,7 +352,7 @@ static bool text_decide(struct sess *sess, uint8_t *packet, size_t len, bool *re
     if (is_own_business(sess, &facts)) {
         return false;
     }
-    if ((facts.bits & FACT(CONNECTION_ID)) != 0 && !sess->cmd.is_large) {
+    if (is_id_for_client(&facts) && !sess->cmd.is_large) {
         *ret_is_held = rewrite_id(sess, sql, &facts, packet[FRAME_HEADER]);
     }
     sess->cmd.needs_learn = sess_is_unreported(&facts, sql);

@@ -160,6 +160,7 @@ class Raw:
     def __init__(self, host, port, user=None, password="", **options):
         """With user None only the greeting is read; login() does the rest."""
         self.timeout = options.pop("timeout", 20)
+        self.max_reply = options.pop("max_reply", 1 << 30)  # bytes; more is an error here
         unix = options.pop("unix", None)
         if unix:
             self.sock = socket.socket(socket.AF_UNIX)
@@ -320,9 +321,13 @@ class Raw:
 
     def _rows(self, out, packet=None):
         limit = FULL if self.is_new else 9
+        total = 0
         while True:
             packet = packet or self.read_packet()
             out.append(packet)
+            total += len(packet[1])
+            if total > self.max_reply:
+                raise Gone("a reply that is too large")
             p, packet = packet[1], None
             if p[:1] == b"\xff" or (p[:1] == b"\xfe" and len(p) < limit):
                 return out
