@@ -21,8 +21,11 @@ static uint64_t own(void)
 
 uint64_t caps_offer(uint64_t server_caps, bool has_tls)
 {
-    /* Bit 0 is set for MariaDB as well: it says "no extended flags follow". */
-    return (server_caps & mirrored()) | CAP_LONG_PASSWORD | own() | (has_tls ? CAP_SSL : 0);
+    uint64_t extended = server_caps & CAP_MARIADB_EXTENDED_METADATA;
+
+    /* Bit 0 set says "no extended flags follow", to MariaDB's clients too. */
+    return ((server_caps & mirrored()) & ~CAP_LONG_PASSWORD) |
+           (extended != 0 ? extended : CAP_LONG_PASSWORD) | own() | (has_tls ? CAP_SSL : 0);
 }
 
 uint64_t caps_agree(uint64_t offered, uint64_t client_caps)
@@ -44,7 +47,11 @@ uint64_t caps_request(uint64_t server_caps, uint64_t client_caps, bool use_tls, 
     }
     want |= use_tls ? CAP_SSL : 0;
     want |= wants_db ? CAP_CONNECT_WITH_DB : 0;
-    /* Bit 0 stays even where a MariaDB greeting has it clear: it keeps the extended flags out. */
+    /* Definitions are relayed as they come, so the server must send the client's kind. Without
+     * that, bit 0 stays even where a MariaDB greeting has it clear: no extended flags then. */
+    if ((client_caps & server_caps & CAP_MARIADB_EXTENDED_METADATA) != 0) {
+        return (want & server_caps & ~CAP_LONG_PASSWORD) | CAP_MARIADB_EXTENDED_METADATA;
+    }
     return (want & server_caps) | CAP_LONG_PASSWORD;
 }
 

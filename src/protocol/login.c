@@ -8,6 +8,8 @@
 
 #define SSL_REQUEST_LEN 32u
 #define RESERVED_LEN    23u
+/* MariaDB: the last of the reserved bytes are the extended flags when bit 0 is clear on both sides. */
+#define EXTENDED_LEN 4u
 
 bool login_is_pre41(struct span payload)
 {
@@ -100,7 +102,11 @@ enum dec_rc login_decode(struct span payload, uint64_t offered, struct login *re
     login.caps = wire_u32(&wire);
     login.max_packet = wire_u32(&wire);
     login.collation = wire_u8(&wire);
-    wire_skip(&wire, RESERVED_LEN);
+    wire_skip(&wire, RESERVED_LEN - EXTENDED_LEN);
+    uint64_t extended = wire_u32(&wire);
+    if (((login.caps | offered) & CAP_LONG_PASSWORD) == 0) {
+        login.caps |= extended << 32;
+    }
     uint64_t agreed = offered & login.caps;
     if ((agreed & CAP_SSL) != 0 && wire_left(&wire) == 0) {
         login.is_ssl_request = true;
@@ -128,7 +134,8 @@ static void put_fixed(struct wire_out *out, const struct login *login)
     wire_put_u32(out, login->max_packet);
     /* One byte only; a collation beyond it is set by a statement later. */
     wire_put_u8(out, login->collation <= 0xff ? (uint8_t)login->collation : 0);
-    wire_put_zero(out, RESERVED_LEN);
+    wire_put_zero(out, RESERVED_LEN - EXTENDED_LEN);
+    wire_put_u32(out, (login->caps & CAP_LONG_PASSWORD) != 0 ? 0 : (uint32_t)(login->caps >> 32));
 }
 
 void login_encode_ssl_request(struct wire_out *out, const struct login *login)

@@ -85,6 +85,9 @@ static void put_column(struct result *result, const struct result_column *column
     wire_put_zero(result->out, 3); /* schema, table, original table: none */
     wire_put_lenenc_bytes(result->out, name);
     wire_put_zero(result->out, 1); /* original name */
+    if (has(result, CAP_MARIADB_EXTENDED_METADATA)) {
+        wire_put_zero(result->out, 1); /* nothing more to say of the type */
+    }
     wire_put_lenenc(result->out, 0x0c);
     wire_put_u16(result->out, is_text ? COLLATION_UTF8MB4 : COLLATION_BINARY);
     wire_put_u32(result->out, is_text ? column->length * 4 : column->length);
