@@ -238,6 +238,10 @@ static void test_offer_and_request(void **state)
                      CAP_MULTI_FACTOR | CAP_OPTIONAL_RESULTSET_METADATA |
                      CAP_SSL_VERIFY_SERVER_CERT | CAP_REMEMBER_OPTIONS | CAP_CAPABILITY_EXTENSION;
     assert_true((offer & never) == 0);
+    /* Bit 0 is what tells MariaDB's clients that there are no extended flags. */
+    assert_true(offer >> 32 == CAP_MARIADB_EXTENDED_METADATA >> 32);
+    assert_true((offer & CAP_LONG_PASSWORD) == 0);
+    offer = caps_offer(all & ~CAP_MARIADB_EXTENDED_METADATA, true);
     assert_true(offer >> 32 == 0);
     assert_true((offer & CAP_LONG_PASSWORD) != 0);
     assert_true((offer & CAP_SSL) != 0);
@@ -261,12 +265,49 @@ static void test_offer_and_request(void **state)
     assert_true((request & CAP_CONNECT_WITH_DB) != 0);
     assert_true((caps_request(all & ~CAP_LONG_PASSWORD, 0, false, false) & CAP_LONG_PASSWORD) != 0);
 
+    /* Definitions are relayed: the server is asked for the client's kind of them. */
+    request = caps_request(all & ~CAP_LONG_PASSWORD,
+                           CAP_PROTOCOL_41 | CAP_MARIADB_EXTENDED_METADATA, false, false);
+    assert_true(request >> 32 == CAP_MARIADB_EXTENDED_METADATA >> 32);
+    assert_true((request & CAP_LONG_PASSWORD) == 0);
+    request = caps_request(CAP_PROTOCOL_41 | CAP_LONG_PASSWORD,
+                           CAP_PROTOCOL_41 | CAP_MARIADB_EXTENDED_METADATA, false, false);
+    assert_true(request >> 32 == 0);
+
     assert_true(caps_missing(all) == 0);
     assert_true(caps_missing(all & ~CAP_DEPRECATE_EOF) == CAP_DEPRECATE_EOF);
     assert_string_equal(caps_name(CAP_DEPRECATE_EOF), "DEPRECATE_EOF");
     assert_string_equal(caps_name(0), "none");
     assert_true(caps_semantic(all & ~CAP_FOUND_ROWS) != caps_semantic(all));
     assert_true(caps_semantic(all & ~CAP_SSL) == caps_semantic(all));
+}
+
+static struct login sample(uint64_t caps);
+
+/* The extended flags lie in the reserved bytes, and only when bit 0 is clear on both sides. */
+static void test_extended_flags(void **state)
+{
+    uint8_t bytes[256];
+    struct wire_out out;
+    struct login login = sample(CAP_PROTOCOL_41 | CAP_SECURE_CONNECTION | CAP_PLUGIN_AUTH |
+                                CAP_MARIADB_EXTENDED_METADATA);
+    struct login got;
+    uint64_t offered = caps_offer(UINT64_MAX, false);
+
+    (void)state;
+    wire_out_array(&out, bytes, sizeof(bytes));
+    login_encode(&out, &login);
+    assert_true(wire_out_ok(&out));
+    assert_int_equal(login_decode((struct span){bytes, out.len}, offered, &got), DEC_OK);
+    assert_true((got.caps & CAP_MARIADB_EXTENDED_METADATA) != 0);
+    assert_int_equal(login_decode((struct span){bytes, out.len}, offered | CAP_LONG_PASSWORD, &got),
+                     DEC_OK);
+    assert_true(got.caps >> 32 == 0);
+    login.caps |= CAP_LONG_PASSWORD;
+    wire_out_array(&out, bytes, sizeof(bytes));
+    login_encode(&out, &login);
+    assert_int_equal(login_decode((struct span){bytes, out.len}, offered, &got), DEC_OK);
+    assert_true(got.caps >> 32 == 0);
 }
 
 static struct login sample(uint64_t caps)
@@ -457,15 +498,11 @@ static void test_change_user(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_recorded_logins),
-        cmocka_unit_test(test_greeting_round_trip),
-        cmocka_unit_test(test_mariadb_extended_caps),
-        cmocka_unit_test(test_offer_and_request),
-        cmocka_unit_test(test_response_round_trip),
-        cmocka_unit_test(test_ssl_request),
-        cmocka_unit_test(test_refused),
-        cmocka_unit_test(test_attrs_bounds),
-        cmocka_unit_test(test_change_user),
+        cmocka_unit_test(test_recorded_logins),       cmocka_unit_test(test_greeting_round_trip),
+        cmocka_unit_test(test_mariadb_extended_caps), cmocka_unit_test(test_offer_and_request),
+        cmocka_unit_test(test_extended_flags),        cmocka_unit_test(test_response_round_trip),
+        cmocka_unit_test(test_ssl_request),           cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_attrs_bounds),          cmocka_unit_test(test_change_user),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
