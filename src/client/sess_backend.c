@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "weir/client/users.h"
 #include "weir/config/config.h"
 #include "weir/pool/slots.h"
 #include "weir/protocol/frame.h"
@@ -493,6 +494,34 @@ void sess_go(struct sess *sess, uint8_t *packet, size_t len)
 
 /* --- events of connections --- */
 
+/* The server has looked at the user and does not let it in any more: neither does weir, from now
+ * on and without waiting for `recheck`. 1044 and 1049 speak of the schema only. */
+static bool is_user_refused(const struct conn_failure *failure)
+{
+    enum {
+        ER_ACCESS_DENIED = 1045,
+        ER_ACCESS_DENIED_NO_PASSWORD = 1698,
+        ER_MUST_CHANGE_PASSWORD = 1820,
+        ER_MUST_CHANGE_PASSWORD_LOGIN = 1862,
+        ER_ACCOUNT_LOCKED_MYSQL = 3118,
+        ER_ACCOUNT_LOCKED_MARIADB = 4151,
+    };
+    if (failure->err != -WR_E_SERVER_ERROR || failure->is_before_auth) {
+        return false;
+    }
+    switch (failure->code) {
+    case ER_ACCESS_DENIED:
+    case ER_ACCESS_DENIED_NO_PASSWORD:
+    case ER_MUST_CHANGE_PASSWORD:
+    case ER_MUST_CHANGE_PASSWORD_LOGIN:
+    case ER_ACCOUNT_LOCKED_MYSQL:
+    case ER_ACCOUNT_LOCKED_MARIADB:
+        return true;
+    default:
+        return false;
+    }
+}
+
 static void on_failed(struct sess *sess, struct conn *conn)
 {
     int16_t server = (int16_t)conn->server_index;
@@ -503,6 +532,9 @@ static void on_failed(struct sess *sess, struct conn *conn)
     slots_give(sess->env->slots, (size_t)server);
     if (failure->err != -WR_E_SERVER_ERROR) {
         sess->env->report_failure(sess->env->arg, (uint32_t)server, failure->err);
+    }
+    if (is_user_refused(failure)) {
+        users_refuse(sess->env->users, sess->cred);
     }
     log_info(&sess->log, "connect_failed", "server %s: %s", sess->env->topo->servers[server].name,
              failure->text_len != 0 ? failure->text : err_text(failure->err));
