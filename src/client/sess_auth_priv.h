@@ -25,6 +25,7 @@
 #include "weir/protocol/greet.h"
 #include "weir/protocol/login.h"
 #include "weir/util/buf.h"
+#include "weir/util/log.h"
 #include "weir/util/metric.h"
 
 #include "sess_login_priv.h"
@@ -106,6 +107,7 @@ struct sess_login {
 void sess_login_set_state(struct sess_login *login, enum sess_login_state state);
 struct span sess_login_user(const struct sess_login *login);
 struct span sess_login_schema(const struct sess_login *login);
+struct log_ctx sess_login_log(const struct sess_login *login);
 /* Writes one packet whose payload is given. */
 void sess_login_send(struct sess_login *login, struct span payload);
 /* The OK packet, and what the session will ask for. */
@@ -113,7 +115,7 @@ void sess_login_succeed(struct sess_login *login);
 void sess_login_refuse(struct sess_login *login, enum sess_err error, enum metric_login why);
 /* 1045 with user, address and "using password". */
 void sess_login_refuse_password(struct sess_login *login);
-/* 1045 that says what the operator would have to configure. */
+/* The log says what the operator would have to configure; the client gets the plain 1045. */
 void sess_login_refuse_setup(struct sess_login *login, const char *what);
 void sess_login_refuse_failure(struct sess_login *login, const struct conn_failure *failure,
                                struct span server_name);

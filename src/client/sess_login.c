@@ -81,6 +81,12 @@ struct span sess_login_schema(const struct sess_login *login)
     return buf_span(&login->schema);
 }
 
+struct log_ctx sess_login_log(const struct sess_login *login)
+{
+    return (struct log_ctx){
+        .ring = login->p.env->log_ring, .room = "client", .session = login->p.connection_id};
+}
+
 static enum sess_login_rc rc_of(struct sess_login *login)
 {
     switch (login->state) {
@@ -250,8 +256,13 @@ void sess_login_refuse_password(struct sess_login *login)
 
 void sess_login_refuse_setup(struct sess_login *login, const char *what)
 {
-    const struct span args[3] = {sess_login_user(login), span_of(login->peer), span_of(what)};
-    refuse_args(login, SESS_ERR_AUTH_SETUP, args, 3, METRIC_LOGIN_OTHER);
+    const struct log_ctx log = sess_login_log(login);
+    struct span user = sess_login_user(login);
+    log_warn(&log, "login_not_possible", "user '%.*s' from %s: %s", (int)user.len,
+             (const char *)user.p, login->peer, what);
+    /* The client is not told: a server asks a made-up plugin for a user that does not exist, so
+     * anything but the plain text would say which users do. */
+    sess_login_refuse_password(login);
 }
 
 void sess_login_refuse_failure(struct sess_login *login, const struct conn_failure *failure,

@@ -3,6 +3,8 @@
  * weir says yes only after a server has said yes to this user within `recheck`. The connection on
  * which it did so is the session's first one, so that a login costs no connection of its own.
  */
+#include <stdio.h>
+
 #include "weir/config/config.h"
 #include "weir/pool/slots.h"
 #include "weir/util/assert.h"
@@ -14,6 +16,8 @@
  * get it soon; the others must not keep the worker busy with looking. */
 #define QUEUE_MIN_US UINT64_C(8000)
 #define QUEUE_MAX_US UINT64_C(256000)
+
+#define SETUP_TEXT_MAX 256
 
 enum {
     ER_DBACCESS_DENIED_CODE = 1044,
@@ -92,6 +96,35 @@ static void on_refused(struct sess_login *login, const struct conn_failure *fail
     sess_login_refuse_failure(login, failure, span_of(server->name));
 }
 
+/* The server asks for a plugin that weir cannot answer with what it holds. */
+static void on_plugin(struct sess_login *login, const struct topo_server *server)
+{
+    if (sess_login_ask_password(login)) {
+        return;
+    }
+    /* What the server would have said to a wrong answer; a flood of such logins is to end in the
+     * negative cache like any other. */
+    const struct span args[3] = {sess_login_user(login), span_of(login->peer),
+                                 login->has_password ? SPAN_LIT("YES") : SPAN_LIT("NO")};
+    struct conn_failure failure = {.err = -WR_E_SERVER_ERROR,
+                                   .code = sess_error_code(SESS_ERR_ACCESS_DENIED)};
+    failure.text_len = sess_error_format(SESS_ERR_ACCESS_DENIED, args, WR_ARRAY_LEN(args),
+                                         failure.text, sizeof(failure.text));
+    (void)span_copy(span_of(sess_error_sqlstate(SESS_ERR_ACCESS_DENIED)), failure.sqlstate,
+                    sizeof(failure.sqlstate));
+    users_remember_refusal(login->p.env->users, login->cred, sess_login_schema(login), &failure,
+                           loop_now_us(login->p.env->loop));
+    char what[SETUP_TEXT_MAX];
+    (void)snprintf(what, sizeof(what),
+                   "server %s has no such user, or wants a plugin that weir cannot answer %s",
+                   server->name,
+                   cred_kind(login->cred) == CRED_STAGE1
+                       ? "with a hash: add passthrough to users.source, or give the password "
+                         "in users.list"
+                       : "(it can: mysql_native_password, caching_sha2_password)");
+    sess_login_refuse_setup(login, what);
+}
+
 static void on_failed(struct sess_login *login, struct conn *conn)
 {
     const struct sess_env *env = login->p.env;
@@ -106,15 +139,16 @@ static void on_failed(struct sess_login *login, struct conn *conn)
         return;
     }
     if (failure.err == -WR_E_AUTH_PLUGIN) {
-        if (!sess_login_ask_password(login)) {
-            sess_login_refuse_setup(login, "the server asks for a plugin that needs the password");
-        }
+        on_plugin(login, server);
         return;
     }
     if (failure.err == -WR_E_SERVER_ERROR && !failure.is_before_auth) {
         on_refused(login, &failure, server);
         return;
     }
+    const struct log_ctx log = sess_login_log(login);
+    log_warn(&log, "login_check_failed", "server %s: %s", server->name,
+             failure.text_len != 0 ? failure.text : err_text(failure.err));
     if (failure.err != -WR_E_SERVER_ERROR && env->report_failure != NULL) {
         env->report_failure(env->arg, index, failure.err);
     }

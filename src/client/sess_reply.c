@@ -90,7 +90,6 @@ static enum metric_error metric_of(enum sess_err error)
     case SESS_ERR_MALFORMED:
         return METRIC_ERROR_PROTOCOL;
     case SESS_ERR_ACCESS_DENIED:
-    case SESS_ERR_AUTH_SETUP:
     case SESS_ERR_OLD_CLIENT:
     case SESS_ERR_NEEDS_TLS:
         return METRIC_ERROR_AUTH;

@@ -65,9 +65,7 @@ struct result;
       "interactive_timeout for configuring this behavior.")                                       \
     X(LOCAL_DISABLED, 4166, "HY000",                                                              \
       "The used command is not allowed because the MariaDB server or client has disabled the "    \
-      "local infile capability")                                                                  \
-    X(AUTH_SETUP, 1045, "28000",                                                                  \
-      "Access denied for user '{}'@'{}' (weir cannot check this login: {})")
+      "local infile capability")
 
 enum sess_err {
 #define X(name, code, sqlstate, text) SESS_ERR_##name,
