@@ -85,8 +85,8 @@ static void test_others(void **state)
 static void test_lists_disjoint(void **state)
 {
     (void)state;
-    for (uint16_t id = 1; id < KW_COUNT_; id++) {
-        const struct kw_def *def = keyword_def(id);
+    for (unsigned id = 1; id < KW_COUNT_; id++) {
+        const struct kw_def *def = keyword_def((uint16_t)id);
         if (def->effect != KW_FX_NONE) {
             assert_int_equal(keyword_flags[id] & (KWF_MYSQL | KWF_MARIADB | KWF_PAREN | KWF_TYPE),
                              0);
