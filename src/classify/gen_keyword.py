@@ -8,7 +8,8 @@ import re
 import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-SLOTS = 4096
+SLOT_BITS = 12  # KW_SLOT_BITS of keyword_priv.h
+SLOTS = 1 << SLOT_BITS
 FLAGS = {'m': 'MYSQL', 'a': 'MARIADB', 's': 'SPACE', 'u': 'VOLATILE', 'U': 'VOLATILE_BARE',
          'F': 'FROM', 'r': 'RESERVED', 'k': 'PAREN', 't': 'TYPE', 'c': 'CLAUSE'}
 
@@ -16,21 +17,13 @@ FLAGS = {'m': 'MYSQL', 'a': 'MARIADB', 's': 'SPACE', 'u': 'VOLATILE', 'U': 'VOLA
 MASK = (1 << 64) - 1
 
 
+def word_tail(word):
+    """As keyword.c: the last eight letters, the last one lowest."""
+    return int.from_bytes(word.encode()[-8:], 'big')
+
+
 def word_hash(word):
-    """As keyword.c: both ends of the word, case bit cleared, mixed with its length."""
-    raw = bytes(c & 0xdf for c in word.encode())
-    n = len(raw)
-    if n >= 8:
-        a, b = raw[:8], raw[-8:]
-    elif n >= 4:
-        a, b = raw[:4], raw[-4:]
-    else:
-        a, b = bytes([raw[0], raw[n // 2], raw[n - 1]]), b''
-    a, b = int.from_bytes(a, 'little'), int.from_bytes(b, 'little')
-    h = (a * 0x9e3779b97f4a7c15 + b * 0xc2b2ae3d27d4eb4f + n) & MASK
-    h ^= h >> 29
-    h = (h * 0x9e3779b97f4a7c15) & MASK
-    return h >> 32
+    return (word_tail(word) * 0x9e3779b97f4a7c15) & MASK
 
 
 def load():
@@ -64,23 +57,23 @@ def render(words):
     ids = head + '#ifndef WEIR_CLASSIFY_KEYWORD_IDS_H\n#define WEIR_CLASSIFY_KEYWORD_IDS_H\n\n'
     ids += '/* clang-format off */\nenum kw_id {\n    KW_NONE,\n'
     ids += ''.join('    KW_%s,\n' % w[0] for w in words) + '    KW_COUNT_\n};\n/* clang-format on */\n\n#endif\n'
-    tab = head + '/* clang-format off */\nstatic const struct kw_def kw_defs[] = {\n    {"", 0, KW_FX_NONE, 0, 0, 0},\n'
+    tab = head + '/* clang-format off */\nstatic const struct kw_def kw_defs[] = {\n    {0, "", 0, KW_FX_NONE, 0, 0, 0},\n'
     flags_tab = 'const uint16_t keyword_flags[KW_COUNT_] = {\n    0,\n'
     for word, flags, effect, lim in words:
         bits = ' | '.join('KWF_' + f for f in flags) or '0'
         flags_tab += '    %s, /* %s */\n' % (bits, word)
-        tab += '    {"%s", %d, KW_FX_%s, %d, %d, %d},\n' % (
-            word, len(word), effect, lim['my>='], lim['my<'], lim['ma>='])
-    tab += '};\n\n' + flags_tab + '};\n\n#define KW_SLOTS %d\n\nstatic const struct kw_slot kw_slots[KW_SLOTS] = {\n' % SLOTS
+        tab += '    {UINT64_C(0x%016x), "%s", %d, KW_FX_%s, %d, %d, %d},\n' % (
+            word_tail(word), word, len(word), effect, lim['my>='], lim['my<'], lim['ma>='])
+    tab += '};\n\n' + flags_tab + '};\n\nconst uint16_t keyword_slots[1U << KW_SLOT_BITS] = {\n'
     slots = {}
     for i, w in enumerate(words, 1):
         h = word_hash(w[0])
-        s = h % SLOTS
+        s = h >> (64 - SLOT_BITS)
         while s in slots:
             s = (s + 1) % SLOTS
-        slots[s] = (i, (h >> 16) & 0xffff)
+        slots[s] = i
     for s in sorted(slots):
-        tab += '    [%d] = {%d, %d},\n' % (s, slots[s][0], slots[s][1])
+        tab += '    [%d] = %d,\n' % (s, slots[s])
     return {'keyword_ids.h': ids, 'keyword_tab.h': tab + '};\n/* clang-format on */\n'}
 
 

@@ -46,6 +46,7 @@ enum kw_effect {
 };
 
 struct kw_def {
+    uint64_t tail; /* its last eight letters: see keyword_match() */
     char text[KW_MAX_LEN + 1];
     uint8_t len;
     enum kw_effect effect;
@@ -54,16 +55,29 @@ struct kw_def {
     uint32_t mariadb_min;
 };
 
-struct kw_slot {
-    uint16_t id; /* 0: empty */
-    uint16_t tag;
-};
+#define KW_SLOT_BITS 12
+
+/* Ids, KW_NONE: empty. Open addressing: the first slot is keyword_slot(). */
+extern const uint16_t keyword_slots[1U << KW_SLOT_BITS];
+
+static inline uint64_t keyword_hash(uint64_t tail)
+{
+    return tail * UINT64_C(0x9e3779b97f4a7c15);
+}
+
+static inline size_t keyword_slot(uint64_t tail)
+{
+    return keyword_hash(tail) >> (64 - KW_SLOT_BITS);
+}
 
 /* KWF_* by id. */
 extern const uint16_t keyword_flags[KW_COUNT_];
 
 /* word: letters, digits, _ and $ as written. KW_NONE when it is no keyword. */
 uint16_t keyword_find(const uint8_t *word, size_t len);
+/* The same for who has been over the word already: tail is its last eight bytes in upper case, the
+ * last one lowest; zero bytes above a shorter word. */
+uint16_t keyword_match(uint64_t tail, const uint8_t *word, size_t len);
 
 /* id below KW_COUNT_. */
 const struct kw_def *keyword_def(uint16_t id);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* parse.c - fetching tokens, and the effects that count wherever they stand. */
+/* parse.c - the effects that count wherever they stand, and small steps of the parsers. */
 #include <strings.h>
 
 #include "parse_priv.h"
@@ -176,15 +176,6 @@ static void note_uservar(struct parser *ps, const struct tok *tok)
     parser_fail(ps, WHY_USER_VARIABLE);
 }
 
-static void note_word(struct parser *ps, const struct tok *tok)
-{
-    if (tok->kw == KW_INTO) {
-        ps->is_into = ps->verb == VERB_SELECT || ps->verb == VERB_EXPLAIN;
-    } else if ((keyword_flags[tok->kw] & KWF_VOLATILE_BARE) != 0) {
-        ps->f->bits |= FACT(UNCACHEABLE);
-    }
-}
-
 static void note_paren_close(struct parser *ps, const struct tok *tok)
 {
     const struct tok *word = parser_back(ps, 2);
@@ -194,19 +185,22 @@ static void note_paren_close(struct parser *ps, const struct tok *tok)
     }
 }
 
-/* Kinds of token that can have an effect by themselves. */
-#define NOTED \
-    (1U << TOK_LPAREN | 1U << TOK_RPAREN | 1U << TOK_USERVAR | 1U << TOK_SYSVAR | 1U << TOK_ASSIGN)
-
-static void parser_note(struct parser *ps, const struct tok *tok)
+void parser_note(struct parser *ps, const struct tok *tok)
 {
     const struct tok *before = parser_back(ps, 1);
+    if (ps->is_quiet) {
+        return;
+    }
     if (tok->kind == TOK_LPAREN) {
         if (tok_is_name(before)) {
             note_paren(ps, tok, before);
         }
     } else if (tok->kind == TOK_RPAREN) {
         note_paren_close(ps, tok);
+    } else if (tok_is(tok, KW_INTO)) {
+        ps->is_into = ps->verb == VERB_SELECT || ps->verb == VERB_EXPLAIN;
+    } else if (tok->kind == TOK_WORD) {
+        ps->f->bits |= FACT(UNCACHEABLE);
     } else if (tok->kind == TOK_USERVAR) {
         note_uservar(ps, tok);
     } else if (tok->kind == TOK_SYSVAR) {
@@ -216,23 +210,6 @@ static void parser_note(struct parser *ps, const struct tok *tok)
             ps->f->pins |= PIN_BIT(PIN_USER_VARIABLE);
         }
         parser_fail(ps, WHY_USER_VARIABLE);
-    }
-}
-
-void parser_next(struct parser *ps)
-{
-    ps->at++;
-    struct tok *tok = &ps->ring[ps->at & 3U];
-    lex_next(&ps->lex, tok);
-    if (ps->is_quiet) {
-        return;
-    }
-    if (tok->kind == TOK_WORD) {
-        if ((keyword_flags[tok->kw] & (KWF_CLAUSE | KWF_VOLATILE_BARE)) != 0) {
-            note_word(ps, tok);
-        }
-    } else if ((NOTED >> tok->kind & 1U) != 0) {
-        parser_note(ps, tok);
     }
 }
 
@@ -256,8 +233,9 @@ bool parser_take(struct parser *ps, uint16_t kw)
 
 void parser_skip(struct parser *ps)
 {
-    while (!tok_ends(parser_tok(ps))) {
-        parser_next(ps);
+    const struct tok *tok = parser_tok(ps);
+    while (!tok_ends(tok)) {
+        tok = parser_next(ps);
     }
 }
 

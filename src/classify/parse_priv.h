@@ -87,8 +87,12 @@ static inline bool tok_ends(const struct tok *tok)
     return tok->kind == TOK_END || tok->kind == TOK_SEMI;
 }
 
-/* Fetches the next token and notes its effects. */
-void parser_next(struct parser *ps);
+/* fetch.c: fetches the next token, notes its effects, and returns it. */
+const struct tok *parser_next(struct parser *ps);
+/* fetch.c: the same, up to one that may end an expression, a clause or the statement, or nests. */
+const struct tok *parser_next_clause(struct parser *ps);
+/* parse.c: a token that may have an effect by itself has become the current one. */
+void parser_note(struct parser *ps, const struct tok *tok);
 /* The token behind the current one; nothing is noted. */
 struct tok parser_peek(const struct parser *ps);
 /* If the current token is kw, go past it. */

@@ -226,7 +226,7 @@ void query_expr_paren(struct parser *ps, const struct tok *tok)
 /* A word in an expression; clause: in the select list or the tail of a query. */
 static void expr_word(struct parser *ps, struct frame *fr, const struct tok *tok)
 {
-    if ((keyword_flags[tok->kw] & KWF_CLAUSE) == 0 || query_word_common(ps, fr, tok)) {
+    if ((keyword_flags[tok->kw] & KWF_CLAUSE) == 0) {
         return;
     }
     switch (tok->kw) {
@@ -245,7 +245,7 @@ static void expr_word(struct parser *ps, struct frame *fr, const struct tok *tok
     default:
         break;
     }
-    if (fr->kind == FR_QUERY) {
+    if (!query_word_common(ps, fr, tok) && fr->kind == FR_QUERY) {
         (void)query_word_tail(ps, fr, tok);
     }
 }
@@ -550,51 +550,73 @@ static void frame_token(struct parser *ps, const struct tok *tok)
     }
 }
 
+/* Where frame_token() does nothing about tokens that parser_next_clause() goes past. */
+static inline bool frame_is_expression(const struct frame *fr)
+{
+    return fr->kind == FR_QUERY ? fr->clause == Q_LIST || fr->clause == Q_TAIL
+                                : fr->kind == FR_EXPR && (fr->flags & (FRF_START | FRF_QUERY)) == 0;
+}
+
+static void query_end(struct parser *ps)
+{
+    from_commit(ps);
+    if (ps->depth != 0 || !query_is_complete(frame_top(ps)) ||
+        tok_is(parser_back(ps, 1), KW_SELECT)) {
+        parser_fail(ps, WHY_SHAPE);
+    }
+}
+
+/* A token that is not the end. */
+static void query_shape(struct parser *ps, const struct tok *tok)
+{
+    switch ((enum tok_kind)tok->kind) {
+    case TOK_LPAREN:
+        paren_open(ps, tok);
+        return;
+    case TOK_RPAREN:
+        paren_close(ps, 0);
+        return;
+    case TOK_LBRACE:
+        brace_open(ps);
+        return;
+    case TOK_RBRACE:
+        paren_close(ps, FRF_BRACE);
+        return;
+    case TOK_BAD:
+        parser_fail(ps, WHY_SHAPE);
+        return;
+    case TOK_END:
+    case TOK_SEMI:
+    case TOK_WORD:
+    case TOK_QUOTED:
+    case TOK_STRING:
+    case TOK_NUMBER:
+    case TOK_COMMA:
+    case TOK_DOT:
+    case TOK_USERVAR:
+    case TOK_SYSVAR:
+    case TOK_ASSIGN:
+    case TOK_EQ:
+    case TOK_OP:
+    case TOK_STAR:
+    case TOK_PARAM:
+        frame_token(ps, tok);
+        return;
+    }
+}
+
+/* Most tokens stand in a select list or behind WHERE and say nothing there: parser_next_clause()
+ * goes past them. */
 static void query_run(struct parser *ps)
 {
+    const struct tok *tok = parser_tok(ps);
     while (!ps->is_failed) {
-        const struct tok *tok = parser_tok(ps);
-        switch ((enum tok_kind)tok->kind) {
-        case TOK_END:
-        case TOK_SEMI:
-            from_commit(ps);
-            if (ps->depth != 0 || !query_is_complete(frame_top(ps)) ||
-                tok_is(parser_back(ps, 1), KW_SELECT)) {
-                parser_fail(ps, WHY_SHAPE);
-            }
+        if (tok_ends(tok)) {
+            query_end(ps);
             return;
-        case TOK_LPAREN:
-            paren_open(ps, tok);
-            break;
-        case TOK_RPAREN:
-            paren_close(ps, 0);
-            break;
-        case TOK_LBRACE:
-            brace_open(ps);
-            break;
-        case TOK_RBRACE:
-            paren_close(ps, FRF_BRACE);
-            break;
-        case TOK_BAD:
-            parser_fail(ps, WHY_SHAPE);
-            break;
-        case TOK_WORD:
-        case TOK_QUOTED:
-        case TOK_STRING:
-        case TOK_NUMBER:
-        case TOK_COMMA:
-        case TOK_DOT:
-        case TOK_USERVAR:
-        case TOK_SYSVAR:
-        case TOK_ASSIGN:
-        case TOK_EQ:
-        case TOK_OP:
-        case TOK_STAR:
-        case TOK_PARAM:
-            frame_token(ps, tok);
-            break;
         }
-        parser_next(ps);
+        query_shape(ps, tok);
+        tok = frame_is_expression(frame_top(ps)) ? parser_next_clause(ps) : parser_next(ps);
     }
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * token.c - the lexer.
+ * token.c - the lexer: all tokens but the plain ones that fetch.c cuts by itself.
  *
  * One table gives the class of each byte, a second one folds the case of bytes that may continue
  * a word and is 0 for all others, so
@@ -20,38 +20,10 @@
 #include "keyword_priv.h"
 #include "token_priv.h"
 
-enum cclass {
-    CC_BAD,
-    CC_SPACE,
-    CC_WORD,
-    CC_DIGIT,
-    CC_HIGH,
-    CC_DOLLAR,
-    CC_SQUOTE,
-    CC_DQUOTE,
-    CC_TICK,
-    CC_SLASH,
-    CC_DASH,
-    CC_HASH,
-    CC_AT,
-    CC_DOT,
-    CC_COLON,
-    CC_STAR,
-    CC_EQ, /* from here on: one byte, one token */
-    CC_OP,
-    CC_LPAREN,
-    CC_RPAREN,
-    CC_COMMA,
-    CC_SEMI,
-    CC_LBRACE,
-    CC_RBRACE,
-    CC_PARAM
-};
-
 /* clang-format off */
 #define R4(x)  x, x, x, x
 #define R16(x) R4(x), R4(x), R4(x), R4(x)
-static const uint8_t char_class[256] = {
+const uint8_t lex_class[256] = {
     /* 00 */ R4(CC_BAD), R4(CC_BAD), CC_BAD, CC_SPACE, CC_SPACE, CC_SPACE, CC_SPACE, CC_SPACE, CC_BAD, CC_BAD,
     /* 10 */ R16(CC_BAD),
     /* 20 */ CC_SPACE, CC_OP, CC_DQUOTE, CC_HASH, CC_DOLLAR, CC_OP, CC_OP, CC_SQUOTE,
@@ -68,7 +40,7 @@ static const uint8_t char_class[256] = {
 #define H16(b) (b), (b) + 1, (b) + 2, (b) + 3, (b) + 4, (b) + 5, (b) + 6, (b) + 7, \
                (b) + 8, (b) + 9, (b) + 10, (b) + 11, (b) + 12, (b) + 13, (b) + 14, (b) + 15
 /* The upper-case byte for bytes that may continue a word, 0 for the rest. */
-static const uint8_t fold[256] = {
+const uint8_t lex_fold[256] = {
     R16(0), R16(0),
     /* 20 */ 0, 0, 0, 0, '$', 0, 0, 0, R4(0), R4(0),
     /* 30 */ '0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 0, 0, R4(0),
@@ -80,7 +52,7 @@ static const uint8_t fold[256] = {
 };
 /* clang-format on */
 
-static const uint8_t single_kinds[] = {
+const uint8_t lex_single_kinds[] = {
     [CC_SPACE] = TOK_OP,      [CC_EQ] = TOK_EQ,         [CC_OP] = TOK_OP,
     [CC_LPAREN] = TOK_LPAREN, [CC_RPAREN] = TOK_RPAREN, [CC_COMMA] = TOK_COMMA,
     [CC_SEMI] = TOK_SEMI,     [CC_LBRACE] = TOK_LBRACE, [CC_RBRACE] = TOK_RBRACE,
@@ -202,7 +174,7 @@ static const uint8_t *skip_string(struct lexer *lex, const uint8_t *p, uint8_t q
  * suspect unless it is a whole multi-byte character. */
 static const uint8_t *skip_wide_word(struct lexer *lex, const uint8_t *p)
 {
-    while (p < lex->end && fold[*p] != 0) {
+    while (p < lex->end && lex_fold[*p] != 0) {
         if (*p < 0x80) {
             p++;
             continue;
@@ -216,24 +188,15 @@ static const uint8_t *skip_wide_word(struct lexer *lex, const uint8_t *p)
     return p;
 }
 
-static inline void lex_word(struct lexer *lex, const uint8_t *p, struct tok *tok)
+const uint8_t *lex_skip_high_word(struct lexer *lex, const uint8_t *start, const uint8_t *p)
 {
-    const uint8_t *start = p;
-    const uint8_t *end = lex->end;
-    unsigned seen = 0;
-    while (p < end && fold[*p] != 0) {
-        seen |= *p;
+    if (lex->charset != CLASSIFY_CS_SAFE) {
+        return skip_wide_word(lex, start);
+    }
+    while (p < lex->end && lex_fold[*p] != 0) {
         p++;
     }
-    tok->kind = TOK_WORD;
-    if ((seen & 0x80) != 0) {
-        if (lex->charset != CLASSIFY_CS_SAFE) {
-            p = skip_wide_word(lex, start);
-        }
-    } else if ((tok->flags & TOKF_DOT) == 0) {
-        tok->kw = keyword_find(start, (size_t)(p - start));
-    }
-    lex->p = p;
+    return p;
 }
 
 /* p: behind the digits and the dot, or at the exponent. */
@@ -269,7 +232,7 @@ static bool is_radix_number(const uint8_t *p, const uint8_t *end)
         return false;
     }
     for (const uint8_t *q = p + 2; q < end; q++) {
-        bool is_hex = is_digit(*q) || in_range(fold[*q], 'A', 'F');
+        bool is_hex = is_digit(*q) || in_range(lex_fold[*q], 'A', 'F');
         if (p[1] == 'x' ? !is_hex : (*q != '0' && *q != '1')) {
             return false;
         }
@@ -287,7 +250,7 @@ static void lex_number(struct lexer *lex, const uint8_t *p, struct tok *tok)
         lex->p = skip_exponent(skip_digits(p + 1, end), end);
         return;
     }
-    if (p == end || fold[*p] == 0) {
+    if (p == end || lex_fold[*p] == 0) {
         lex->p = p;
         return;
     }
@@ -313,7 +276,7 @@ static void lex_dollar(struct lexer *lex, const uint8_t *p, struct tok *tok)
         lex_word(lex, p, tok);
         return;
     }
-    while (q < lex->end && *q != '$' && fold[*q] != 0) {
+    while (q < lex->end && *q != '$' && lex_fold[*q] != 0) {
         q++;
     }
     if (q == lex->end || *q != '$' || (lex->version != 0 && lex->version < 90000)) {
@@ -349,7 +312,7 @@ static const uint8_t *skip_var_name(struct lexer *lex, const uint8_t *p)
             return skip_quoted(lex, p + 1, '`', false);
         }
     }
-    while (p < lex->end && (fold[*p] != 0 || *p == '.')) {
+    while (p < lex->end && (lex_fold[*p] != 0 || *p == '.')) {
         if (*p >= 0x80) {
             p = skip_high(lex, p);
             continue;
@@ -393,7 +356,7 @@ static bool code_comment_open(struct lexer *lex, const uint8_t **pp, bool is_mar
         return true;
     }
     *pp = q;
-    if (q - p == 7 || (q - p == 6 && (q == lex->end || char_class[*q] != CC_SPACE)) ||
+    if (q - p == 7 || (q - p == 6 && (q == lex->end || lex_class[*q] != CC_SPACE)) ||
         lex->version == 0) {
         lex->flags |= LEXF_COMMENT;
         return true;
@@ -485,14 +448,14 @@ static void lex_dot(struct lexer *lex, struct tok *tok, bool is_after_name)
         return;
     }
     lex_one(lex, tok, TOK_DOT);
-    lex->is_after_dot = next < lex->end && fold[*next] != 0;
+    lex->is_after_dot = next < lex->end && lex_fold[*next] != 0;
 }
 
 /* Cuts the token at lex->p, which is not white space. False: it was a comment. */
 static bool lex_token(struct lexer *lex, struct tok *tok, bool is_after_name)
 {
     const uint8_t *p = lex->p;
-    switch ((enum cclass)char_class[*p]) {
+    switch ((enum cclass)lex_class[*p]) {
     case CC_WORD:
     case CC_HIGH:
         lex_word(lex, p, tok);
@@ -569,7 +532,7 @@ static bool lex_token(struct lexer *lex, struct tok *tok, bool is_after_name)
     case CC_LBRACE:
     case CC_RBRACE:
     case CC_PARAM:
-        lex_one(lex, tok, (enum tok_kind)single_kinds[char_class[*p]]);
+        lex_one(lex, tok, (enum tok_kind)lex_single_kinds[lex_class[*p]]);
         return true;
     case CC_BAD:
         lex_one(lex, tok, TOK_BAD);
@@ -579,55 +542,37 @@ static bool lex_token(struct lexer *lex, struct tok *tok, bool is_after_name)
     return true;
 }
 
-void lex_next(struct lexer *lex, struct tok *ret_tok)
+static const uint8_t *skip_space(const uint8_t *p, const uint8_t *end)
 {
-    const uint8_t *end = lex->end;
+    while (p < end && lex_class[*p] == CC_SPACE) {
+        p++;
+    }
+    return p;
+}
+
+static void lex_end(struct lexer *lex, struct tok *tok)
+{
+    if (lex->is_in_code) {
+        lex->flags |= LEXF_OPEN;
+    }
+    tok->kind = TOK_END;
+    tok->len = 0;
+}
+
+void lex_rest(struct lexer *lex, struct tok *tok)
+{
     bool is_after_name = lex->is_after_name;
     lex->is_after_name = false;
-    ret_tok->kw = KW_NONE;
-    ret_tok->flags = 0;
-    if (lex->is_after_dot) {
-        lex->is_after_dot = false;
-        lex->is_after_name = true;
-        ret_tok->flags = TOKF_DOT;
-        ret_tok->p = lex->p;
-        lex_word(lex, lex->p, ret_tok);
-        ret_tok->len = (uint32_t)(lex->p - ret_tok->p);
-        return;
+    tok->kw = KW_NONE;
+    while (lex->p < lex->end) {
+        tok->p = lex->p;
+        if (lex_token(lex, tok, is_after_name && tok->flags == 0)) {
+            tok->len = (uint32_t)(lex->p - tok->p);
+            return;
+        }
+        tok->flags = TOKF_SPACE | TOKF_COMMENT;
+        lex->p = skip_space(lex->p, lex->end);
     }
-    for (;;) {
-        const uint8_t *p = lex->p;
-        while (p < end && char_class[*p] == CC_SPACE) {
-            p++;
-            ret_tok->flags |= TOKF_SPACE;
-        }
-        lex->p = p;
-        ret_tok->p = p;
-        if (p >= end) {
-            if (lex->is_in_code) {
-                lex->flags |= LEXF_OPEN;
-            }
-            ret_tok->kind = TOK_END;
-            ret_tok->len = 0;
-            return;
-        }
-        unsigned cc = char_class[*p];
-        if (cc >= CC_EQ) {
-            ret_tok->kind = single_kinds[cc];
-            ret_tok->len = 1;
-            lex->p = p + 1;
-            return;
-        }
-        if (cc == CC_WORD) {
-            lex_word(lex, p, ret_tok);
-            lex->is_after_name = true;
-            ret_tok->len = (uint32_t)(lex->p - p);
-            return;
-        }
-        if (lex_token(lex, ret_tok, is_after_name && ret_tok->flags == 0)) {
-            ret_tok->len = (uint32_t)(lex->p - ret_tok->p);
-            return;
-        }
-        ret_tok->flags = TOKF_SPACE | TOKF_COMMENT;
-    }
+    tok->p = lex->p;
+    lex_end(lex, tok);
 }

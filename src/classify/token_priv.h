@@ -72,11 +72,54 @@ struct lexer {
     bool is_after_name; /* the last token was a name that ended right here */
 };
 
+/* What a token may begin with. */
+enum cclass {
+    CC_BAD,
+    CC_SPACE,
+    CC_WORD,
+    CC_DIGIT,
+    CC_HIGH,
+    CC_DOLLAR,
+    CC_SQUOTE,
+    CC_DQUOTE,
+    CC_TICK,
+    CC_SLASH,
+    CC_DASH,
+    CC_HASH,
+    CC_AT,
+    CC_DOT,
+    CC_COLON,
+    CC_STAR,
+    CC_EQ, /* from here on: one byte, one token */
+    CC_OP,
+    CC_LPAREN,
+    CC_RPAREN,
+    CC_COMMA,
+    CC_SEMI,
+    CC_LBRACE,
+    CC_RBRACE,
+    CC_PARAM
+};
+
+extern const uint8_t lex_class[256];
+/* The upper-case byte for bytes that may continue a word, 0 for the rest. */
+extern const uint8_t lex_fold[256];
+/* enum tok_kind of the classes from CC_EQ on */
+extern const uint8_t lex_single_kinds[CC_PARAM + 1];
+
 void lex_init(struct lexer *lex, struct span sql, const struct classify_env *env,
               struct facts *facts);
 
-/* TOK_END again and again once the text has ended. */
+/* fetch.c: TOK_END again and again once the text has ended. */
 void lex_next(struct lexer *lex, struct tok *ret_tok);
+
+/* fetch.c: a word that begins at start; sets all but p and flags. */
+void lex_word(struct lexer *lex, const uint8_t *start, struct tok *tok);
+
+/* token.c: the token at lex->p, behind white space; tok->flags tells whether there was any. */
+void lex_rest(struct lexer *lex, struct tok *tok);
+/* token.c: a word goes on behind bytes >= 0x80 (the first is at p); it is no keyword. */
+const uint8_t *lex_skip_high_word(struct lexer *lex, const uint8_t *start, const uint8_t *p);
 
 /* hint.c: the inside of a plain comment. */
 void hint_parse(struct facts *facts, const uint8_t *p, const uint8_t *end);
