@@ -137,6 +137,9 @@ void sess_route_fill(const struct sess *sess, struct route_sess *ret_route,
             guard_until_us(env->board, &set->route_conf, sess->raw_until_us, sess->user_slot),
         .schema = svec_get(&sess->svec, SVEC_SCHEMA),
     };
+    if (sess->cmd.stmt != NULL && sess->cmd.com == COM_STMT_EXECUTE) {
+        ret_route->schema = sess_stmt_schema(sess->cmd.stmt);
+    }
     *ret_view = (struct route_view){
         .topo = env->topo,
         .catalogue = env->catalogue,
@@ -308,7 +311,11 @@ static bool rewrite_id(struct sess *sess, struct span sql, const struct facts *f
     }
     frame_encode(sess->held.data + sess->held.off, (uint32_t)(buf_len(&sess->held) - FRAME_HEADER),
                  0);
-    return buf_len(&sess->held) - FRAME_HEADER < FRAME_MAX_PAYLOAD;
+    if (buf_len(&sess->held) - FRAME_HEADER >= FRAME_MAX_PAYLOAD) {
+        sess_buf_give(sess, &sess->held);
+        return false;
+    }
+    return true;
 }
 
 static bool mentions(struct span sql, const char *word)
@@ -349,6 +356,13 @@ static bool text_decide(struct sess *sess, uint8_t *packet, size_t len, bool *re
 
     *ret_is_held = false;
     sess_classify(sess, sql, &facts);
+    if (packet[FRAME_HEADER] == COM_STMT_PREPARE &&
+        (facts.verb == VERB_EXPLAIN_ROUTE || (facts.bits & FACT(KILL)) != 0)) {
+        struct span what = SPAN_LIT("this statement as a prepared one");
+
+        sess_fail(sess, SESS_ERR_NOT_SUPPORTED, &what, 1);
+        return false;
+    }
     if (is_own_business(sess, &facts)) {
         return false;
     }
@@ -402,6 +416,6 @@ void sess_stmt_prepare(struct sess *sess, uint8_t *packet, size_t len)
     sess->cmd.pins = 0;
     sess->cmd.unpins = 0;
     sess->cmd.bits &= ~(FACT(STARTS_TX) | FACT(ENDS_TX) | FACT(DDL) | FACT(IMPLICIT_COMMIT) |
-                        FACT(SET_NEXT_TX) | FACT(SET_TRACKED));
+                        FACT(SET_NEXT_TX) | FACT(SET_TRACKED) | FACT(RELEASE));
     sess_go(sess, NULL, 0);
 }

@@ -198,7 +198,7 @@ SET time_zone = 'no/such'
 SET time_zone = DEFAULT
 SELECT @@time_zone
 SET timestamp = 1000000000
-SELECT NOW(), UNIX_TIMESTAMP(), CURRENT_DATE
+~SELECT NOW(), UNIX_TIMESTAMP(), CURRENT_DATE
 SET timestamp = DEFAULT
 SET sql_select_limit = 2
 SELECT id FROM se_t
@@ -219,7 +219,7 @@ SET sql_safe_updates = 0
 SET foreign_key_checks = 0, unique_checks = 0
 SELECT @@foreign_key_checks, @@unique_checks
 SET rand_seed1 = 1, rand_seed2 = 2
-SELECT RAND()
+~SELECT RAND()
 SET insert_id = 500
 INSERT INTO se_w (v) VALUES (1)
 SELECT id FROM se_w
