@@ -185,6 +185,7 @@ static void login_over(struct sess *sess)
     sess->caps = result->caps;
     sess->collation = result->collation;
     sess->status = result->status;
+    memcpy(sess->scramble, result->scramble, sizeof(sess->scramble));
     sess->user_slot = guard_user_slot(result->user);
     if (sess_take_defaults(sess) < 0 ||
         (result->schema.len != 0 && svec_track_schema(&sess->svec, result->schema) < 0)) {
@@ -250,6 +251,7 @@ static void login_params(struct sess *sess, struct sess_login_params *params)
         .is_tls_offered = sess->is_tls_offered,
         .is_tls_required = sess->is_tls_required,
         .deadline_us = loop_now_us(sess->env->loop) + config->auth.login_timeout_us,
+        .scramble = sess->scramble,
         .on_done = on_login,
         .arg = sess,
     };

@@ -205,6 +205,7 @@ void sess_login_succeed(struct sess_login *login)
     metric_inc(metrics, METRIC_LOGINS_OK, METRIC_NONE);
     sess_login_set_state(login, SESS_LOGIN_ST_OK);
     login->result.unread = buf_span(&login->in);
+    login->result.scramble = login->scramble;
     flush(login, &out, &wire);
     loop_defer(login->p.env->loop, &login->task);
 }
@@ -596,6 +597,7 @@ int sess_login_start_change(const struct sess_login_params *params, uint64_t cap
         return -ENOMEM;
     }
     login->is_change_user = true;
+    memcpy(login->scramble, params->scramble, sizeof(login->scramble));
     login->offered = caps;
     login->caps = caps;
     login->seq = (uint8_t)(seq + 1);

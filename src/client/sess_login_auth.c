@@ -51,7 +51,8 @@ static void set_cred(struct sess_login *login, struct cred *cred)
     login->cred = cred;
 }
 
-/* Ask for the answer of another plugin, over a fresh scramble. */
+/* Ask for the answer of another plugin, over a fresh scramble; but libmariadb answers a change of
+ * user over the scramble of its login, whatever the switch says, so that one stays, as on servers. */
 static void ask_switch(struct sess_login *login, enum sess_login_method method)
 {
     uint8_t bytes[128];
@@ -65,7 +66,9 @@ static void ask_switch(struct sess_login *login, enum sess_login_method method)
         sess_login_refuse(login, SESS_ERR_OLD_CLIENT, METRIC_LOGIN_PROTOCOL);
         return;
     }
-    crypto_scramble(login->scramble);
+    if (!login->is_change_user || method != SESS_LOGIN_NATIVE) {
+        crypto_scramble(login->scramble);
+    }
     wire_out_array(&out, bytes, sizeof(bytes));
     auth_switch_encode(&out, &sw);
     WR_ASSERT(wire_out_ok(&out));
@@ -367,8 +370,10 @@ void sess_login_judge_first(struct sess_login *login, struct span plugin, bool h
     /* A client that cannot load the greeting's plugin names its own and leaves the answer out until
      * it is asked; that is not an empty password. */
     bool is_unasked = method != login->greeted && auth.len == 0;
-    if (login->is_change_user || method == SESS_LOGIN_NO_METHOD || is_unasked) {
-        /* After COM_CHANGE_USER the scramble that the client used is not known any more. */
+    /* What comes with COM_CHANGE_USER is an answer over the last scramble, where the plugin gives
+     * answers unasked: native does, caching_sha2 waits for its question. */
+    bool is_answered = method == SESS_LOGIN_NATIVE && auth.len == AUTH_NATIVE_LEN;
+    if ((login->is_change_user && !is_answered) || method == SESS_LOGIN_NO_METHOD || is_unasked) {
         if (method == SESS_LOGIN_NO_METHOD) {
             method = is_mariadb ? SESS_LOGIN_NATIVE : SESS_LOGIN_SHA2;
         }

@@ -49,6 +49,7 @@ struct sess_login_params {
     bool is_tls_offered;
     bool is_tls_required;
     uint64_t deadline_us;
+    const uint8_t *scramble; /* change of user: the session's last one, 20 bytes; else NULL */
     sess_login_fn on_done;
     void *arg;
 };
@@ -61,9 +62,10 @@ struct sess_login_result {
     uint16_t status;    /* the status flags that the OK carried */
     struct span user;
     struct span schema;
-    struct span attrs;  /* the client's connection attributes, length-encoded pairs */
-    struct cred *cred;  /* borrowed: take a reference */
-    struct span unread; /* bytes behind the login's last packet */
+    struct span attrs;       /* the client's connection attributes, length-encoded pairs */
+    struct cred *cred;       /* borrowed: take a reference */
+    struct span unread;      /* bytes behind the login's last packet */
+    const uint8_t *scramble; /* the last one that the client has seen, 20 bytes */
 };
 
 /* Writes the greeting. params are copied. */

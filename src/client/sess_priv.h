@@ -29,6 +29,7 @@
 #include "weir/io/timer.h"
 #include "weir/protocol/caps.h"
 #include "weir/protocol/command.h"
+#include "weir/protocol/greet.h"
 #include "weir/protocol/reply.h"
 #include "weir/protocol/result.h"
 #include "weir/route/balance.h"
@@ -195,6 +196,7 @@ struct sess {
     bool is_tls_offered;
     uint8_t trail_at;
     uint8_t trail[SESS_TRAIL]; /* the last states, for whoever reads a core */
+    uint8_t scramble[GREET_SCRAMBLE]; /* the last one that the client has seen */
     char host[64];             /* the client's, as servers write it: "localhost", "10.0.0.7" */
 };
 

@@ -972,6 +972,7 @@ static void test_change_user(void **state)
                           .db = SPAN_LIT("shop"),
                           .plugin = SPAN_LIT(AUTH_PLUGIN_SHA2),
                           .has_plugin = true};
+    rig.params.scramble = (const uint8_t *)"01234567890123456789";
     wire_out_array(&out, bytes, sizeof(bytes));
     login_encode_change_user(&out, &login);
     assert_int_equal(sess_login_start_change(&rig.params, caps, 45,
