@@ -7,6 +7,7 @@ what differs from one connection to the next has been made equal.
 import os
 import random
 import re
+import struct
 
 import rawclient as rc
 import weirlab
@@ -133,6 +134,9 @@ def run_group(port, password, statements, is_prepared=False, drop=0):
                 out.append(normal(run_prepared(c, sql) if is_prepared else c.run(COM_QUERY, sql, "query"), is_rough))
             except (rc.Gone, ConnectionError, TimeoutError) as e:
                 out.append([(-1, b"no answer" if isinstance(e, TimeoutError) else b"closed")])
+                break
+            except struct.error:  # MySQL answers PREPARE of a SET that fails twice over
+                out.append([(-1, b"not a reply")])
                 break
     return out
 

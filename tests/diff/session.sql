@@ -609,7 +609,7 @@ CALL se_err()
 CALL se_none()
 SELECT se_nofn(1)
 SHOW CREATE PROCEDURE se_two
-SHOW PROCEDURE STATUS LIKE 'se\_none%'
+~SHOW PROCEDURE STATUS LIKE 'se\_none%'
 DROP PROCEDURE se_none
 DELETE FROM se_w
 --- locking reads
