@@ -11,6 +11,7 @@
 enum {
     ER_ACCESS_DENIED = 1045,
     ER_ACCESS_DENIED_NO_PASSWORD = 1698,
+    ER_ACCOUNT_LOCKED = 3118, /* MySQL; MariaDB's names no host */
 };
 
 struct sess_error_row {
@@ -136,7 +137,8 @@ void sess_error_put_failure(struct result *result, const struct conn_failure *fa
     if (failure->err == -WR_E_SERVER_ERROR) {
         char text[CONN_ERROR_TEXT_MAX + 256];
         size_t len = 0;
-        if (failure->code == ER_ACCESS_DENIED || failure->code == ER_ACCESS_DENIED_NO_PASSWORD) {
+        if (failure->code == ER_ACCESS_DENIED || failure->code == ER_ACCESS_DENIED_NO_PASSWORD ||
+            failure->code == ER_ACCOUNT_LOCKED) {
             len = put_client_host(failure->text, client_host, text, sizeof(text));
         } else {
             len = put(text, sizeof(text), 0, failure->text, failure->text_len);

@@ -75,6 +75,8 @@ static void test_failures(void **state)
     check_failure("no such thing", "no such thing", 1045);
     check_failure("cut off 'app'@'19", "cut off 'app'@'19", 1045);
     /* here the host is the account's own pattern */
+    check_failure("Access denied for user 'app'@'192.168.0.1'. Account is locked.",
+                  "Access denied for user 'app'@'10.1.2.3'. Account is locked.", 3118);
     check_failure("Access denied for user 'app'@'%' to database 'x'",
                   "Access denied for user 'app'@'%' to database 'x'", 1044);
 }
