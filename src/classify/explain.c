@@ -66,6 +66,26 @@ static bool is_statement_word(const struct tok *tok)
     }
 }
 
+/* Whether what stands behind EXPLAIN ROUTE is a statement. A server takes no more than one name or
+ * pattern there (a column of a table called route): anything longer would only be its 1064. */
+static bool is_statement_next(const struct parser *ps)
+{
+    struct lexer ahead = ps->lex;
+    struct tok first;
+    struct tok second;
+
+    ahead.facts = NULL;
+    lex_next(&ahead, &first);
+    if (tok_ends(&first) || first.kind == TOK_DOT) {
+        return false;
+    }
+    if (is_statement_word(&first)) {
+        return true;
+    }
+    lex_next(&ahead, &second);
+    return !tok_ends(&second);
+}
+
 static void explain_route(struct parser *ps)
 {
     /* from behind the word and not from the next one: a hint may stand between them */
@@ -138,12 +158,9 @@ static void describe_table(struct parser *ps)
 
 void explain_parse(struct parser *ps, bool is_explain_word, bool is_run)
 {
-    if (is_explain_word && tok_is(parser_tok(ps), KW_ROUTE)) {
-        struct tok next = parser_peek(ps);
-        if (is_statement_word(&next)) {
-            explain_route(ps);
-            return;
-        }
+    if (is_explain_word && tok_is(parser_tok(ps), KW_ROUTE) && is_statement_next(ps)) {
+        explain_route(ps);
+        return;
     }
     while (explain_modifier(ps, &is_run)) {
     }
