@@ -132,10 +132,10 @@ void sess_close(struct sess *sess, const char *why)
     }
     sess_login_destroy(sess->login);
     sess->login = NULL;
+    sess_stmts_free(sess);
     sess_conns_close(sess, sess->state != SESS_ST_RELAY && sess->state != SESS_ST_SYNC);
     free(sess->conns);
     sess->conns = NULL;
-    sess_stmts_free(sess);
     timer_cancel(&sess->timer);
     loop_task_cancel(&sess->task);
     stream_close(&sess->front);
@@ -307,7 +307,7 @@ static size_t process(struct sess *sess, uint8_t *bytes, size_t len)
 {
     size_t used = 0;
 
-    while (sess->state == SESS_ST_IDLE && is_alive(sess)) {
+    while (sess->state == SESS_ST_IDLE && is_alive(sess) && !stream_is_high(&sess->front)) {
         struct frame frame;
         size_t left = len - used;
 
@@ -369,10 +369,10 @@ static void after_input(struct sess *sess)
     if (!is_alive(sess) || sess->state == SESS_ST_CLOSING) {
         return;
     }
-    if (sess->state == SESS_ST_IDLE) {
+    if (sess->state == SESS_ST_IDLE && !stream_is_high(&sess->front)) {
         sess_pause_front(sess, false);
         if (sess->is_front_eof) {
-            sess_close(sess, "client closed");
+            sess_close_flushed(sess, "client closed"); /* one direction: it may still read */
         }
     } else if (!is_upload_due(sess) && buf_len(&sess->in) >= SESS_AHEAD_MAX) {
         sess_pause_front(sess, true);
@@ -522,6 +522,9 @@ static void on_front(void *arg, enum stream_event event)
             sess_close(sess, "flushed");
         } else {
             sess_relay_resume(sess);
+            if (sess->state == SESS_ST_IDLE) {
+                sess_continue(sess); /* replies were not read: commands behind them waited */
+            }
         }
         return;
     case STREAM_CLOSED:

@@ -47,6 +47,7 @@ void sess_conn_drop(struct sess *sess, int16_t server, bool is_orderly)
         return;
     }
     sess->conns[server] = NULL;
+    sess_stmts_unplace(sess, server); /* a server that has restarted gives its thread ids again */
     conn_close(conn, is_orderly);
     slots_give(sess->env->slots, (size_t)server);
 }
@@ -93,7 +94,7 @@ void sess_params_fill(const struct sess *sess, int16_t server, bool is_replica,
     };
 }
 
-static int conn_begin(struct sess *sess, int16_t server)
+static int conn_begin(struct sess *sess, int16_t server, const struct svec *want)
 {
     struct conn_params params;
     struct conn *conn = NULL;
@@ -110,6 +111,8 @@ static int conn_begin(struct sess *sess, int16_t server)
         return err;
     }
     sess_params_fill(sess, server, server != sess->env->topo->primary, &params);
+    params.svec = want;
+    params.schema = svec_get(want, SVEC_SCHEMA);
     err = conn_open(sess->env->conn_env, &params, sess_conn_event, sess, &conn);
     if (err < 0) {
         slots_give(sess->env->slots, (size_t)server);
@@ -237,10 +240,12 @@ void sess_server_lost(struct sess *sess, int16_t server)
     bool was_replica = conn != NULL && conn->is_replica;
     bool is_busy =
         sess->state == SESS_ST_OPEN || sess->state == SESS_ST_SYNC || sess->state == SESS_ST_RELAY;
+    /* the one connection that owes something now; own_server says nothing outside SYNC */
+    int16_t awaited = sess->state == SESS_ST_SYNC ? sess->own_server : sess->cmd.server;
     struct loss loss = note_loss(sess, server, was_replica);
 
     sess_conn_drop(sess, server, false);
-    if (!is_busy || (server != sess->cmd.server && server != sess->own_server)) {
+    if (!is_busy || server != awaited) {
         if (loss.pins) {
             sess_close(sess, "the server closed the connection that held the session's state");
         } else if (loss.tx) {
@@ -250,12 +255,12 @@ void sess_server_lost(struct sess *sess, int16_t server)
     }
     metric_inc(sess->env->metrics, METRIC_SERVER_LOST, (size_t)server);
     sess->env->report_failure(sess->env->arg, (uint32_t)server, -WR_E_CLOSED);
+    sess_buf_give(sess, &sess->rest); /* the beginning of a packet whose end will not come */
     if (sess->state == SESS_ST_RELAY && !reply_is_fresh(&sess->reply)) {
         lost_midway(sess, server, &loss);
     } else if (sess->own == SESS_OWN_LEARN) {
-        sess->own = SESS_OWN_NONE;
-        sess_set_state(sess, SESS_ST_IDLE);
-        sess_continue(sess);
+        /* what the session has become went with it, and its client was told OK */
+        sess_close(sess, "server lost before the session's new state was known");
     } else if (sess->cmd.is_read && server != sess->env->topo->primary) {
         sess_try_elsewhere(sess, server, SESS_ERR_SERVER_LOST);
     } else if (!sess->cmd.is_sent && !loss.tx && !loss.pins && sess->cmd.tries == 0 &&
@@ -346,11 +351,23 @@ static int open_failed(struct sess *sess, int16_t server, int err)
     return -WR_E_CLOSED;
 }
 
+/* The connection cannot be brought to the wanted state; a new one is. False: the command failed. */
+static bool begin_anew(struct sess *sess)
+{
+    struct span what = SPAN_LIT("this statement in the session's present state");
+
+    sess_conn_drop(sess, sess->cmd.server, true);
+    if (++sess->cmd.tries <= SESS_TRIES_MAX) {
+        return true;
+    }
+    sess_fail(sess, SESS_ERR_NOT_SUPPORTED, &what, 1);
+    return false;
+}
+
 /* 1: write it. 0: something is waited for. <0: the command is over, or the session. */
-static int make_ready(struct sess *sess)
+static int make_ready_as(struct sess *sess, struct conn *conn, const struct svec *want)
 {
     struct sess_cmd *cmd = &sess->cmd;
-    struct conn *conn = sess_conn(sess, cmd->server);
     int rc = 0;
 
     if (conn != NULL && conn->state == CONN_ST_READY &&
@@ -359,15 +376,17 @@ static int make_ready(struct sess *sess)
         sess_conn_drop(sess, cmd->server, true); /* its server has another role now */
         conn = NULL;
     }
-    if (conn != NULL && conn->state == CONN_ST_READY && !conn_svec_fits(conn, &sess->svec)) {
-        rc = conn_send_svec(conn, &sess->svec);
+    if (conn != NULL && conn->state == CONN_ST_READY && !conn_svec_fits(conn, want)) {
+        rc = conn_send_svec(conn, want);
         if (rc > 0) {
             metric_inc(sess->env->metrics, METRIC_STATE_REPLAYS, METRIC_NONE);
             sess_sync_wait(sess, SESS_OWN_SVEC, cmd->server, (uint16_t)rc, REPLY_SIMPLE);
             return 0;
         }
         if (rc == -WR_E_UNSUPPORTED && !sess->tx_open && sess->pins == 0) {
-            sess_conn_drop(sess, cmd->server, true);
+            if (!begin_anew(sess)) {
+                return rc;
+            }
             conn = NULL;
         } else if (rc < 0) {
             sess_server_lost(sess, cmd->server);
@@ -375,7 +394,7 @@ static int make_ready(struct sess *sess)
         }
     }
     if (conn == NULL) {
-        rc = conn_begin(sess, cmd->server);
+        rc = conn_begin(sess, cmd->server, want);
         if (rc < 0) {
             return open_failed(sess, cmd->server, rc);
         }
@@ -401,6 +420,26 @@ static int make_ready(struct sess *sess)
         return 0;
     }
     return 1;
+}
+
+static int make_ready(struct sess *sess)
+{
+    struct conn *conn = sess_conn(sess, sess->cmd.server);
+    struct svec want;
+    int rc = 0;
+
+    if (sess->cmd.stmt == NULL) {
+        return make_ready_as(sess, conn, &sess->svec);
+    }
+    svec_init(&want, sess->svec.values);
+    rc = sess_stmt_state(sess, conn, &want);
+    if (rc < 0) {
+        sess_close(sess, "no memory for a state");
+    } else {
+        rc = make_ready_as(sess, conn, rc > 0 ? &want : &sess->svec);
+    }
+    svec_fini(&want);
+    return rc;
 }
 
 static void count_sent(struct sess *sess, size_t len)

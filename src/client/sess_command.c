@@ -22,7 +22,7 @@ static void do_quit(struct sess *sess, uint8_t *packet, size_t len)
 {
     (void)packet;
     (void)len;
-    sess_close(sess, "client quit");
+    sess_close_flushed(sess, "client quit"); /* replies to what it sent before may be queued */
 }
 
 static void do_ping(struct sess *sess, uint8_t *packet, size_t len)
@@ -37,6 +37,13 @@ static void do_primary(struct sess *sess, uint8_t *packet, size_t len)
     if (sess_to_primary(sess)) {
         sess_go(sess, packet, len);
     }
+}
+
+static void do_ddl(struct sess *sess, uint8_t *packet, size_t len)
+{
+    sess->cmd.bits = FACT(DDL) | FACT(IMPLICIT_COMMIT);
+    sess->cmd.may_write = true;
+    do_primary(sess, packet, len);
 }
 
 static void do_init_db(struct sess *sess, uint8_t *packet, size_t len)
@@ -130,8 +137,8 @@ static const command_fn COMMAND[256] = {
     [COM_INIT_DB] = do_init_db,
     [COM_QUERY] = sess_query,
     [COM_FIELD_LIST] = do_primary,
-    [COM_CREATE_DB] = do_primary,
-    [COM_DROP_DB] = do_primary,
+    [COM_CREATE_DB] = do_ddl,
+    [COM_DROP_DB] = do_ddl,
     [COM_REFRESH] = do_primary,
     [COM_SHUTDOWN] = do_refuse,
     [COM_STATISTICS] = do_primary,
@@ -164,16 +171,32 @@ static void command_init(struct sess *sess, uint8_t com)
     sess->cmd.started_us = loop_now_us(sess->env->loop);
 }
 
+/* Another server is the primary now: an open transaction, or state beside the vector, is on the old
+ * one, and nothing may run elsewhere as if it were not. */
+static void leave_home(struct sess *sess)
+{
+    int16_t primary = sess->env->topo->primary;
+
+    if ((sess->tx_open || sess->pins != 0) && primary >= 0 && sess->home_server != primary &&
+        sess_conn(sess, sess->home_server) != NULL) {
+        sess_server_lost(sess, sess->home_server);
+    }
+}
+
 void sess_command(struct sess *sess, uint8_t *packet, size_t len)
 {
     uint8_t com = len > FRAME_HEADER ? packet[FRAME_HEADER] : COM_SLEEP;
     command_fn fn = COMMAND[com];
 
     command_init(sess, com);
+    leave_home(sess);
+    if (!stream_is_open(&sess->front)) {
+        return;
+    }
     if (fn == NULL) {
         sess_fail(sess, SESS_ERR_UNKNOWN_COMMAND, NULL, 0);
     } else if (sess->tx_lost && com == COM_QUERY) {
-        struct span name = SPAN_LIT("of the read-only transaction");
+        struct span name = SPAN_LIT("of the session's transaction");
 
         sess->tx_lost = false;
         sess_fail(sess, SESS_ERR_TX_LOST, &name, 1);
@@ -189,6 +212,10 @@ void sess_command(struct sess *sess, uint8_t *packet, size_t len)
 void sess_command_large(struct sess *sess, uint8_t *packet, size_t len, uint32_t frame_len)
 {
     command_init(sess, packet[FRAME_HEADER]);
+    leave_home(sess);
+    if (!stream_is_open(&sess->front)) {
+        return;
+    }
     sess->cmd.is_large = true;
     sess->is_uploading = true;
     sess->up_left = frame_len - (uint32_t)(len - FRAME_HEADER);
@@ -196,6 +223,12 @@ void sess_command_large(struct sess *sess, uint8_t *packet, size_t len, uint32_t
     sess->up_seq = 0;
     sess->up_header_len = 0;
     sess->up_total = frame_len;
+    if (sess->tx_lost && sess->cmd.com == COM_QUERY) {
+        struct span name = SPAN_LIT("of the session's transaction");
+
+        sess_fail_close(sess, SESS_ERR_TX_LOST, &name, 1);
+        return;
+    }
     switch (sess->cmd.com) {
     case COM_QUERY:
         sess_query(sess, packet, len);
@@ -294,13 +327,13 @@ size_t sess_upload(struct sess *sess, const uint8_t *bytes, size_t len)
  * servers; so do the marks of writes: they are about data, not about the session. */
 void sess_reset_state(struct sess *sess)
 {
+    sess_stmts_free(sess);
     sess_conns_close(sess, true);
     for (unsigned i = 0; i < SVEC_COUNT; i++) {
         if (i != SVEC_SCHEMA) {
             svec_clear(&sess->svec, (enum svec_var)i);
         }
     }
-    sess_stmts_free(sess);
     if (sess->pins != 0) {
         metric_sub(sess->env->metrics, METRIC_SESSIONS_PINNED, METRIC_NONE, 1);
     }
@@ -333,7 +366,9 @@ void sess_reset_connection(struct sess *sess)
 void sess_command_done(struct sess *sess)
 {
     bool was_sent = sess->cmd.is_sent && !sess->cmd.is_local;
-    bool needs_learn = sess->cmd.needs_learn && was_sent && !sess->cmd.got_err;
+    /* with several statements in one text, one before the error may have set something */
+    bool needs_learn = sess->cmd.needs_learn && was_sent &&
+                       (!sess->cmd.got_err || (sess->cmd.bits & FACT(MULTI)) != 0);
 
     if (sess->cmd.is_pending) {
         balance_done(&sess->set->load, sess->cmd.server);
@@ -344,8 +379,8 @@ void sess_command_done(struct sess *sess)
                        loop_now_us(sess->env->loop) - sess->cmd.started_us);
     }
     sess_track_done(sess);
-    if (!stream_is_open(&sess->front)) {
-        return;
+    if (!stream_is_open(&sess->front) || sess->state == SESS_ST_CLOSING) {
+        return; /* RELEASE; what is queued for the client still goes out */
     }
     sess_buf_give(sess, &sess->held);
     sess_buf_give(sess, &sess->rest);

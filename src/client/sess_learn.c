@@ -123,6 +123,9 @@ void sess_learn_feed(struct sess *sess, uint8_t *bytes, size_t len)
             sess->own = SESS_OWN_NONE;
             if (learn_row(sess, conn, (struct span){bytes, used}) < 0) {
                 log_warn(&sess->log, "learn_failed", "the session's state could not be read");
+                if (sess->pins == 0) {
+                    metric_add(sess->env->metrics, METRIC_SESSIONS_PINNED, METRIC_NONE, 1);
+                }
                 sess->pins |= PIN_BIT(PIN_UNKNOWN);
             }
             sess_buf_give(sess, &sess->rest);

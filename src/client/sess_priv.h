@@ -166,6 +166,7 @@ struct sess {
     uint32_t stmt_last; /* id of the statement prepared last, 0: none */
     int16_t ro_tx_server;
     int16_t last_server;
+    int16_t home_server; /* the primary that ran the last statement: transaction, pins are there */
     uint32_t pins;
     uint32_t user_slot;
     uint32_t mode_bits; /* CLASSIFY_MODE_* of the session's sql_mode */
@@ -195,9 +196,9 @@ struct sess {
     bool is_tls_required;
     bool is_tls_offered;
     uint8_t trail_at;
-    uint8_t trail[SESS_TRAIL]; /* the last states, for whoever reads a core */
+    uint8_t trail[SESS_TRAIL];        /* the last states, for whoever reads a core */
     uint8_t scramble[GREET_SCRAMBLE]; /* the last one that the client has seen */
-    char host[64];             /* the client's, as servers write it: "localhost", "10.0.0.7" */
+    char host[64]; /* the client's, as servers write it: "localhost", "10.0.0.7" */
 };
 
 struct sess_set {
@@ -346,6 +347,13 @@ int sess_stmt_translate(struct sess *sess, struct conn *conn, uint8_t *packet, s
 const struct facts *sess_stmt_facts(const struct stmt *stmt);
 struct span sess_stmt_text(const struct stmt *stmt);
 void sess_stmts_free(struct sess *sess);
+/* The schema that its names are in; empty: none was selected. */
+struct span sess_stmt_schema(const struct stmt *stmt);
+/* 1: the statement in hand has to be prepared on conn in the state in *ret_want, which is not the
+ * session's own. 0: that one will do. <0: no memory. */
+int sess_stmt_state(const struct sess *sess, const struct conn *conn, struct svec *ret_want);
+/* The connection is gone, and what was prepared on it. */
+void sess_stmts_unplace(struct sess *sess, int16_t server);
 
 /* --- sess_track.c: what the session has become --- */
 void sess_track_ok(struct sess *sess, struct conn *conn, const struct ok *ok);

@@ -85,8 +85,10 @@ static void retry_on_primary(struct sess *sess, const struct errpkt *err)
         balance_done(&sess->set->load, sess->cmd.server);
         sess->cmd.is_pending = false;
     }
+    sess_buf_give(sess, &sess->rest); /* err pointed into it, if it came in two parts */
     sess->cmd.is_sent = false;
     sess->cmd.got_byte = false;
+    sess->cmd.got_err = false;
     sess->cmd.is_read = false; /* the primary's answer is final */
     sess->cmd.tries++;
     sess->cmd.target = ROUTE_TO_PRIMARY;
@@ -348,8 +350,13 @@ static void own_failed(struct sess *sess, struct conn *conn, const struct errpkt
         return;
     }
     sess_fail_errpkt(sess, err);
-    if (own == SESS_OWN_SVEC && stream_is_open(&sess->front) && !sess->tx_open && sess->pins == 0) {
-        sess_conn_drop(sess, server, true);
+    if (own == SESS_OWN_SVEC && stream_is_open(&sess->front)) {
+        if (sess->tx_open || sess->pins != 0) {
+            /* its transaction is on a connection of which nobody knows in what state it is */
+            sess_close_flushed(sess, "the session's state could not be set");
+        } else {
+            sess_conn_drop(sess, server, true);
+        }
     }
 }
 

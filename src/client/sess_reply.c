@@ -134,6 +134,11 @@ static bool write_error(struct sess *sess, enum sess_err error, const struct spa
 
 void sess_fail(struct sess *sess, enum sess_err error, const struct span *args, size_t count)
 {
+    if (sess->cmd.kind == REPLY_NONE) {
+        /* nobody waits for a reply: it would be taken for the next command's */
+        sess_fail_close(sess, error, args, count);
+        return;
+    }
     if (write_error(sess, error, args, count)) {
         sess->cmd.is_local = true;
         sess->cmd.got_err = true;
@@ -156,6 +161,10 @@ void sess_fail_conn(struct sess *sess, const struct conn *conn)
     struct result result;
 
     metric_inc(sess->env->metrics, METRIC_ERRORS, METRIC_ERROR_CONNECT);
+    if (sess->cmd.kind == REPLY_NONE) {
+        sess_close(sess, "no connection for a command without a reply");
+        return;
+    }
     sess_buf_take(sess, &bytes);
     wire_out_buf(&out, &bytes, SESS_ANSWER_MAX);
     sess_result_init(sess, &out, &result);

@@ -167,6 +167,7 @@ int sess_set_accept(struct sess_set *set, const struct sess_accept *accept)
     sess->is_tls_offered = accept->is_tls_offered && env->server_tls != NULL;
     sess->ro_tx_server = -1;
     sess->last_server = -1;
+    sess->home_server = -1;
     sess->own_server = -1;
     sess->cmd.server = -1;
     sess->log = (struct log_ctx){.ring = env->log_ring, .room = "client", .session = sess->id};

@@ -38,6 +38,7 @@ struct stmt {
     uint8_t *text;
     size_t text_len;
     uint8_t *types; /* 2 * params bytes; NULL without parameters */
+    struct svec at; /* what the session was at PREPARE: it decides what the text means */
     struct stmt_place place[];
 };
 
@@ -54,9 +55,82 @@ struct span sess_stmt_text(const struct stmt *stmt)
 static void stmt_free(struct stmt *stmt)
 {
     if (stmt != NULL) {
+        svec_fini(&stmt->at);
         free(stmt->text);
         free(stmt->types);
         free(stmt);
+    }
+}
+
+/* What a server binds a text to when it prepares it. */
+static const enum svec_var BOUND[] = {SVEC_SCHEMA,        SVEC_CS_CLIENT, SVEC_CS_RESULTS,
+                                      SVEC_CS_CONNECTION, SVEC_COLLATION, SVEC_SQL_MODE};
+
+static bool is_ascii(struct span text)
+{
+    for (size_t i = 0; i < text.len; i++) {
+        if (text.p[i] >= 0x80) {
+            return false;
+        }
+    }
+    return true;
+}
+
+struct span sess_stmt_schema(const struct stmt *stmt)
+{
+    return svec_get(&stmt->at, SVEC_SCHEMA);
+}
+
+/* Where the value at PREPARE was the server's own, it is written down, for a connection that has
+ * another one cannot go back to it. No schema at PREPARE: all names are qualified. */
+static int bound_fill(const struct sess *sess, const struct stmt *stmt, enum svec_var var,
+                      struct svec *want)
+{
+    const struct topo_server *primary = topo_primary(sess->env->topo);
+
+    if (svec_is_set(&stmt->at, var)) {
+        return svec_get(&stmt->at, var).len == 0 && var == SVEC_SCHEMA
+                   ? 0
+                   : svec_set(want, var, svec_get(&stmt->at, var));
+    }
+    if (var == SVEC_SQL_MODE && primary != NULL && primary->has_defaults) {
+        return svec_set(want, var, span_of(primary->defaults.sql_mode));
+    }
+    if (var != SVEC_SCHEMA && !(var != SVEC_SQL_MODE && is_ascii(sess_stmt_text(stmt)))) {
+        svec_clear(want, var);
+    }
+    return 0;
+}
+
+int sess_stmt_state(const struct sess *sess, const struct conn *conn, struct svec *ret_want)
+{
+    const struct stmt *stmt = sess->cmd.stmt;
+    bool is_other = false;
+    int err = 0;
+
+    if (stmt == NULL || sess->cmd.com == COM_STMT_PREPARE ||
+        (conn != NULL && sess_stmt_is_placed(sess, conn))) {
+        return 0;
+    }
+    for (size_t i = 0; i < WR_ARRAY_LEN(BOUND); i++) {
+        is_other = is_other || stmt->at.v[BOUND[i]] != sess->svec.v[BOUND[i]];
+    }
+    if (!is_other) {
+        return 0;
+    }
+    svec_copy(ret_want, &sess->svec);
+    for (size_t i = 0; i < WR_ARRAY_LEN(BOUND) && err >= 0; i++) {
+        err = bound_fill(sess, stmt, BOUND[i], ret_want);
+    }
+    return err < 0 ? err : 1;
+}
+
+void sess_stmts_unplace(struct sess *sess, int16_t server)
+{
+    for (uint32_t i = 0; i < sess->stmt_slots; i++) {
+        if (sess->stmts[i] != NULL && server < sess->stmts[i]->place_count) {
+            sess->stmts[i]->place[server] = (struct stmt_place){.thread_id = 0};
+        }
     }
 }
 
@@ -134,6 +208,8 @@ static struct stmt *stmt_create(struct sess *sess, const struct stmt_prepared *p
         free(stmt);
         return NULL;
     }
+    svec_init(&stmt->at, sess->svec.values);
+    svec_copy(&stmt->at, &sess->svec);
     stmt->params = prepared->params;
     stmt->place_count = sess->conn_count;
     stmt->cursor_server = -1;
@@ -248,12 +324,12 @@ static void force_server(struct sess *sess, int16_t server)
 void sess_stmt_execute(struct sess *sess, uint8_t *packet, size_t len)
 {
     struct span payload = {packet + FRAME_HEADER, len - FRAME_HEADER};
-    struct stmt_execute execute;
+    struct stmt_execute execute = {0};
     struct stmt *stmt = NULL;
     uint32_t id = 0;
 
     if (sess->tx_lost) {
-        struct span name = SPAN_LIT("of the read-only transaction");
+        struct span name = SPAN_LIT("of the session's transaction");
 
         sess->tx_lost = false;
         sess_fail(sess, SESS_ERR_TX_LOST, &name, 1);

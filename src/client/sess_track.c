@@ -330,6 +330,9 @@ void sess_track_done(struct sess *sess)
         return;
     }
     sess->last_server = cmd->server;
+    if (sess_conn(sess, cmd->server) != NULL && !sess_conn(sess, cmd->server)->is_replica) {
+        sess->home_server = cmd->server;
+    }
     track_special(sess);
     if (cmd->com == COM_RESET_CONNECTION) {
         return;
