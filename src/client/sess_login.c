@@ -531,8 +531,7 @@ static struct span model_version(const struct topo_server *server, char *dst, si
 static bool has_extended_metadata(const struct topo *topo)
 {
     for (unsigned i = 0; i < topo->server_count; i++) {
-        if (topo->servers[i].flavour != TOPO_FLAVOUR_MARIADB ||
-            topo->servers[i].version < 100502) {
+        if (topo->servers[i].flavour != TOPO_FLAVOUR_MARIADB || topo->servers[i].version < 100502) {
             return false;
         }
     }
@@ -547,11 +546,9 @@ static void greet(struct sess_login *login, const struct topo_server *server)
     uint16_t collation = server->defaults.collation_id;
     bool is_mariadb = server->flavour == TOPO_FLAVOUR_MARIADB;
 
-    login->offered = caps_offer(has_extended_metadata(login->p.env->topo)
-                                    ? UINT64_MAX
-                                    : ~CAP_MARIADB_EXTENDED_METADATA,
-                                login->p.is_tls_offered && !login->p.is_unix &&
-                                    login->p.env->server_tls != NULL);
+    login->offered = caps_offer(
+        has_extended_metadata(login->p.env->topo) ? UINT64_MAX : ~CAP_MARIADB_EXTENDED_METADATA,
+        login->p.is_tls_offered && !login->p.is_unix && login->p.env->server_tls != NULL);
     crypto_scramble(login->scramble);
     login->greeted = is_mariadb ? SESS_LOGIN_NATIVE : SESS_LOGIN_SHA2;
     struct greet fields = {
