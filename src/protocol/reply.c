@@ -124,6 +124,14 @@ static enum dec_rc take_packet(struct walk *walk, uint8_t **ret_payload, size_t 
     return DEC_OK;
 }
 
+/* What take_packet() took makes no sense: the client must not have a byte of it. */
+static enum dec_rc refuse_packet(struct walk *walk, uint8_t *payload)
+{
+    walk->p = payload - FRAME_HEADER;
+    walk->reply->seq--;
+    return DEC_BAD;
+}
+
 static enum dec_rc take_err(struct walk *walk)
 {
     uint8_t *payload = NULL;
@@ -135,7 +143,7 @@ static enum dec_rc take_err(struct walk *walk)
     /* 0xffff is MariaDB's progress report, which weir never asks for. */
     if (errpkt_decode((struct span){payload, len}, &walk->step->err) != DEC_OK ||
         walk->step->err.code == 0xffff) {
-        return DEC_BAD;
+        return refuse_packet(walk, payload);
     }
     walk->step->event = REPLY_EV_ERR;
     set_state(walk->reply, STATE_DONE);
@@ -154,7 +162,7 @@ static enum dec_rc take_ok(struct walk *walk, enum reply_event event)
         return rc;
     }
     if (reply_ok_decode(payload, len, ok) != DEC_OK) {
-        return DEC_BAD;
+        return refuse_packet(walk, payload);
     }
     if (walk->eof != NULL) {
         reply_eof_patch(walk->eof, ok->status);
@@ -162,7 +170,7 @@ static enum dec_rc take_ok(struct walk *walk, enum reply_event event)
     if (!reply->is_plain) {
         size_t before = len;
         if (reply_ok_translate(reply->front, payload, &len, ok) != DEC_OK) {
-            return DEC_BAD;
+            return refuse_packet(walk, payload);
         }
         if (len != before) {
             frame_encode(payload - FRAME_HEADER, (uint32_t)len, payload[-1]);
@@ -186,7 +194,7 @@ static enum dec_rc take_prepared(struct walk *walk)
         return rc;
     }
     if (stmt_prepared_decode((struct span){payload, len}, prepared) != DEC_OK) {
-        return DEC_BAD;
+        return refuse_packet(walk, payload);
     }
     walk->step->id_at = payload + 1;
     walk->step->event = REPLY_EV_PREPARED;
@@ -232,7 +240,7 @@ static enum dec_rc take_column_count(struct walk *walk)
         count = wire_is_done(&wire) ? count : 0;
     }
     if (count == 0 || count > 0xffff) {
-        return DEC_BAD;
+        return refuse_packet(walk, payload);
     }
     walk->reply->defs_left = (uint32_t)count;
     set_state(walk->reply, STATE_DEFS);

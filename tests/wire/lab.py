@@ -9,7 +9,7 @@ import struct
 
 import weirlab
 from middle import Middle
-from rawclient import Raw, err_of, text_rows
+from rawclient import Gone, Raw, err_of, text_rows
 
 
 class Lab:
@@ -36,6 +36,7 @@ class Lab:
 
     def session(self, **options):
         options.setdefault("database", "test")
+        options.setdefault("timeout", 5)
         return Raw("127.0.0.1", self.weir.port, self.user, self.password, **options)
 
     def metric(self, name):
@@ -97,7 +98,10 @@ def retried(lab, name, answer):
         is_right(c, "before")
         lab.replica.seen.clear()
         lab.replica.trap(name.encode(), answer)
-        is_right(c, name)
+        try:
+            is_right(c, name)
+        except (OSError, Gone) as e:
+            raise AssertionError(f"{name}: {e!r}") from e
         assert len(lab.replica.seen) == 1, f"{name}: the replica was not asked"
         is_right(c, "after")
 

@@ -3,6 +3,7 @@
 
     middle.greet = script      new connections are played by the script instead (the monitor's open one is not)
     middle.trap(b"mark", f)    the next command that holds the mark is not relayed: f(link, payload) answers it
+    middle.early = f            f(link) is called when a command of several frames has only begun
     middle.say(data)           bytes to weir on every idle connection of a client's session
 
 One thread a connection, so that a script owns both ends while it runs. Packets to the server are
@@ -62,13 +63,13 @@ class Middle:
         self.port = self.listener.getsockname()[1]
         self.lock = threading.Lock()
         self.links, self.traps, self.errors, self.seen = [], [], [], []
-        self.greet = None
+        self.greet = self.early = None
         self.greeted = 0
         threading.Thread(target=self._accept, daemon=True).start()
 
     def reset(self):
         """Back to a plain relay; sessions' connections are closed, what went wrong is raised."""
-        self.greet, self.greeted = None, 0
+        self.greet, self.early, self.greeted = None, None, 0
         with self.lock:
             self.traps.clear()
             self.seen.clear()
@@ -152,6 +153,8 @@ class Middle:
                     return
                 front.send(data)
             while front.buffer or front.sock in ready:
+                if front.sock in ready and self.early and front.sock.recv(3, socket.MSG_PEEK) == b"\xff\xff\xff":
+                    self.early(link)
                 ready = []
                 payload = front.read_packet()
                 if payload is None:

@@ -110,6 +110,40 @@ static void test_protocol_breaches(void **state)
     assert_int_equal(ONCE(REPLY_QUERY, COLS_1 DEF_2 ROW_3 END_4), DEC_OK);
 }
 
+/* Not a byte of a packet that makes no sense is for the client, and its id is not used up. */
+static void test_a_refused_packet_stays_here(void **state)
+{
+    (void)state;
+    static const struct {
+        enum reply_kind kind;
+        const char *bytes;
+        size_t len;
+        size_t good; /* what stands before it */
+    } bad[] = {
+#define BAD(kind, before, packet) \
+    {kind, before packet, sizeof(before packet) - 1, sizeof(before) - 1}
+        BAD(REPLY_SIMPLE, "", "\x03\0\0\x01\0\0\0"),
+        BAD(REPLY_SIMPLE, "", "\x02\0\0\x01\xff\x15"),
+        BAD(REPLY_QUERY, "", "\x04\0\0\x01\xfd\x01\0\x01"),
+        BAD(REPLY_PREPARE, "", "\x04\0\0\x01\0\0\0\0"),
+        BAD(REPLY_QUERY, COLS_1 DEF_2, "\x02\0\0\x03\xfe\0"),
+        BAD(REPLY_QUERY, COLS_1 DEF_2 ROW_3, "\x02\0\0\x04\xfe\0"),
+        BAD(REPLY_QUERY, COLS_1, "\x02\0\0\x02\xff\x15"),
+#undef BAD
+    };
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        struct run run = {0};
+        reply_begin(&run.reply, bad[i].kind, &newest, 1, STATUS_AUTOCOMMIT);
+        feed(&run, bad[i].bytes, bad[i].len);
+        assert_int_equal(run.rc, DEC_BAD);
+        assert_int_equal(run.used, bad[i].good);
+        assert_int_equal(run.out_len, bad[i].good);
+        assert_memory_equal(run.out, bad[i].bytes, bad[i].good);
+        assert_int_equal(reply_client_seq(&run.reply), bad[i].bytes[bad[i].good + 3]);
+        assert_int_equal(reply_is_fresh(&run.reply), bad[i].good == 0);
+    }
+}
+
 static void test_control_packets_are_bounded(void **state)
 {
     (void)state;
@@ -348,6 +382,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_protocol_breaches),
+        cmocka_unit_test(test_a_refused_packet_stays_here),
         cmocka_unit_test(test_control_packets_are_bounded),
         cmocka_unit_test(test_nothing_behind_the_end_is_used),
         cmocka_unit_test(test_error_ends_whatever_came_before),
