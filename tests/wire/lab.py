@@ -4,10 +4,11 @@
 Reads go to lab.replica, everything else to lab.primary. The table test.wire holds (1, 'one'),
 (2, 'two'); a mark in a comment names the statement to the middles.
 """
+import contextlib
 import socket
-import struct
 
 import weirlab
+from faultproxy import Fault
 from middle import Middle
 from rawclient import Gone, Raw, err_of, text_rows
 
@@ -126,5 +127,18 @@ def tcp(port):
     return socket.create_connection(("127.0.0.1", port), timeout=10)
 
 
-def reset_on_close(sock):
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+@contextlib.contextmanager
+def through_fault(middle, with_monitor=False):
+    """New connections through this middle take the way through a toxic proxy."""
+    upstream = middle.upstream
+    with Fault(upstream) as fault:
+        middle.upstream = fault.port
+        if with_monitor:
+            middle.end_all()
+        else:
+            middle.reset()
+        try:
+            yield fault
+        finally:
+            middle.upstream = upstream
+            middle.end_all()

@@ -80,6 +80,14 @@ class Middle:
         if errors:
             raise errors[0]
 
+    def end_all(self):
+        """Every connection ends, the monitor's as well."""
+        with self.lock:
+            links = [x for x in self.links if not x.done.is_set()]
+        for link in links:
+            self._shut(link)
+            link.done.wait(5)
+
     def stop(self):
         self.listener.close()
         for link in list(self.links):
