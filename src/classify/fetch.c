@@ -161,7 +161,7 @@ const struct tok *parser_next(struct parser *ps)
 
 const struct tok *parser_next_clause(struct parser *ps)
 {
-    const struct tok *tok;
+    const struct tok *tok = NULL;
     do {
         do {
             tok = fetch(ps);
