@@ -61,6 +61,12 @@ void sess_set_state(struct sess *sess, enum sess_state state)
     WR_ASSERT((STATE_NEXT[sess->state] & (1U << state)) != 0);
     if (sess->state == SESS_ST_LOGIN) {
         metric_sub(sess->env->metrics, METRIC_SESSIONS_IN_LOGIN, METRIC_NONE, 1);
+        sess->set->logins--;
+    } else if (sess->state == SESS_ST_RELOGIN) {
+        sess->set->logins--;
+    }
+    if (state == SESS_ST_RELOGIN) {
+        sess->set->logins++;
     }
     sess->trail[sess->trail_at] = (uint8_t)state;
     sess->trail_at = (uint8_t)((sess->trail_at + 1U) % SESS_TRAIL);
@@ -123,6 +129,9 @@ void sess_close(struct sess *sess, const char *why)
     metric_sub(sess->env->metrics, METRIC_SESSIONS_OPEN, METRIC_NONE, 1);
     if (sess->state == SESS_ST_LOGIN) {
         metric_sub(sess->env->metrics, METRIC_SESSIONS_IN_LOGIN, METRIC_NONE, 1);
+    }
+    if (sess->state == SESS_ST_LOGIN || sess->state == SESS_ST_RELOGIN) {
+        set->logins--;
     }
     if (sess->pins != 0) {
         metric_sub(sess->env->metrics, METRIC_SESSIONS_PINNED, METRIC_NONE, 1);

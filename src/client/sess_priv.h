@@ -57,7 +57,9 @@
 #define SESS_TRIES_MAX 8U
 /* One answer or rebuilt command of weir's own. */
 #define SESS_ANSWER_MAX ((size_t)32 * 1024 * 1024)
-#define SESS_STEPS      6U /* reply steps whose pieces go out in one write */
+/* Texts of a session's prepared statements: they are kept to be prepared again elsewhere. */
+#define SESS_STMT_TEXT_MAX ((size_t)64 * 1024 * 1024)
+#define SESS_STEPS         6U /* reply steps whose pieces go out in one write */
 
 #define SESS_STATES(X)                                                                            \
     X(LOGIN, "login")     /* struct sess_login speaks with the client                         */  \
@@ -162,6 +164,7 @@ struct sess {
     uint16_t attrs_len;
     uint32_t stmt_slots; /* length of stmts */
     uint32_t stmt_count;
+    size_t stmt_bytes; /* of their texts */
     uint32_t stmt_gen;
     uint32_t stmt_last; /* id of the statement prepared last, 0: none */
     int16_t ro_tx_server;
@@ -207,6 +210,7 @@ struct sess_set {
     struct list sessions;
     uint32_t max;
     uint32_t count;
+    uint32_t logins; /* sessions in LOGIN or RELOGIN: they wait for snapshots */
     uint32_t next_slot;
     uint32_t spare_count;
     uint64_t drain_deadline_us;

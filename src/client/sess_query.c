@@ -356,14 +356,15 @@ static bool text_decide(struct sess *sess, uint8_t *packet, size_t len, bool *re
 
     *ret_is_held = false;
     sess_classify(sess, sql, &facts);
-    if (packet[FRAME_HEADER] == COM_STMT_PREPARE &&
-        (facts.verb == VERB_EXPLAIN_ROUTE || (facts.bits & FACT(KILL)) != 0)) {
+    if (packet[FRAME_HEADER] == COM_STMT_PREPARE && facts.verb == VERB_EXPLAIN_ROUTE) {
         struct span what = SPAN_LIT("this statement as a prepared one");
 
         sess_fail(sess, SESS_ERR_NOT_SUPPORTED, &what, 1);
         return false;
     }
-    if (is_own_business(sess, &facts)) {
+    /* a KILL that is prepared kills when it is executed */
+    if ((packet[FRAME_HEADER] != COM_STMT_PREPARE || (facts.bits & FACT(KILL)) == 0) &&
+        is_own_business(sess, &facts)) {
         return false;
     }
     if (is_id_for_client(&facts) && !sess->cmd.is_large) {
@@ -392,7 +393,8 @@ void sess_stmt_prepare(struct sess *sess, uint8_t *packet, size_t len)
 {
     bool is_held = false;
 
-    if (sess->stmt_count >= sess->env->config->limits.max_prepared) {
+    if (sess->stmt_count >= sess->env->config->limits.max_prepared ||
+        sess->stmt_bytes + len > SESS_STMT_TEXT_MAX) {
         char number[16];
         struct span arg = {(const uint8_t *)number, 0};
 

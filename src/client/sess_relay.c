@@ -288,6 +288,10 @@ void sess_relay(struct sess *sess, struct conn *conn)
             /* bytes behind the end of a reply belong to nobody */
             metric_inc(sess->env->metrics, METRIC_PROTOCOL_VIOLATIONS, METRIC_NONE);
             sess_conn_drop(sess, (int16_t)conn->server_index, false);
+            if (sess->ro_tx_server == (int16_t)conn->server_index) {
+                sess->ro_tx_server = -1;
+                sess->tx_lost = true;
+            }
             if (!conn->is_replica && (sess->tx_open || sess->pins != 0)) {
                 sess_close_flushed(sess, "server sent more than its reply");
                 return;

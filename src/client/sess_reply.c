@@ -148,6 +148,12 @@ void sess_fail(struct sess *sess, enum sess_err error, const struct span *args, 
 
 void sess_fail_close(struct sess *sess, enum sess_err error, const struct span *args, size_t count)
 {
+    if (sess->state == SESS_ST_RELAY && (sess->reply.skip != 0 || sess->reply.is_continued)) {
+        /* an error here would be read as the rest of the row */
+        metric_inc(sess->env->metrics, METRIC_ERRORS, metric_of(error));
+        sess_close_flushed(sess, sess_error_sqlstate(error));
+        return;
+    }
     if (write_error(sess, error, args, count)) {
         sess_close_flushed(sess, sess_error_sqlstate(error));
     }

@@ -181,6 +181,7 @@ int sess_set_accept(struct sess_set *set, const struct sess_accept *accept)
     set->table[slot] = sess;
     list_push(&set->sessions, &sess->node);
     set->count++;
+    set->logins++;
     metric_add(env->metrics, METRIC_SESSIONS_OPEN, METRIC_NONE, 1);
     metric_add(env->metrics, METRIC_SESSIONS_IN_LOGIN, METRIC_NONE, 1);
     metric_inc(env->metrics, METRIC_SESSIONS_TOTAL, METRIC_NONE);
@@ -222,6 +223,9 @@ void sess_set_on_snapshot(struct sess_set *set)
 
     set_refresh(set);
     down = newly_down(set);
+    if (down == 0 && set->logins == 0) {
+        return; /* nobody waits: with thousands of idle sessions this is nearly always so */
+    }
     list_for_each_safe (node, &set->sessions) {
         struct sess *sess = list_entry(node, struct sess, node);
 

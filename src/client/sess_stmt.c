@@ -143,6 +143,7 @@ void sess_stmts_free(struct sess *sess)
     sess->stmts = NULL;
     sess->stmt_slots = 0;
     sess->stmt_count = 0;
+    sess->stmt_bytes = 0;
     sess->stmt_last = 0;
 }
 
@@ -242,6 +243,7 @@ bool sess_stmt_prepared(struct sess *sess, const struct stmt_prepared *prepared,
     place_set(stmt, conn, prepared->id);
     sess->stmts[slot] = stmt;
     sess->stmt_count++;
+    sess->stmt_bytes += stmt->text_len;
     sess->stmt_last = stmt->id;
     for (unsigned i = 0; i < 4; i++) {
         id_at[i] = (uint8_t)(stmt->id >> (8 * i));
@@ -342,6 +344,10 @@ void sess_stmt_execute(struct sess *sess, uint8_t *packet, size_t len)
     stmt = stmt_find(sess, id);
     if (stmt == NULL) {
         unknown_stmt(sess, id, "mysqld_stmt_execute");
+        return;
+    }
+    if ((stmt->facts.bits & FACT(KILL)) != 0) {
+        sess_kill(sess, &stmt->facts.kill);
         return;
     }
     sess->cmd.stmt = stmt;
@@ -483,6 +489,7 @@ void sess_stmt_close(struct sess *sess, uint8_t *packet, size_t len)
     if (stmt != NULL) {
         sess->stmts[(stmt->id & STMT_SLOT_MASK) - 1U] = NULL;
         sess->stmt_count--;
+        sess->stmt_bytes -= stmt->text_len;
         stmt_free(stmt);
     }
     sess_command_done(sess);

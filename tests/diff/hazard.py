@@ -7,7 +7,7 @@ import time
 
 import pymysql
 import weirlab
-from rawclient import COM_INIT_DB, COM_QUERY, Raw, command, text_rows
+from rawclient import COM_INIT_DB, COM_QUERY, COM_STMT_CLOSE, Raw, command, text_rows
 
 SETUP = ("DROP DATABASE IF EXISTS hz_a", "DROP DATABASE IF EXISTS hz_b", "CREATE DATABASE hz_a", "CREATE DATABASE hz_b",
          "CREATE TABLE hz_a.t (v VARCHAR(10))", "CREATE TABLE hz_b.t (v VARCHAR(10))",
@@ -145,7 +145,24 @@ def primary_moves(rig, weir):
     return problems
 
 
-CASES = (prepared_elsewhere, lost_beside, reads_late, releases_late, primary_moves)
+def prepares_much(rig, weir):
+    """The texts that weir keeps have a bound, and what is closed is given back."""
+    with login(rig, weir) as c:
+        kept, packets = [], None
+        for i in range(80):
+            stmt, packets = c.prepare(f"SELECT {i} /* {'x' * 1000000} */")
+            if stmt is None:
+                break
+            kept.append(stmt)
+        code = int.from_bytes(packets[-1][1][1:3], "little") if packets[-1][1][:1] == b"\xff" else 0
+        problems = [] if code == 1461 and 60 <= len(kept) <= 70 else [f"{len(kept)} kept, then {code}"]
+        for stmt in kept:
+            c.run(COM_STMT_CLOSE, stmt.to_bytes(4, "little"), "none")
+        stmt, packets = c.prepare("SELECT 1")
+        return problems if stmt is not None else problems + [f"after closing all: {packets!r}"]
+
+
+CASES = (prepared_elsewhere, lost_beside, reads_late, releases_late, prepares_much, primary_moves)
 
 
 def run(rig, binary, report, is_long):
