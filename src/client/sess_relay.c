@@ -96,6 +96,32 @@ static void retry_on_primary(struct sess *sess, const struct errpkt *err)
     sess_go(sess, NULL, 0);
 }
 
+/*
+ * A write in a read-only transaction on a replica. The replica looks at its own read_only before it
+ * looks at the transaction (1290, 1836); the primary would have said 1792, and so does weir. 1290 is
+ * also the number of other options, which the primary would name as well.
+ */
+static bool is_ro_tx_write(const struct sess *sess, const struct reply_step *step)
+{
+    return step->event == REPLY_EV_ERR && step->is_first && sess->ro_tx_server >= 0 &&
+           sess->cmd.server == sess->ro_tx_server && sess->cmd.server != sess->env->topo->primary &&
+           (step->err.code == 1836 ||
+            (step->err.code == 1290 && memmem(step->err.text.p, step->err.text.len, "read-only",
+                                              strlen("read-only")) != NULL));
+}
+
+static void refuse_ro_tx_write(struct sess *sess)
+{
+    uint32_t version = 0;
+    bool is_mysql = sess_flavour(sess, &version) == TOPO_FLAVOUR_MYSQL;
+    struct span end = span_of(is_mysql ? "." : ""); /* the flavours differ in that */
+
+    metric_inc(sess->env->metrics, METRIC_SERVER_ERRORS, (size_t)sess->cmd.server);
+    sess_buf_give(sess, &sess->rest);
+    sess->cmd.is_sent = false; /* nothing of its reply has been forwarded */
+    sess_fail(sess, SESS_ERR_READ_ONLY_TX, &end, 1);
+}
+
 enum outcome {
     OUT_MORE,  /* the reply goes on */
     OUT_DONE,  /* the reply is complete */
@@ -162,6 +188,11 @@ static enum outcome feed(struct sess *sess, struct conn *conn, uint8_t *bytes, s
         if (is_for_primary(sess, step)) {
             *ret_used = used;
             retry_on_primary(sess, &step->err);
+            return OUT_TAKEN;
+        }
+        if (is_ro_tx_write(sess, step)) {
+            *ret_used = used;
+            refuse_ro_tx_write(sess);
             return OUT_TAKEN;
         }
         pieces_add(&pieces, step);

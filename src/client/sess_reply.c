@@ -93,6 +93,7 @@ static enum metric_error metric_of(enum sess_err error)
     case SESS_ERR_OLD_CLIENT:
     case SESS_ERR_NEEDS_TLS:
         return METRIC_ERROR_AUTH;
+    case SESS_ERR_READ_ONLY_TX:
     case SESS_ERR_LOCAL_DISABLED:
     case SESS_ERR_LOCAL_INFILE:
     case SESS_ERR_PRIVILEGE:

@@ -56,6 +56,7 @@ struct result;
       "Can't create more than max_prepared_stmt_count statements (current value: {})")            \
     X(NEEDS_TLS, 3159, "HY000",                                                                   \
       "Connections using insecure transport are prohibited while --require_secure_transport=ON.") \
+    X(READ_ONLY_TX, 1792, "25006", "Cannot execute statement in a READ ONLY transaction{}")       \
     X(MALFORMED, 1835, "HY000", "Malformed communication packet")                                 \
     X(KILLED, 1927, "70100", "Connection was killed")                                             \
     X(LOCAL_INFILE, 3948, "42000",                                                                \
