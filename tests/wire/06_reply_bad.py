@@ -3,7 +3,7 @@
 import struct
 
 import peer
-from lab import retried, sends
+from lab import is_right, retried, rows, sends
 from rawclient import lenenc
 
 OK_BODY = b"\x00\x00\x00" + struct.pack("<HH", 2 | 0x4000, 0) + b"\x00"
@@ -17,7 +17,6 @@ REPLIES = {
     "ok_short": peer.packet(b"\x00", 1),
     "ok_lenenc_cut": peer.packet(b"\x00\xfc\x01", 1),
     "track_overlong": peer.packet(OK_BODY + b"\x05\x01\xff", 1),
-    "track_bad_inner": peer.packet(OK_BODY + lenenc(4) + b"\x00\x02\xfe\x01", 1),
     "err_cut": peer.packet(b"\xff", 1),
     "first_eof": peer.packet(b"\xfe\x00\x00\x02\x00", 1),
 }
@@ -27,3 +26,15 @@ def run(lab):
     for name, data in REPLIES.items():
         lab.wait_ready()
         retried(lab, name, sends(data))
+    broken_entry(lab)
+
+
+def broken_entry(lab):
+    """An OK that is whole but for an entry of its state: the client has the OK, and its state is as it was."""
+    data = peer.packet(OK_BODY + lenenc(4) + b"\x00\x02\xfe\x01", 1)
+    with lab.session() as c:
+        c.query("SET time_zone = '+03:00'")
+        lab.primary.trap(b"entry", sends(data))
+        assert c.query("UPDATE wire SET f = f WHERE id = 99 /* entry */")[-1][1][0] == 0
+        is_right(c, "after")
+        assert rows(c, c.query("SELECT @@time_zone, DATABASE()")) == [[b"+03:00", b"test"]]

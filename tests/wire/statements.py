@@ -29,5 +29,13 @@ def play(client):
     return out
 
 
+def comparable(packets):
+    """weir makes the EOF behind the definitions for old clients, before it may have seen the flags
+    "no index used" (0x10, 0x20) in the result's end: these two do not count there."""
+    return [(seq, p[:3] + bytes([p[3] & 0xCF]) + p[4:]) if len(p) == 5 and p[0] == 0xFE and n + 1 < len(packets)
+            else (seq, p) for n, (seq, p) in enumerate(packets)]
+
+
 def differences(wanted, got):
-    return [f"{a[0]}: {a[1]!r:.200} became {b[1]!r:.200}" for a, b in zip(wanted, got) if a != b]
+    return [f"{a[0]}: {a[1]!r:.200} became {b[1]!r:.200}" for a, b in zip(wanted, got, strict=True)
+            if comparable(a[1]) != comparable(b[1])]
