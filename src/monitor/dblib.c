@@ -186,6 +186,15 @@ static bool db_connect(MYSQL *mysql, const struct db_target *target, bool is_pla
     return is_open;
 }
 
+/* libmariadb goes on without TLS when a server offers none, unless the certificate's name is to be
+ * checked: what `required` means is seen to here. A unix socket needs none. */
+static bool is_secret_enough(MYSQL *mysql, const struct db_target *target)
+{
+    bool is_needed = target->tls == CONFIG_TLS_REQUIRED || target->tls == CONFIG_TLS_VERIFY;
+
+    return !is_needed || target->addr->ss_family == AF_UNIX || mysql_get_ssl_cipher(mysql) != NULL;
+}
+
 int db_open(const struct db_target *target, struct db **ret_db, char error[DB_ERROR_MAX],
             unsigned *ret_errno)
 {
@@ -214,6 +223,13 @@ int db_open(const struct db_target *target, struct db **ret_db, char error[DB_ER
             free(db);
             return -WR_E_SERVER_ERROR;
         }
+    }
+    if (!is_secret_enough(&db->mysql, target)) {
+        (void)snprintf(error, DB_ERROR_MAX, "TLS is required, and the server does not offer it");
+        *ret_errno = SSL_ERROR;
+        mysql_close(&db->mysql);
+        free(db);
+        return -WR_E_SERVER_ERROR;
     }
     *ret_db = db;
     return 0;
