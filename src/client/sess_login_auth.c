@@ -242,11 +242,11 @@ static const struct account *find_account(const struct sess_login *login)
 static bool await_refresh(struct sess_login *login)
 {
     const struct sess_env *env = login->p.env;
-    if (login->is_refreshed || env->accounts == NULL || env->poke_catalogue == NULL) {
+    if (login->is_refreshed || env->poke_catalogue == NULL) {
         return false;
     }
     login->is_refreshed = true;
-    login->accounts_generation = accounts_generation(env->accounts);
+    login->accounts_generation = env->accounts != NULL ? accounts_generation(env->accounts) : 0;
     sess_login_set_state(login, SESS_LOGIN_ST_REFRESH);
     timer_arm_in(&login->retry, REFRESH_WAIT_US);
     env->poke_catalogue(env->arg);
@@ -279,6 +279,9 @@ static void judge_native(struct sess_login *login)
         return;
     }
     if (has_source(login, CONFIG_SOURCE_SERVER) && login->p.env->accounts == NULL) {
+        if (await_refresh(login)) {
+            return; /* weir has just started: the table comes a moment after the topology */
+        }
         sess_login_refuse_setup(login, "the account table has not been read; see users.source");
         return;
     }
@@ -459,8 +462,8 @@ void sess_login_auth_packet(struct sess_login *login, struct span payload)
 void sess_login_refreshed(struct sess_login *login, bool is_over)
 {
     const struct accounts *accounts = login->p.env->accounts;
-    if (!is_over && accounts != NULL &&
-        accounts_generation(accounts) == login->accounts_generation) {
+    if (!is_over &&
+        (accounts == NULL || accounts_generation(accounts) == login->accounts_generation)) {
         return;
     }
     judge_native(login);
