@@ -122,7 +122,7 @@ CASES = {
     "SET_OPTION": [("q", "SELECT 1; SELECT 2"), ("c", COM_SET_OPTION, b"\1\0"), ("q", "SELECT 1; SELECT 2"), ("q", "SELECT 1"),
                    ("c", COM_SET_OPTION, b"\0\0"), ("q", "SELECT 1; SELECT 2"), ("c", COM_SET_OPTION, b"\7\0"), ("c", COM_SET_OPTION, b"\1"),
                    ("q", "SELECT 3")],
-    "RESET_CONNECTION": [("q", "SELECT @@character_set_client, @@collation_connection"), ("q", "SET @a = 1, autocommit = 0, time_zone = '+03:00'"), ("p", "s", "SELECT 1"), ("c", COM_INIT_DB, b"demo"),
+    "RESET_CONNECTION": [("q", "SELECT @@character_set_client, @@collation_connection"), ("q", "SET @a = 1, autocommit = 0"), ("q", "SET time_zone = '+03:00'"), ("p", "s", "SELECT 1"), ("c", COM_INIT_DB, b"demo"),
                          ("c", COM_RESET_CONNECTION, b""), ("q", "SELECT @a, @@autocommit, @@time_zone, DATABASE()"), ("e", "s"),
                          ("q", "SELECT COUNT(*) FROM test.m_t"), ("c", COM_RESET_CONNECTION, b""), ("q", "BEGIN"), ("c", COM_RESET_CONNECTION, b""),
                          ("q", "SELECT @@character_set_client, @@collation_connection"), ("q", "SELECT 1")],
