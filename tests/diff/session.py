@@ -176,12 +176,14 @@ def run_facts(port, password, statements):
     for sql in statements:
         try:
             if c is None:
-                c = Raw("127.0.0.1", port, "demo", password, database="test", timeout=30, max_reply=1 << 22)
+                c = Raw("127.0.0.1", port, "demo", password, database="test", timeout=30, max_reply=1 << 22, max_packets=20000)
             out.append(normal(c.run(COM_QUERY, sql, "query"), False))
             c.run(COM_RESET_CONNECTION)
             c.run(COM_INIT_DB, b"test")
         except (rc.Gone, ConnectionError, TimeoutError) as e:
             out.append([(-1, b"no answer" if isinstance(e, TimeoutError) else b"closed")])
+            if c:
+                c.close()
             c = None
     return out
 

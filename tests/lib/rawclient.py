@@ -161,6 +161,7 @@ class Raw:
         """With user None only the greeting is read; login() does the rest."""
         self.timeout = options.pop("timeout", 20)
         self.max_reply = options.pop("max_reply", 1 << 30)  # bytes; more is an error here
+        self.max_packets = options.pop("max_packets", 1 << 24)
         unix = options.pop("unix", None)
         if unix:
             self.sock = socket.socket(socket.AF_UNIX)
@@ -334,6 +335,8 @@ class Raw:
 
     def _results(self, out, kind):
         while True:
+            if len(out) > self.max_packets:  # a loop of small results has no end either
+                raise Gone("a reply of too many packets")
             p = out[-1][1]
             if p[0] == 0xFF:
                 return out
