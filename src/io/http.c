@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include <event2/buffer.h>
+#include <event2/bufferevent.h>
 #include <event2/http.h>
 
 #include "weir/util/buf.h"
@@ -83,6 +84,14 @@ static void on_request(struct evhttp_request *request, void *arg)
     evhttp_send_error(request, HTTP_NOTFOUND, NULL);
 }
 
+/* Left to itself the library closes a connection's descriptor first and takes it off the loop
+ * later: by then another thread may have been given the same number. */
+static struct bufferevent *on_accept(struct event_base *base, void *arg)
+{
+    (void)arg;
+    return bufferevent_socket_new(base, -1, BEV_OPT_CLOSE_ON_FREE);
+}
+
 int http_create(struct loop *loop, const char *address, uint16_t port, struct http **ret_http)
 {
     struct http *http = calloc(1, sizeof(*http));
@@ -99,6 +108,7 @@ int http_create(struct loop *loop, const char *address, uint16_t port, struct ht
     evhttp_set_max_headers_size(http->server, HEADERS_MAX);
     evhttp_set_max_body_size(http->server, BODY_MAX);
     evhttp_set_timeout(http->server, REQUEST_TIME_S);
+    evhttp_set_bevcb(http->server, on_accept, NULL);
     evhttp_set_gencb(http->server, on_request, http);
     errno = 0;
 
