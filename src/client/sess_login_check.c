@@ -20,8 +20,11 @@
 #define SETUP_TEXT_MAX 256
 
 enum {
+    ER_CON_COUNT_CODE = 1040,
     ER_DBACCESS_DENIED_CODE = 1044,
     ER_BAD_DB_CODE = 1049,
+    ER_TOO_MANY_USER_CONNECTIONS_CODE = 1203,
+    ER_USER_LIMIT_REACHED_CODE = 1226,
 };
 
 void sess_login_check_end(struct sess_login *login, bool keep_conn)
@@ -82,17 +85,29 @@ static void on_ready(struct sess_login *login)
     sess_login_succeed(login);
 }
 
+/* The user is right and there is no room, which may have changed a moment later: nothing that is
+ * known of the user is forgotten, and the next login asks again. */
+static bool is_no_room(const struct conn_failure *failure)
+{
+    return failure->code == ER_CON_COUNT_CODE ||
+           failure->code == ER_TOO_MANY_USER_CONNECTIONS_CODE ||
+           failure->code == ER_USER_LIMIT_REACHED_CODE;
+}
+
 /* The server has looked at the user and said no. */
 static void on_refused(struct sess_login *login, const struct conn_failure *failure,
                        const struct topo_server *server)
 {
     const struct sess_env *env = login->p.env;
     bool is_schema = failure->code == ER_DBACCESS_DENIED_CODE || failure->code == ER_BAD_DB_CODE;
-    if (!is_schema) {
+    bool has_room = !is_no_room(failure);
+    if (has_room && !is_schema) {
         users_refuse(env->users, login->cred);
     }
-    users_remember_refusal(env->users, login->cred, sess_login_schema(login), failure,
-                           loop_now_us(env->loop));
+    if (has_room) {
+        users_remember_refusal(env->users, login->cred, sess_login_schema(login), failure,
+                               loop_now_us(env->loop));
+    }
     sess_login_refuse_failure(login, failure, span_of(server->name));
 }
 

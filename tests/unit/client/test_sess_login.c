@@ -579,6 +579,39 @@ static void test_servers_own_errors(void **state)
     }
 }
 
+/* A limit of the server's says nothing about the user: the verifier stays, and the next login asks. */
+static void test_no_room_is_not_remembered(void **state)
+{
+    (void)state;
+    static const uint16_t codes[] = {1040, 1203, 1226};
+    for (size_t i = 0; i < sizeof(codes) / sizeof(codes[0]); i++) {
+        struct rig rig;
+        struct cred *cred = NULL;
+        rig_init(&rig, TOPO_FLAVOUR_MYSQL, "  source: passthrough\n  recheck: 1s\n", "");
+        assert_int_equal(cred_create(users_secrets(rig.users), SPAN_LIT("app"), CRED_PASSWORD,
+                                     SPAN_LIT(PASSWORD), &cred),
+                         0);
+        assert_int_equal(users_accept(rig.users, cred, (struct span){NULL, 0},
+                                      clock_now_us() - 2 * CLOCK_US_PER_SECOND),
+                         0);
+        cred_unref(cred);
+        rig_connect(&rig);
+        send_login(&rig, WAY_SHA2, NULL, PASSWORD, "");
+        serve_no(&rig, codes[i], "42000", "no room");
+        expect_err(&rig, codes[i], "42000", "no room");
+        assert_int_equal(users_count(rig.users), 1);
+        rig_disconnect(&rig);
+
+        listener_unblock(&rig);
+        rig_connect(&rig);
+        send_login(&rig, WAY_SHA2, NULL, PASSWORD, "");
+        serve_yes(&rig, PASSWORD);
+        expect_more(&rig, AUTH_SHA2_FAST_OK);
+        expect_ok(&rig, true);
+        rig_fini(&rig);
+    }
+}
+
 /* An account that is dropped or locked stays out after recheck, although its verifier fits. */
 static void test_recheck(void **state)
 {
@@ -1127,6 +1160,7 @@ int main(void)
         cmocka_unit_test(test_passthrough_sha2),
         cmocka_unit_test(test_wrong_password),
         cmocka_unit_test(test_servers_own_errors),
+        cmocka_unit_test(test_no_room_is_not_remembered),
         cmocka_unit_test(test_recheck),
         cmocka_unit_test(test_native_to_sha2),
         cmocka_unit_test(test_unknown_plugin_and_no_answer),
