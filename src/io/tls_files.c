@@ -58,7 +58,8 @@ static int file_put(const char *file, struct span bytes, mode_t mode)
         return -errno;
     }
 
-    int rc = write_all(fd, bytes);
+    /* Whatever the process's umask: clients that verify have to read the certificate. */
+    int rc = fchmod(fd, mode) == 0 ? write_all(fd, bytes) : -errno;
 
     (void)close(fd);
     if (rc == 0 && rename(tmp, file) != 0) {

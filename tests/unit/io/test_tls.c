@@ -84,7 +84,9 @@ static int setup(void **state)
     assert_non_null(mkdtemp(rig->dir));
     (void)snprintf(rig->cert, sizeof(rig->cert), "%s/cert.pem", rig->dir);
     (void)snprintf(rig->key, sizeof(rig->key), "%s/key.pem", rig->dir);
+    mode_t mask = umask(027); /* the daemon's */
     assert_int_equal(tls_make_files(rig->cert, rig->key, why), 1);
+    (void)umask(mask);
     conf.cert_file = rig->cert;
     conf.key_file = rig->key;
     assert_int_equal(tls_server_create(&conf, why, &rig->server), 0);
@@ -424,6 +426,8 @@ static void test_files(void **state)
     assert_int_equal(tls_make_files(rig->cert, rig->key, why), 0); /* there already */
     assert_int_equal(stat(rig->key, &st), 0);
     assert_int_equal(st.st_mode & 0777, 0600);
+    assert_int_equal(stat(rig->cert, &st), 0);
+    assert_int_equal(st.st_mode & 0777, 0644);
     assert_in_range(tls_days_left(rig->server), 3600, 3700);
 
     assert_int_equal(tls_server_create(&conf, why, &ctx), -WR_E_TLS);
