@@ -210,6 +210,8 @@ static int open_conn(struct sess_login *login, const struct topo_server *server)
 {
     const struct sess_env *env = login->p.env;
     uint64_t deadline = loop_now_us(env->loop) + env->config->limits.connect_timeout_us;
+    struct svec want; /* a new session's: what is not set is as the server has it */
+    svec_init(&want, env->conn_env->values);
     const struct conn_params params = {
         .server = server,
         .cred = login->cred,
@@ -219,9 +221,12 @@ static int open_conn(struct sess_login *login, const struct topo_server *server)
         .client_attrs = buf_span(&login->attrs),
         .client_host = login->peer,
         .is_replica = topo_primary(env->topo) != server,
+        .svec = &want,
         .deadline_us = deadline < login->p.deadline_us ? deadline : login->p.deadline_us,
     };
-    return conn_open(env->conn_env, &params, on_event, login, &login->conn);
+    int r = conn_open(env->conn_env, &params, on_event, login, &login->conn);
+    svec_fini(&want);
+    return r;
 }
 
 /* A ticket, a slot, a connection; a limit on the way puts the login into the queue. */
