@@ -171,7 +171,8 @@ static bool decide(struct sess *sess, const struct facts *facts)
     route_decide(facts, &route, &view, &decision);
     cmd->target = decision.target;
     cmd->reason = route_decision_reason(&decision);
-    cmd->route_flags = decision.flags;
+    /* preparing ends no transaction, and its place is not where a transaction has to be */
+    cmd->route_flags = cmd->com == COM_STMT_PREPARE ? 0 : decision.flags;
     cmd->server = decision.server;
     if (decision.target == ROUTE_TO_NONE) {
         no_server(sess, facts, &decision);

@@ -104,13 +104,26 @@ static void note_ignored_hints(struct deciding *d)
 
 /* --- an open read-only transaction on a replica --- */
 
+/* Whatever changes rows is refused there with the very error of a read-only transaction. What may
+ * leave state behind (CALL) is none of this: the session would look for it on the primary. UNLOCK
+ * has nothing to unlock: the transaction of a session that holds a lock is on the primary. */
+static bool is_at_home(const struct facts *facts)
+{
+    uint64_t leaves = FACT(STARTS_TX) | FACT(IMPLICIT_COMMIT) | FACT(CHAIN) | FACT(MULTI);
+    uint64_t stays = FACT(READ) | FACT(LAST) | FACT(ENDS_TX) | FACT(WRITE) | FACT(DML);
+
+    if (facts->verb == VERB_SAVEPOINT || facts->verb == VERB_UNLOCK) {
+        return !has_bit(facts, FACT(MULTI));
+    }
+    return facts->verb != VERB_XA && facts->pins == 0 && has_bit(facts, stays) &&
+           !has_bit(facts, leaves);
+}
+
 static void decide_ro_tx(struct deciding *d)
 {
     int16_t server = d->sess->ro_tx_server;
-    uint64_t bits = d->facts->bits;
-    uint64_t stays = FACT(READ) | FACT(LAST) | FACT(ENDS_TX) | FACT(WRITE) | FACT(DML) | FACT(DDL);
-    bool begins = (bits & FACT(STARTS_TX)) != 0;
-    bool commits = (bits & FACT(IMPLICIT_COMMIT)) != 0 && (bits & (FACT(DML) | FACT(DDL))) == 0;
+    bool begins = has_bit(d->facts, FACT(STARTS_TX)) && d->facts->verb == VERB_BEGIN &&
+                  !has_bit(d->facts, FACT(MULTI));
 
     step_add(d->ret, ROUTE_RO_TX)->server = server;
     if (!server_is_there(d, server)) {
@@ -120,19 +133,19 @@ static void decide_ro_tx(struct deciding *d)
         d->ret->server = -1;
         return;
     }
-    if (begins || commits) {
+    if (is_at_home(d->facts)) {
+        go_server(d, ROUTE_TO_REPLICA, server);
+        return;
+    }
+    if (begins) {
         step_add(d->ret, ROUTE_RO_TX_END)->server = server;
         d->ret->flags |= ROUTE_F_END_RO_TX;
         go_primary(d);
         return;
     }
-    /* Whatever changes data is refused there with the very error of a read-only transaction. */
-    if (!has_bit(d->facts, FACT(MULTI)) &&
-        ((bits & stays) != 0 || d->facts->verb == VERB_SAVEPOINT)) {
-        go_server(d, ROUTE_TO_REPLICA, server);
-        return;
-    }
-    /* A named lock, a user variable, an unknown function: its effect belongs on the primary. */
+    /* A named lock, a user variable, CALL, an unknown function: its effect belongs on the primary.
+     * Definitions, LOCK TABLES, SET autocommit, XA, COMMIT AND CHAIN: when and whether they end the
+     * transaction is for the server to say that runs both. */
     step_add(d->ret, ROUTE_RO_TX_MOVE)->server = server;
     d->ret->flags |= ROUTE_F_MOVE_RO_TX;
     go_primary(d);

@@ -244,6 +244,52 @@ static void ro_tx_lock_tables(struct world *w)
     w->facts.verb = VERB_LOCK;
     w->facts.bits = FACT(PRIMARY) | FACT(IMPLICIT_COMMIT);
 }
+static void ro_tx_ddl(struct world *w)
+{
+    w->sess.ro_tx_server = 2;
+    w->facts.verb = VERB_CREATE;
+    w->facts.bits = FACT(PRIMARY) | FACT(WRITE) | FACT(DDL) | FACT(IMPLICIT_COMMIT);
+    w->facts.why = WHY_DDL;
+}
+static void ro_tx_call(struct world *w)
+{
+    ro_tx_ddl(w);
+    w->facts.verb = VERB_CALL;
+    w->facts.bits = FACT(PRIMARY) | FACT(WRITE);
+    w->facts.pins = PIN_BIT(PIN_UNKNOWN);
+}
+static void ro_tx_unlock(struct world *w)
+{
+    ro_tx_lock_tables(w);
+    w->facts.verb = VERB_UNLOCK;
+}
+static void ro_tx_chain(struct world *w)
+{
+    ro_tx_commit(w);
+    w->facts.bits |= FACT(CHAIN) | FACT(STARTS_TX);
+}
+static void ro_tx_autocommit(struct world *w)
+{
+    ro_tx_lock_tables(w);
+    w->facts.verb = VERB_SET;
+    w->facts.bits |= FACT(SET_AUTOCOMMIT);
+}
+static void ro_tx_xa(struct world *w)
+{
+    ro_tx_begin(w);
+    w->facts.verb = VERB_XA;
+}
+static void ro_tx_compound(struct world *w)
+{
+    ro_tx_lock_tables(w);
+    w->facts.verb = VERB_COMPOUND;
+    w->facts.bits |= FACT(WRITE);
+}
+static void ro_tx_multi_begin(struct world *w)
+{
+    ro_tx_begin(w);
+    w->facts.bits |= FACT(MULTI);
+}
 static void ro_tx_get_lock(struct world *w)
 {
     w->sess.ro_tx_server = 2;
@@ -556,8 +602,20 @@ static const struct row ROWS[] = {
     {"read only: SAVEPOINT", ro_tx_savepoint, ROUTE_TO_REPLICA, 2, ROUTE_RO_TX, 0},
     {"read only: COMMIT", ro_tx_commit, ROUTE_TO_REPLICA, 2, ROUTE_RO_TX, 0},
     {"read only: BEGIN", ro_tx_begin, ROUTE_TO_PRIMARY, 0, ROUTE_RO_TX_END, ROUTE_F_END_RO_TX},
-    {"read only: LOCK TABLES", ro_tx_lock_tables, ROUTE_TO_PRIMARY, 0, ROUTE_RO_TX_END,
-     ROUTE_F_END_RO_TX},
+    {"read only: LOCK TABLES", ro_tx_lock_tables, ROUTE_TO_PRIMARY, 0, ROUTE_RO_TX_MOVE,
+     ROUTE_F_MOVE_RO_TX},
+    {"read only: DDL", ro_tx_ddl, ROUTE_TO_PRIMARY, 0, ROUTE_RO_TX_MOVE, ROUTE_F_MOVE_RO_TX},
+    {"read only: CALL", ro_tx_call, ROUTE_TO_PRIMARY, 0, ROUTE_RO_TX_MOVE, ROUTE_F_MOVE_RO_TX},
+    {"read only: UNLOCK", ro_tx_unlock, ROUTE_TO_REPLICA, 2, ROUTE_RO_TX, 0},
+    {"read only: AND CHAIN", ro_tx_chain, ROUTE_TO_PRIMARY, 0, ROUTE_RO_TX_MOVE,
+     ROUTE_F_MOVE_RO_TX},
+    {"read only: SET autocommit", ro_tx_autocommit, ROUTE_TO_PRIMARY, 0, ROUTE_RO_TX_MOVE,
+     ROUTE_F_MOVE_RO_TX},
+    {"read only: XA START", ro_tx_xa, ROUTE_TO_PRIMARY, 0, ROUTE_RO_TX_MOVE, ROUTE_F_MOVE_RO_TX},
+    {"read only: a block", ro_tx_compound, ROUTE_TO_PRIMARY, 0, ROUTE_RO_TX_MOVE,
+     ROUTE_F_MOVE_RO_TX},
+    {"read only: several, one begins", ro_tx_multi_begin, ROUTE_TO_PRIMARY, 0, ROUTE_RO_TX_MOVE,
+     ROUTE_F_MOVE_RO_TX},
     {"read only: GET_LOCK", ro_tx_get_lock, ROUTE_TO_PRIMARY, 0, ROUTE_RO_TX_MOVE,
      ROUTE_F_MOVE_RO_TX},
     {"read only: several", ro_tx_multi, ROUTE_TO_PRIMARY, 0, ROUTE_RO_TX_MOVE, ROUTE_F_MOVE_RO_TX},
