@@ -17,9 +17,11 @@ def sysbench(rig, port, test, verb, prepared, seconds):
         with os.fdopen(fd, "w", encoding="utf-8") as f:
             f.write(f"mysql-host=127.0.0.1\nmysql-port={port}\nmysql-user={rig.env['DB_USER']}\n"
                     f"mysql-password={rig.env['DB_PASSWORD']}\nmysql-db=sbtest\ndb-driver=mysql\n"
-                    f"tables={TABLES}\ntable-size={ROWS}\nthreads={THREADS if verb == 'run' else TABLES}\n"
+                    f"threads={THREADS if verb == 'run' else TABLES}\n"
                     f"time={seconds}\nrand-type=uniform\ndb-ps-mode={'auto' if prepared else 'disable'}\n")
-        return subprocess.run(["sysbench", f"--config-file={options}", test, verb], text=True,
+        # options of the test itself are taken from the command line only
+        return subprocess.run(["sysbench", f"--config-file={options}", test, f"--tables={TABLES}",
+                               f"--table-size={ROWS}", verb], text=True,
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False,
                               timeout=seconds + 120)
     finally:
@@ -34,6 +36,10 @@ def prepare(rig):
     done = sysbench(rig, rig.port(0), "oltp_read_write", "prepare", False, 0)
     if done.returncode:
         raise RuntimeError(f"sysbench prepare: {done.stdout[-600:]}")
+    for i in range(1, TABLES + 1):
+        count = rig.primary.value(f"SELECT COUNT(*) FROM sbtest.sbtest{i}")
+        if count != ROWS:
+            raise RuntimeError(f"sysbench prepare: {count} rows in sbtest{i}")
     rig.settle(60)
 
 
