@@ -51,6 +51,22 @@ static void check_read(const uint8_t *sql, size_t len, const struct classify_env
     }
 }
 
+/* Whatever a read reads is mentioned, as the same bytes. */
+static void check_mentions(struct span sql, const struct classify_env *env, const struct facts *f)
+{
+    struct facts_table mentions[64];
+    size_t count = classify_mentions(sql, env, mentions, 64);
+
+    need(count <= 64);
+    for (unsigned i = 0; count < 64 && i < f->table_count; i++) {
+        bool is_there = false;
+        for (size_t k = 0; k < count; k++) {
+            is_there = is_there || mentions[k].name.p == f->tables[i].name.p;
+        }
+        need(is_there);
+    }
+}
+
 static void check_digest(struct span sql, const struct classify_env *env)
 {
     char text[256];
@@ -107,6 +123,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         (void)classify_name_decode(f.tables[i].name, name, sizeof(name));
     }
     check_digest(text, &env);
+    check_mentions(text, &env, &f);
     check_rewrite(text, &f);
     free(exact);
     return 0;
