@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Matching. For each kind of condition there is the set of rules that fit by it; the rules that fit
- * are what the sets have in common, looked at in their order, 64 at a time:
+ * are what the sets have in common, looked at in their order, a block at a time:
  *
- *   who & schema & table & class  --(digest, when one of them asks)-->  expression  -->  the first
+ *   who & class & table  --(schema, digest: when one of them asks)-->  expression  -->  the first
  *
  * A kind that no rule uses is the set of all. Sets are only copied when the statement's words are
  * on file; else the rules without such a condition are a set that is there already.
@@ -33,6 +33,7 @@ struct rule_scratch {
     uint64_t digest[WORDS_MAX];
     uint64_t who[WORDS_MAX];
     struct facts_table mentions[RULE_TABLES_MAX];
+    char plain[RULE_NAME_MAX]; /* the name at hand, without quotes */
 };
 
 int rule_scratch_create(struct rule_scratch **ret_scratch)
@@ -103,9 +104,6 @@ unsigned rule_groups(const struct facts *facts)
 static void add_ids(const struct rules *rules, const struct rule_ids *ids, const uint64_t *any,
                     uint64_t *own, const uint64_t **set)
 {
-    if (ids == NULL) {
-        return;
-    }
     if (*set != own) {
         memcpy(own, any, rules->words * sizeof(*own));
         *set = own;
@@ -142,13 +140,19 @@ static const uint64_t *schema_set(const struct rules *rules, struct rule_scratch
                                   struct span schema)
 {
     const uint64_t *set = rules->any_schema;
+    const struct rule_key *key = NULL;
     char text[RULE_NAME_MAX];
 
-    if (schema.len == 0 || !rule_lower(schema, text)) {
+    if (schema.len == 0) {
         return set;
     }
-    add_ids(rules, map_get(&rules->schemas, (struct span){(uint8_t *)text, schema.len}),
-            rules->any_schema, scratch->schema, &set);
+    key = rule_keys_find(&rules->schemas, schema, false);
+    if (key != NULL) {
+        add_ids(rules, &key->ids, rules->any_schema, scratch->schema, &set);
+    }
+    if (rules->schema_patterns.count == 0 || !rule_lower(schema, text)) {
+        return set;
+    }
     for (uint32_t i = 0; i < rules->schema_patterns.count; i++) {
         const struct rule_pattern *pattern = &rules->schema_patterns.item[i];
 
@@ -159,56 +163,70 @@ static const uint64_t *schema_set(const struct rules *rules, struct rule_scratch
     return set;
 }
 
-/* The plain name in lower case. False: it cannot be one that a rule has. */
-static bool plain_lower(struct span written, char dst[RULE_NAME_MAX])
+/* The name without its quotes; plain is where it goes when it had any. */
+static struct span plain_name(struct span written, char plain[RULE_NAME_MAX])
 {
-    char plain[RULE_NAME_MAX];
     size_t len = 0;
 
-    if (written.len == 0) {
-        return false;
+    if (written.len == 0 || (written.p[0] != '`' && written.p[0] != '"' && written.p[0] != '[')) {
+        return written;
     }
-    if (written.p[0] != '`' && written.p[0] != '"' && written.p[0] != '[') {
-        return rule_lower(written, dst);
+    len = classify_name_decode(written, plain, RULE_NAME_MAX);
+    return (struct span){(const uint8_t *)plain, len < RULE_NAME_MAX ? len : 0};
+}
+
+static void table_add_patterns(const struct rules *rules, struct rule_scratch *scratch,
+                               struct span name, struct span schema, const uint64_t **set)
+{
+    char name_text[RULE_NAME_MAX];
+    char schema_text[RULE_NAME_MAX];
+
+    if (!rule_lower(name, name_text) || !rule_lower(schema, schema_text)) {
+        return;
     }
-    len = classify_name_decode(written, plain, sizeof(plain));
-    return len > 0 && len < sizeof(plain) &&
-           rule_lower((struct span){(const uint8_t *)plain, len}, dst);
+    for (uint32_t i = 0; i < rules->table_patterns.count; i++) {
+        const struct rule_pattern *pattern = &rules->table_patterns.item[i];
+
+        if (pattern_fits(pattern->name, name_text) &&
+            (pattern->schema == NULL || pattern_fits(pattern->schema, schema_text))) {
+            add_ids(rules, &pattern->ids, rules->any_table, scratch->table, set);
+        }
+    }
+}
+
+/* What follows the look-up of the name itself: the same name in one schema, patterns. */
+static void table_add_more(const struct rules *rules, struct rule_scratch *scratch,
+                           const struct rule_key *key, const struct facts_table *table,
+                           struct span name, struct span selected, const uint64_t **set)
+{
+    char plain[RULE_NAME_MAX];
+    struct span schema = table->schema.len != 0 ? plain_name(table->schema, plain) : selected;
+
+    for (key = key == NULL ? NULL : key->in; key != NULL; key = key->in) {
+        if (span_eq_nocase(key->text, schema)) {
+            add_ids(rules, &key->ids, rules->any_table, scratch->table, set);
+        }
+    }
+    if (rules->table_patterns.count != 0) {
+        table_add_patterns(rules, scratch, name, schema, set);
+    }
 }
 
 static void table_add(const struct rules *rules, struct rule_scratch *scratch,
                       const struct facts_table *table, struct span selected, const uint64_t **set)
 {
-    char full[2 * RULE_NAME_MAX];
-    char name[RULE_NAME_MAX];
-    char schema[RULE_NAME_MAX];
-    size_t schema_len = 0;
+    struct span name = plain_name(table->name, scratch->plain);
+    const struct rule_key *key = NULL;
 
-    if (!plain_lower(table->name, name)) {
-        return;
+    if (name.len == 0) {
+        return; /* longer than a name can be */
     }
-    add_ids(rules, map_get(&rules->tables, span_of(name)), rules->any_table, scratch->table, set);
-    if (map_count(&rules->qualified) == 0 && rules->table_patterns.count == 0) {
-        return;
+    key = rule_keys_find(&rules->tables, name, false);
+    if (key != NULL && key->ids.count != 0) {
+        add_ids(rules, &key->ids, rules->any_table, scratch->table, set);
     }
-    schema[0] = '\0';
-    if (table->schema.len != 0 ? !plain_lower(table->schema, schema)
-                               : !rule_lower(selected, schema)) {
-        return;
-    }
-    schema_len = strlen(schema);
-    memcpy(full, schema, schema_len);
-    full[schema_len] = '.';
-    memcpy(full + schema_len + 1, name, strlen(name) + 1);
-    add_ids(rules, map_get(&rules->qualified, span_of(full)), rules->any_table, scratch->table,
-            set);
-    for (uint32_t i = 0; i < rules->table_patterns.count; i++) {
-        const struct rule_pattern *pattern = &rules->table_patterns.item[i];
-
-        if (pattern_fits(pattern->name, name) &&
-            (pattern->schema == NULL || pattern_fits(pattern->schema, schema))) {
-            add_ids(rules, &pattern->ids, rules->any_table, scratch->table, set);
-        }
+    if ((key != NULL && key->in != NULL) || rules->table_patterns.count != 0) {
+        table_add_more(rules, scratch, key, table, name, selected, set);
     }
 }
 
@@ -297,13 +315,14 @@ static bool is_in_network(const struct config_network *network, const struct pee
 static void who_fill(const struct rules *rules, const struct rule_input *in, uint64_t *bits)
 {
     uint64_t client[WORDS_MAX];
-    const struct rule_ids *ids = map_get(&rules->users, in->user);
+    const struct rule_key *key = NULL;
     struct peer peer;
 
     memcpy(bits, rules->any_user, rules->words * sizeof(*bits));
     memcpy(client, rules->any_client, rules->words * sizeof(*client));
-    for (uint32_t i = 0; ids != NULL && i < ids->count; i++) {
-        bits[ids->id[i] / 64] |= UINT64_C(1) << (ids->id[i] % 64);
+    key = rule_keys_find(&rules->users, in->user, true);
+    for (uint32_t i = 0; key != NULL && i < key->ids.count; i++) {
+        bits[key->ids.id[i] / 64] |= UINT64_C(1) << (key->ids.id[i] % 64);
     }
     peer_parse(in->is_unix ? NULL : in->host, &peer);
     for (uint32_t i = 0; i < rules->network_count; i++) {
@@ -350,33 +369,80 @@ static bool expression_fits(const pcre2_code *code, struct rule_scratch *scratch
     return rc >= 0;
 }
 
-int rules_match(const struct rules *rules, struct rule_scratch *scratch, struct rule_who *who,
-                struct rule_input *in)
+/* The sets of one match. */
+struct sets {
+    const uint64_t *who;
+    const uint64_t *verb;
+    const uint64_t *groups;
+    const uint64_t *table;
+    /* found when a rule first asks */
+    const uint64_t *schema;
+    const uint64_t *digest;
+    bool has_schema;
+    bool has_digest;
+};
+
+/* Only the tables of reads are known already; for others it is worth to see who asks. */
+static bool wants_tables(const struct rules *rules, const struct rule_input *in,
+                         const struct sets *sets)
 {
-    const uint64_t *verb = NULL;
-    const uint64_t *groups = NULL;
-    const uint64_t *table = NULL;
-    const uint64_t *schema = NULL;
-    const uint64_t *by_who = NULL;
-    const uint64_t *digest = NULL;
-
-    in->gave_up = 0;
-    if (rules->count == 0) {
-        return -1;
+    if (!rules->has_table || (in->facts->bits & FACT(READ)) != 0) {
+        return rules->has_table && in->facts->table_count != 0;
     }
-    verb = rules->by_class[in->facts->verb];
-    groups = rules->by_class[VERB_END_ + rule_groups(in->facts)];
-    table = rules->has_table ? table_set(rules, scratch, in) : rules->all;
-    schema = rules->has_schema ? schema_set(rules, scratch, in->schema) : rules->all;
-    by_who = rules->has_who ? who_set(rules, scratch, who, in) : rules->all;
     for (uint32_t w = 0; w < rules->words; w++) {
-        uint64_t left = table[w] & schema[w] & by_who[w] & (verb[w] | groups[w]);
-
-        if ((left & ~rules->any_digest[w]) != 0) {
-            digest = digest != NULL ? digest : digest_set(rules, scratch, in);
-            left &= digest[w];
+        if ((sets->who[w] & (sets->verb[w] | sets->groups[w]) & ~rules->any_table[w]) != 0) {
+            return true;
         }
-        for (; left != 0; left &= left - 1) {
+    }
+    return false;
+}
+
+static inline uint64_t word_left(const struct sets *sets, uint32_t w)
+{
+    return sets->who[w] & sets->table[w] & (sets->verb[w] | sets->groups[w]);
+}
+
+/* The first block from word w on in which some rule fits by who, class and table. Few branches: this
+ * is what a thousand rules cost the statement that none of them fits. */
+static uint32_t block_find(const struct sets *sets, uint32_t w, uint32_t words)
+{
+    const struct sets s = *sets; /* into registers */
+
+    _Static_assert(RULE_BLOCK == 4, "one term for each word of a block");
+    while (w < words && (word_left(&s, w) | word_left(&s, w + 1) | word_left(&s, w + 2) |
+                         word_left(&s, w + 3)) == 0) {
+        w += RULE_BLOCK;
+    }
+    return w;
+}
+
+/* What is left of 64 rules when all has been asked but the expressions. */
+static uint64_t narrow(const struct rules *rules, struct rule_scratch *scratch,
+                       struct rule_input *in, struct sets *sets, uint32_t w)
+{
+    uint64_t left = word_left(sets, w);
+
+    if (left == 0) {
+        return 0;
+    }
+    if (!sets->has_schema && (left & ~rules->any_schema[w]) != 0) {
+        sets->schema = schema_set(rules, scratch, in->schema);
+        sets->has_schema = true;
+    }
+    left &= sets->schema[w];
+    if (!sets->has_digest && (left & ~rules->any_digest[w]) != 0) {
+        sets->digest = digest_set(rules, scratch, in);
+        sets->has_digest = true;
+    }
+    return left & sets->digest[w];
+}
+
+/* The first that fits of the block at word w; -1: none. */
+static int block_first(const struct rules *rules, struct rule_scratch *scratch,
+                       struct rule_input *in, struct sets *sets, uint32_t w)
+{
+    for (uint32_t end = w + RULE_BLOCK; w < end; w++) {
+        for (uint64_t left = narrow(rules, scratch, in, sets, w); left != 0; left &= left - 1) {
             uint32_t id = w * 64 + (uint32_t)__builtin_ctzll(left);
 
             if (rules->code[id] == NULL || expression_fits(rules->code[id], scratch, in)) {
@@ -385,6 +451,33 @@ int rules_match(const struct rules *rules, struct rule_scratch *scratch, struct 
         }
     }
     return -1;
+}
+
+int rules_match(const struct rules *rules, struct rule_scratch *scratch, struct rule_who *who,
+                struct rule_input *in)
+{
+    struct sets sets = {
+        .table = rules->any_table, .schema = rules->any_schema, .digest = rules->any_digest};
+    int found = -1;
+
+    in->gave_up = 0;
+    if (rules->count == 0) {
+        return -1;
+    }
+    sets.verb = rules->by_class[in->facts->verb];
+    sets.groups = rules->by_class[VERB_END_ + rule_groups(in->facts)];
+    sets.who = rules->has_who ? who_set(rules, scratch, who, in) : rules->all;
+    if (wants_tables(rules, in, &sets)) {
+        sets.table = table_set(rules, scratch, in);
+    }
+    for (uint32_t w = 0; found < 0; w += RULE_BLOCK) {
+        w = block_find(&sets, w, rules->words);
+        if (w >= rules->words) {
+            return -1;
+        }
+        found = block_first(rules, scratch, in, &sets, w);
+    }
+    return found;
 }
 
 /* --- what there is --- */

@@ -32,12 +32,33 @@ bool rule_lower(struct span text, char dst[RULE_NAME_MAX])
     return true;
 }
 
-static void ids_free(void *value)
+struct rule_key *rule_keys_find(const struct rule_keys *keys, struct span text, bool has_case)
 {
-    struct rule_ids *ids = value;
+    uint64_t hash = 0;
 
-    free(ids->id);
-    free(ids);
+    if (keys->count == 0) {
+        return NULL;
+    }
+    hash = rule_hash(text.p, text.len);
+    for (size_t at = hash;; at++) {
+        struct rule_key *key = keys->slot[at & (keys->slot_count - 1)];
+
+        if (key == NULL ||
+            (key->hash == hash &&
+             (span_eq(key->text, text) || (!has_case && span_eq_nocase(key->text, text))))) {
+            return key;
+        }
+    }
+}
+
+static void keys_free(struct rule_keys *keys)
+{
+    for (size_t i = 0; i < keys->slot_count; i++) {
+        for (struct rule_key *key = keys->slot[i]; key != NULL; key = key->in) {
+            free(key->ids.id); /* the keys are the arena's */
+        }
+    }
+    free(keys->slot);
 }
 
 static void patterns_free(struct rule_patterns *patterns)
@@ -55,10 +76,9 @@ void rules_free(struct rules *rules)
     }
     free(rules->code);
     free(rules->label);
-    map_fini(&rules->tables, ids_free);
-    map_fini(&rules->qualified, ids_free);
-    map_fini(&rules->schemas, ids_free);
-    map_fini(&rules->users, ids_free);
+    keys_free(&rules->tables);
+    keys_free(&rules->schemas);
+    keys_free(&rules->users);
     patterns_free(&rules->table_patterns);
     patterns_free(&rules->schema_patterns);
     free(rules->networks);
@@ -92,23 +112,72 @@ static int ids_add(struct rule_ids *ids, uint32_t id)
     return 0;
 }
 
-static int map_file(struct map *map, struct span key, uint32_t id)
+static struct rule_key *key_create(struct rules *rules, struct span text)
 {
-    struct rule_ids *ids = map_get(map, key);
-    int rc = 0;
+    struct rule_key *key = arena_zalloc(&rules->arena, sizeof(*key));
 
-    if (ids == NULL) {
-        ids = fault_calloc(1, sizeof(*ids));
-        if (ids == NULL) {
-            return -ENOMEM;
-        }
-        rc = map_put(map, key, ids, NULL);
-        if (rc < 0) {
-            free(ids);
-            return rc;
+    if (key == NULL) {
+        return NULL;
+    }
+    key->text = arena_dup(&rules->arena, text);
+    key->hash = rule_hash(text.p, text.len);
+    return key->text.p == NULL ? NULL : key;
+}
+
+static void keys_put(struct rule_keys *keys, struct rule_key *key)
+{
+    size_t at = key->hash;
+
+    while (keys->slot[at & (keys->slot_count - 1)] != NULL) {
+        at++;
+    }
+    keys->slot[at & (keys->slot_count - 1)] = key;
+    keys->count++;
+}
+
+static int keys_grow(struct rule_keys *keys)
+{
+    struct rule_keys grown = {.slot_count = keys->slot_count == 0 ? 16 : keys->slot_count * 2};
+
+    grown.slot = fault_calloc(grown.slot_count, sizeof(struct rule_key *));
+    if (grown.slot == NULL) {
+        return -ENOMEM;
+    }
+    for (size_t i = 0; i < keys->slot_count; i++) {
+        if (keys->slot[i] != NULL) {
+            keys_put(&grown, keys->slot[i]);
         }
     }
-    return ids_add(ids, id);
+    free(keys->slot);
+    *keys = grown;
+    return 0;
+}
+
+/* The key of a word, made when it is new. */
+static struct rule_key *keys_take(struct rules *rules, struct rule_keys *keys, struct span text,
+                                  bool has_case)
+{
+    struct rule_key *key = rule_keys_find(keys, text, has_case);
+
+    if (key != NULL) {
+        return key;
+    }
+    if (2 * (keys->count + 1) > keys->slot_count && keys_grow(keys) < 0) {
+        return NULL;
+    }
+    key = key_create(rules, text);
+    if (key != NULL) {
+        keys_put(keys, key);
+    }
+    return key;
+}
+
+static int word_file(struct rules *rules, struct rule_keys *keys, const char *text, bool has_case,
+                     uint32_t id)
+{
+    struct rule_key *key = keys_take(rules, keys, span_of(text), has_case);
+
+    return key == NULL ? -ENOMEM : ids_add(&key->ids, id);
 }
 
 static int pattern_file(struct rules *rules, struct rule_patterns *patterns, const char *schema,
@@ -148,39 +217,66 @@ static int pattern_file(struct rules *rules, struct rule_patterns *patterns, con
 
 /* --- one kind of condition each --- */
 
-static int table_file(struct rules *rules, const char *word, uint32_t id)
+/* A name in one schema hangs below the name itself. */
+static int qualified_file(struct rules *rules, struct span schema, struct span name, uint32_t id)
 {
-    char text[RULE_NAME_MAX];
-    char *dot = NULL;
+    struct rule_key *key = keys_take(rules, &rules->tables, name, false);
+    struct rule_key *in = NULL;
 
-    if (!rule_lower(span_of(word), text)) {
-        return 0; /* the config takes 255 bytes at most */
+    if (key == NULL) {
+        return -ENOMEM;
     }
-    dot = strchr(text, '.');
-    if (strchr(text, '*') != NULL) {
-        if (dot != NULL) {
-            *dot = '\0';
+    in = key->in;
+    while (in != NULL && !span_eq_nocase(in->text, schema)) {
+        in = in->in;
+    }
+    if (in == NULL) {
+        in = key_create(rules, schema);
+        if (in == NULL) {
+            return -ENOMEM;
         }
-        return pattern_file(rules, &rules->table_patterns, dot == NULL ? NULL : text,
-                            dot == NULL ? text : dot + 1, id);
+        in->in = key->in;
+        key->in = in;
     }
-    return map_file(dot == NULL ? &rules->tables : &rules->qualified, span_of(text), id);
+    return ids_add(&in->ids, id);
 }
 
-static int schema_file(struct rules *rules, const char *word, uint32_t id)
+static int table_file(struct rules *rules, const char *text, uint32_t id)
 {
-    char text[RULE_NAME_MAX];
+    const char *dot = strchr(text, '.');
+    char word[RULE_NAME_MAX];
 
-    if (!rule_lower(span_of(word), text)) {
-        return 0;
+    if (strchr(text, '*') != NULL) {
+        if (!rule_lower(span_of(text), word)) {
+            return 0; /* the config takes 255 bytes at most */
+        }
+        if (dot == NULL) {
+            return pattern_file(rules, &rules->table_patterns, NULL, word, id);
+        }
+        word[dot - text] = '\0';
+        return pattern_file(rules, &rules->table_patterns, word, word + (dot - text) + 1, id);
     }
-    return strchr(text, '*') != NULL ? pattern_file(rules, &rules->schema_patterns, NULL, text, id)
-                                     : map_file(&rules->schemas, span_of(text), id);
+    return dot == NULL
+               ? word_file(rules, &rules->tables, text, false, id)
+               : qualified_file(rules, (struct span){(const uint8_t *)text, (size_t)(dot - text)},
+                                span_of(dot + 1), id);
 }
 
-static int user_file(struct rules *rules, const char *word, uint32_t id)
+static int schema_file(struct rules *rules, const char *text, uint32_t id)
 {
-    return map_file(&rules->users, span_of(word), id);
+    char word[RULE_NAME_MAX];
+
+    if (strchr(text, '*') == NULL) {
+        return word_file(rules, &rules->schemas, text, false, id);
+    }
+    return rule_lower(span_of(text), word)
+               ? pattern_file(rules, &rules->schema_patterns, NULL, word, id)
+               : 0;
+}
+
+static int user_file(struct rules *rules, const char *text, uint32_t id)
+{
+    return word_file(rules, &rules->users, text, true, id);
 }
 
 static int client_file(struct rules *rules, const char *word, uint32_t id)
@@ -369,9 +465,7 @@ static int rule_file(struct rules *rules, uint32_t id)
     class_file(rules, &rule->class_words, id);
     set_bit(rules->all, id);
     rules->has_table = rules->has_table || rule->table.count != 0;
-    rules->has_schema = rules->has_schema || rule->schema.count != 0;
     rules->has_who = rules->has_who || rule->user.count != 0 || rule->client.count != 0;
-    rules->has_digest = rules->has_digest || rule->digest.count != 0;
     return rc;
 }
 
@@ -393,11 +487,8 @@ int rules_compile(struct config *config, uint64_t generation, struct config_erro
     rules->config = config_ref(config);
     rules->count = config->rule_count;
     rules->words = (config->rule_count + 63) / 64;
+    rules->words = (rules->words + RULE_BLOCK - 1) / RULE_BLOCK * RULE_BLOCK;
     arena_init(&rules->arena, ARENA_MAX);
-    map_init(&rules->tables, MAP_KEYS_TRUSTED, SIZE_MAX);
-    map_init(&rules->qualified, MAP_KEYS_TRUSTED, SIZE_MAX);
-    map_init(&rules->schemas, MAP_KEYS_TRUSTED, SIZE_MAX);
-    map_init(&rules->users, MAP_KEYS_TRUSTED, SIZE_MAX);
     rc = arrays_create(rules);
     rc = rc < 0 ? rc : matches_compile(rules, errs);
     for (uint32_t id = 0; id < rules->count && rc == 0; id++) {

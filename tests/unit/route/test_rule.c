@@ -301,10 +301,12 @@ static void test_generations(void **state)
     rule_who_reset(&who); /* ... before it is told so */
     assert_int_equal(rules_match(first, scratch, &who, &in), -1);
     assert_int_equal(rules_match(second, scratch, &who, &in), 0);
+#ifdef WEIR_DEBUG
     fault_arm("alloc", 1); /* no memory to remember: found all the same */
     assert_int_equal(rules_match(first, scratch, &who, &in), -1);
     assert_true(fault_is_spent());
     fault_arm("alloc", 0);
+#endif
     rule_who_reset(&who);
     rule_scratch_destroy(scratch);
     rules_unref(first);
@@ -381,6 +383,7 @@ static void test_words(void **state)
     assert_int_equal(count, VERB_END_ - 1); /* EXPLAIN ROUTE is weir's own */
 }
 
+#ifdef WEIR_DEBUG
 static void test_no_memory(void **state)
 {
     static const char text[] = HEAD
@@ -403,6 +406,7 @@ static void test_no_memory(void **state)
     }
     config_unref(config);
 }
+#endif
 
 /* --- every rule in turn --- */
 
