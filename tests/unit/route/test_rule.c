@@ -407,7 +407,6 @@ static void test_no_memory(void **state)
     config_unref(config);
 }
 #endif
-
 /* --- every rule in turn --- */
 
 static bool star_fits(const char *pattern, const char *text)
@@ -682,7 +681,10 @@ int main(void)
         cmocka_unit_test(test_conditions),      cmocka_unit_test(test_digest),
         cmocka_unit_test(test_order),           cmocka_unit_test(test_generations),
         cmocka_unit_test(test_broken),          cmocka_unit_test(test_limits),
-        cmocka_unit_test(test_words),           cmocka_unit_test(test_no_memory),
+        cmocka_unit_test(test_words),
+#ifdef WEIR_DEBUG
+        cmocka_unit_test(test_no_memory),
+#endif
         cmocka_unit_test(test_as_each_in_turn),
     };
 
