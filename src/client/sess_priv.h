@@ -327,7 +327,7 @@ void sess_rule_renew(struct sess *sess, const struct facts *facts, struct span s
 bool sess_rule_apply(struct sess *sess, const struct facts *facts, struct span sql);
 /* The state has changed: arm or cancel the command's timeout. */
 void sess_rule_timer(struct sess *sess);
-void sess_rule_on_timer(void *sess);
+void sess_rule_on_timer(void *arg);
 
 /* --- sess_backend.c: connections of the session --- */
 /* Everything that has to happen before the command can be written, then write it. packet NULL:

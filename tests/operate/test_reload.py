@@ -77,6 +77,10 @@ class Reload(unittest.TestCase):
         self.addCleanup(self.weir.__exit__, None, None, None)
         return self.weir
 
+    def tearDown(self):
+        self.weir.stop()
+        self.assertNotRegex(self.weir.log(), "Sanitizer|runtime error")
+
     def count(self, outcome):
         return self.weir.metrics()[f'weir_config_reloads_total{{outcome="{outcome}"}}']
 
