@@ -2,7 +2,6 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 
@@ -173,18 +172,16 @@ int settings_descriptors(const struct config *config, const struct log_ctx *log)
 
 const struct settings *settings_ref(const struct settings *settings)
 {
-    struct settings *own = NULL;
+    struct settings *own = (struct settings *)(uintptr_t)settings; /* only the count changes */
 
-    memcpy(&own, &settings, sizeof(own)); /* only the count changes */
     (void)snap_ref(&own->snap);
     return settings;
 }
 
 void settings_unref(const struct settings *settings)
 {
-    struct settings *own = NULL;
+    struct settings *own = (struct settings *)(uintptr_t)settings; /* only the count changes */
 
-    memcpy(&own, &settings, sizeof(own));
     if (own != NULL) {
         snap_unref(&own->snap);
     }

@@ -484,18 +484,16 @@ int rules_match(const struct rules *rules, struct rule_scratch *scratch, struct 
 
 const struct rules *rules_ref(const struct rules *rules)
 {
-    struct rules *own = NULL;
+    struct rules *own = (struct rules *)(uintptr_t)rules; /* only the count changes */
 
-    memcpy(&own, &rules, sizeof(own)); /* only the count changes */
     (void)snap_ref(&own->snap);
     return rules;
 }
 
 void rules_unref(const struct rules *rules)
 {
-    struct rules *own = NULL;
+    struct rules *own = (struct rules *)(uintptr_t)rules; /* only the count changes */
 
-    memcpy(&own, &rules, sizeof(own));
     if (own != NULL) {
         snap_unref(&own->snap);
     }
