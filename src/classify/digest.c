@@ -25,20 +25,26 @@ enum run {
     RUN_ROW_MORE       /* ", (?, " kept back */
 };
 
+#define CHUNK_BYTES 512 /* most normalised statements are hashed in one piece */
+#define SMALL_BYTES 16  /* what a token may need beside its own bytes */
+
+/* The normalised text so far is what was given out plus what lies in chunk. */
 struct digest {
-    XXH64_state_t hash;
-    char *dst;
-    size_t cap;
-    size_t len;
+    uint8_t *at; /* in chunk */
     enum run run;
     bool is_in_row; /* the "?" written stands right behind "(" */
     bool no_space;  /* nothing goes between the last token and the next */
     bool was_paren; /* the last token was "(" */
+    bool is_begun;  /* hash holds what was given out; else nothing was */
+    char *dst;
+    size_t cap;
+    size_t len;
+    XXH64_state_t hash;
+    uint8_t chunk[CHUNK_BYTES];
 };
 
-static void put(struct digest *d, const void *bytes, size_t len)
+static void store(struct digest *d, const uint8_t *bytes, size_t len)
 {
-    XXH64_update(&d->hash, bytes, len);
     if (d->len + 1 < d->cap) {
         size_t room = d->cap - 1 - d->len;
         size_t n = len < room ? len : room;
@@ -47,26 +53,73 @@ static void put(struct digest *d, const void *bytes, size_t len)
     }
 }
 
-static void put_text(struct digest *d, const char *text)
+static void give_out(struct digest *d, const uint8_t *bytes, size_t len)
 {
-    put(d, text, strlen(text));
+    if (!d->is_begun) {
+        XXH64_reset(&d->hash, 0);
+        d->is_begun = true;
+    }
+    XXH64_update(&d->hash, bytes, len);
+    store(d, bytes, len);
 }
 
-/* Writes what was kept back. */
-static void flush(struct digest *d)
+static void empty_chunk(struct digest *d)
+{
+    give_out(d, d->chunk, (size_t)(d->at - d->chunk));
+    d->at = d->chunk;
+}
+
+/* Before each token: room for it (or at least for what is written around it). */
+static inline void make_room(struct digest *d, size_t len)
+{
+    if ((size_t)(d->chunk + CHUNK_BYTES - d->at) < len + 2U * SMALL_BYTES) {
+        empty_chunk(d);
+    }
+}
+
+static inline void put_char(struct digest *d, char c)
+{
+    *d->at++ = (uint8_t)c;
+}
+
+static inline void put(struct digest *d, const void *bytes, size_t len)
+{
+    const uint8_t *p = bytes;
+    if (len > CHUNK_BYTES - 2U * SMALL_BYTES) {
+        empty_chunk(d);
+        give_out(d, p, len);
+    } else if (len > SMALL_BYTES) {
+        memcpy(d->at, p, len);
+        d->at += len;
+    } else { /* most words: a call costs more */
+        for (size_t i = 0; i < len; i++) {
+            *d->at++ = p[i];
+        }
+    }
+}
+
+/* Writes what was kept back: five bytes at most. */
+static void flush_run(struct digest *d)
 {
     static const char *const kept[] = {"", "", ",", "", ",", ", (", ", (?", ", (?,"};
-    put_text(d, kept[d->run]);
-    if (d->run != RUN_NONE) {
-        d->no_space = d->run == RUN_ROW_OPEN;
+    for (const char *p = kept[d->run]; *p != '\0'; p++) {
+        put_char(d, *p);
     }
+    d->no_space = d->run == RUN_ROW_OPEN;
     d->run = RUN_NONE;
 }
 
-static void put_space(struct digest *d)
+static inline void flush(struct digest *d)
+{
+    if (d->run != RUN_NONE) {
+        flush_run(d);
+    }
+}
+
+static inline void put_space(struct digest *d)
 {
     if (!d->no_space) {
-        put(d, " ", 1);
+        put_char(d, ' ');
     }
     d->no_space = false;
 }
@@ -143,25 +196,26 @@ static void put_word(struct digest *d, const struct tok *tok, bool is_first)
 
 static void digest_token(struct digest *d, const struct tok *tok, const struct tok *before)
 {
-    if (run_take(d, tok)) {
+    if (d->run != RUN_NONE && run_take(d, tok)) {
         return;
     }
+    make_room(d, tok->len);
     bool is_row_end = tok->kind == TOK_RPAREN && d->run == RUN_LITERAL && d->is_in_row;
     flush(d);
     bool was_paren = d->was_paren;
     d->was_paren = false;
     switch ((enum tok_kind)tok->kind) {
     case TOK_COMMA:
-        put_text(d, ",");
+        put_char(d, ',');
         d->no_space = false;
         return;
     case TOK_RPAREN:
-        put_text(d, ")");
+        put_char(d, ')');
         d->no_space = false;
         d->run = is_row_end ? RUN_ROW : RUN_NONE;
         return;
     case TOK_DOT:
-        put_text(d, ".");
+        put_char(d, '.');
         d->no_space = true;
         return;
     case TOK_LPAREN:
@@ -169,7 +223,7 @@ static void digest_token(struct digest *d, const struct tok *tok, const struct t
             d->no_space = true;
         }
         put_space(d);
-        put_text(d, "(");
+        put_char(d, '(');
         d->no_space = true;
         d->was_paren = true;
         return;
@@ -177,7 +231,7 @@ static void digest_token(struct digest *d, const struct tok *tok, const struct t
     case TOK_NUMBER:
     case TOK_PARAM:
         put_space(d);
-        put_text(d, "?");
+        put_char(d, '?');
         d->run = RUN_LITERAL;
         d->is_in_row = was_paren;
         return;
@@ -200,16 +254,24 @@ static void digest_token(struct digest *d, const struct tok *tok, const struct t
     }
 }
 
-uint64_t classify_digest(struct span sql, const struct classify_env *env, char *dst, size_t cap,
-                         size_t *ret_len)
+static uint64_t hash_end(struct digest *d)
 {
-    struct digest d = {.dst = dst, .cap = cap, .no_space = true};
+    size_t left = (size_t)(d->at - d->chunk);
+    if (!d->is_begun) {
+        store(d, d->chunk, left);
+        return XXH64(d->chunk, left, 0);
+    }
+    empty_chunk(d);
+    return XXH64_digest(&d->hash);
+}
+
+static void digest_all(struct digest *d, struct span sql, const struct classify_env *env)
+{
     struct lexer lex;
     struct tok before = {.kind = TOK_END};
     struct tok tok;
     struct tok semi;
     bool has_semi = false;
-    XXH64_reset(&d.hash, 0);
     lex_init(&lex, sql, env, NULL);
     for (lex_next(&lex, &tok); tok.kind != TOK_END; lex_next(&lex, &tok)) {
         if (tok.kind == TOK_SEMI) {
@@ -220,15 +282,49 @@ uint64_t classify_digest(struct span sql, const struct classify_env *env, char *
         }
         if (has_semi) {
             has_semi = false;
-            digest_token(&d, &semi, &before);
+            digest_token(d, &semi, &before);
         }
-        digest_token(&d, &tok, &before);
+        digest_token(d, &tok, &before);
         before = tok;
     }
-    flush(&d);
+    make_room(d, 0);
+    flush(d);
+}
+
+/* The big parts of d stay unset: they are written before they are read. */
+static void digest_init(struct digest *d, char *dst, size_t cap)
+{
+    d->at = d->chunk;
+    d->is_begun = false;
+    d->dst = dst;
+    d->cap = cap;
+    d->len = 0;
+    d->run = RUN_NONE;
+    d->is_in_row = false;
+    d->no_space = true;
+    d->was_paren = false;
+}
+
+uint64_t classify_digest(struct span sql, const struct classify_env *env, char *dst, size_t cap,
+                         size_t *ret_len)
+{
+    struct digest d;
+
+    digest_init(&d, dst, cap);
+    digest_all(&d, sql, env);
+    uint64_t hash = hash_end(&d);
     if (cap > 0) {
         dst[d.len] = '\0';
     }
     *ret_len = d.len;
-    return XXH64_digest(&d.hash);
+    return hash;
+}
+
+uint64_t classify_digest_hash(struct span sql, const struct classify_env *env)
+{
+    struct digest d;
+
+    digest_init(&d, NULL, 0);
+    digest_all(&d, sql, env);
+    return hash_end(&d);
 }

@@ -49,6 +49,7 @@ struct listener {
     char path[sizeof(((struct sockaddr_un *)0)->sun_path)]; /* "" for TCP */
     uint16_t port;
     enum config_tls_mode tls;
+    uint32_t index; /* in the config's listeners */
 };
 
 struct listener_set {
@@ -145,16 +146,17 @@ static int bind_tcp(struct listener *item, int fd, const struct resolve_addr *ad
     return 0;
 }
 
-static int item_open(struct listener_set *set, const struct config_listener *conf,
+static int item_open(struct listener_set *set, const struct config *config, uint32_t index,
                      const struct resolve_addr *addr)
 {
+    const struct config_listener *conf = &config->listeners[index];
     struct listener *item = &set->items[set->count];
     int fd = socket(addr->addr.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
     if (fd < 0) {
         return -errno;
     }
-    *item = (struct listener){.fd = fd, .set = set, .tls = conf->tls};
+    *item = (struct listener){.fd = fd, .set = set, .tls = conf->tls, .index = index};
     (void)snprintf(item->text, sizeof(item->text), "%s", conf->address.text);
     set->count++;
 
@@ -182,14 +184,13 @@ int listener_open(const struct config *config, char ret_why[LISTENER_WHY_BYTES],
         goto out;
     }
     for (uint32_t i = 0; i < config->listener_count; i++) {
-        const struct config_listener *conf = &config->listeners[i];
-        const struct config_addr *addr = &conf->address;
+        const struct config_addr *addr = &config->listeners[i].address;
         struct resolve_list list;
 
         rc = resolve_now(addr->kind == CONFIG_ADDR_UNIX ? addr->path : addr->host, addr->port,
                          &list);
         for (uint32_t j = 0; rc == 0 && j < list.count; j++) {
-            rc = item_open(set, conf, &list.addrs[j]);
+            rc = item_open(set, config, i, &list.addrs[j]);
         }
         if (rc < 0) {
             rc = fail(ret_why, rc, "listen on", addr->text);
@@ -357,6 +358,17 @@ int listener_start(struct listener_set *set, struct loop *loop, const struct lis
     timer_init(&set->resume, loop, on_resume, set);
     set->is_started = true;
     return watches_start(set);
+}
+
+void listener_set_config(struct listener_set *set, const struct config *config,
+                         const struct listener_limits *limits)
+{
+    set->limits = *limits;
+    for (size_t i = 0; i < set->count; i++) {
+        if (set->items[i].index < config->listener_count) {
+            set->items[i].tls = config->listeners[set->items[i].index].tls;
+        }
+    }
 }
 
 void listener_stop(struct listener_set *set)

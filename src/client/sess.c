@@ -71,6 +71,9 @@ void sess_set_state(struct sess *sess, enum sess_state state)
     sess->trail[sess->trail_at] = (uint8_t)state;
     sess->trail_at = (uint8_t)((sess->trail_at + 1U) % SESS_TRAIL);
     sess->state = state;
+    if (state == SESS_ST_RELAY || timer_is_armed(&sess->rule_timer)) {
+        sess_rule_timer(sess);
+    }
     if (state == SESS_ST_IDLE) {
         idle_arm(sess);
     } else if (state == SESS_ST_RELAY && sess->deadline_us == 0) {
@@ -146,6 +149,8 @@ void sess_close(struct sess *sess, const char *why)
     free(sess->conns);
     sess->conns = NULL;
     timer_cancel(&sess->timer);
+    timer_cancel(&sess->rule_timer);
+    rule_who_reset(&sess->rule_who);
     loop_task_cancel(&sess->task);
     stream_close(&sess->front);
     sess_buf_give(sess, &sess->held);
@@ -191,6 +196,7 @@ static void login_over(struct sess *sess)
     }
     cred_unref(sess->cred);
     sess->cred = cred_ref(result->cred);
+    rule_who_reset(&sess->rule_who);
     sess->caps = result->caps;
     sess->collation = result->collation;
     sess->status = result->status;
@@ -570,6 +576,7 @@ int sess_open(struct sess *sess, int fd)
 
     svec_init(&sess->svec, env->conn_env->values);
     timer_init(&sess->timer, env->loop, on_timer, sess);
+    timer_init(&sess->rule_timer, env->loop, sess_rule_on_timer, sess);
     loop_task_init(&sess->task, on_task, sess);
     sess->reply_front = (struct reply_front){
         .track_types = 0xffU & ~(1U << OK_TRACK_STATE_CHANGE),

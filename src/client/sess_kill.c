@@ -106,6 +106,11 @@ void sess_kill_own(struct sess *sess)
     }
 }
 
+void sess_kill_statement(struct sess *sess)
+{
+    kill_running(sess, true);
+}
+
 void sess_set_on_kill(struct sess_set *set, const struct sess_kill *kill)
 {
     struct sess *sess = NULL;

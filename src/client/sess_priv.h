@@ -35,6 +35,7 @@
 #include "weir/route/balance.h"
 #include "weir/route/decide.h"
 #include "weir/route/guard.h"
+#include "weir/route/rule.h"
 #include "weir/util/buf.h"
 #include "weir/util/list.h"
 #include "weir/util/log.h"
@@ -84,6 +85,12 @@ struct sess_login;
 struct sess_set;
 struct stmt;
 
+/* Which rule fits. number: from 1, of the rules of that generation; 0: none. */
+struct sess_rule_mark {
+    uint64_t generation;
+    uint16_t number;
+};
+
 /* The command in hand. Zeroed between commands. */
 struct sess_cmd {
     uint8_t com;
@@ -115,6 +122,9 @@ struct sess_cmd {
     uint64_t failed_mask;
     uint64_t started_us;
     uint64_t sent_us;
+    uint64_t timeout_us; /* by its rule; 0: none */
+    uint64_t timeout_at_us;
+    struct sess_rule_mark rule;
     struct stmt *stmt; /* the prepared statement in hand; borrowed from stmts */
 };
 
@@ -143,12 +153,14 @@ struct sess {
     struct buf held;     /* the command in hand, headers included */
     struct buf rest;     /* of a reply: a packet that is not whole yet */
     uint8_t *attrs;      /* of the handshake, forwarded to servers */
+    struct rule_who rule_who;
     /* borrowed until close */
     struct sess_set *set;
     const struct sess_env *env;
     /* values */
     struct timer timer;
-    struct loop_task task; /* go on with `in` from the top of the stack */
+    struct timer rule_timer; /* the command's timeout */
+    struct loop_task task;   /* go on with `in` from the top of the stack */
     struct log_ctx log;
     struct sess_cmd cmd;
     struct reply reply;
@@ -218,6 +230,7 @@ struct sess_set {
     bool is_draining;
     struct balance_load load;
     struct route_conf route_conf;
+    struct rule_scratch *rule_scratch; /* owned */
     const struct config
         *route_conf_of;         /* the config that route_conf was made from; never followed */
     uint32_t default_mode_bits; /* of the primary's global sql_mode */
@@ -287,6 +300,7 @@ void sess_reset_connection(struct sess *sess);
 
 /* --- sess_query.c: text, classification, decision --- */
 void sess_query(struct sess *sess, uint8_t *packet, size_t len);
+void sess_classify_env(const struct sess *sess, struct classify_env *ret_env);
 void sess_classify(const struct sess *sess, struct span sql, struct facts *ret_facts);
 /* Facts into the command, then a server for it. False: an error was answered. */
 bool sess_decide(struct sess *sess, const struct facts *facts);
@@ -297,6 +311,23 @@ void sess_route_fill(const struct sess *sess, struct route_sess *ret_route,
 void sess_explain(struct sess *sess, struct span sql);
 /* The command goes to the primary (or to where a read-only transaction is open), undecided. */
 bool sess_to_primary(struct sess *sess);
+
+/* --- sess_rule.c: rules --- */
+/* The rule of the command in hand; NULL: none, or rules have been read again since. Borrowed until
+ * the return to the loop. */
+const struct config_rule *sess_rule(const struct sess *sess);
+/* The rule that would fit; nothing is remembered. */
+const struct config_rule *sess_rule_of(struct sess *sess, const struct facts *facts,
+                                       struct span sql);
+/* Into the command: which rule fits. */
+void sess_rule_find(struct sess *sess, const struct facts *facts, struct span sql);
+/* The same, if rules have been read again since it was found. */
+void sess_rule_renew(struct sess *sess, const struct facts *facts, struct span sql);
+/* Count, log, note the timeout. False: denied, an error was answered. */
+bool sess_rule_apply(struct sess *sess, const struct facts *facts, struct span sql);
+/* The state has changed: arm or cancel the command's timeout. */
+void sess_rule_timer(struct sess *sess);
+void sess_rule_on_timer(void *arg);
 
 /* --- sess_backend.c: connections of the session --- */
 /* Everything that has to happen before the command can be written, then write it. packet NULL:
@@ -367,5 +398,7 @@ void sess_track_done(struct sess *sess);
 void sess_kill(struct sess *sess, const struct facts_kill *kill);
 /* The client has gone while a statement of its runs. */
 void sess_kill_own(struct sess *sess);
+/* The statement that runs is ended by KILL QUERY; the client gets the server's error. */
+void sess_kill_statement(struct sess *sess);
 
 #endif

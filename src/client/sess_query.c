@@ -46,11 +46,12 @@ static bool versions_agree(const struct sess *sess, enum topo_flavour flavour, u
     return true;
 }
 
-void sess_classify(const struct sess *sess, struct span sql, struct facts *ret_facts)
+void sess_classify_env(const struct sess *sess, struct classify_env *ret_env)
 {
     uint32_t version = 0;
     enum topo_flavour flavour = sess_flavour(sess, &version);
-    struct classify_env env = {
+
+    *ret_env = (struct classify_env){
         .flavour = flavour == TOPO_FLAVOUR_MARIADB ? CLASSIFY_MARIADB : CLASSIFY_MYSQL,
         .version = versions_agree(sess, flavour, version) ? version : 0,
         .sql_mode = sess->mode_bits,
@@ -61,11 +62,18 @@ void sess_classify(const struct sess *sess, struct span sql, struct facts *ret_f
 
     /* the status flags are the server's own word on how it reads text */
     if ((sess->status & STATUS_NO_BACKSLASH_ESCAPES) != 0) {
-        env.sql_mode |= CLASSIFY_MODE_NO_BACKSLASH_ESCAPES;
+        ret_env->sql_mode |= CLASSIFY_MODE_NO_BACKSLASH_ESCAPES;
     }
     if ((sess->caps & CAP_IGNORE_SPACE) != 0) {
-        env.sql_mode |= CLASSIFY_MODE_IGNORE_SPACE;
+        ret_env->sql_mode |= CLASSIFY_MODE_IGNORE_SPACE;
     }
+}
+
+void sess_classify(const struct sess *sess, struct span sql, struct facts *ret_facts)
+{
+    struct classify_env env;
+
+    sess_classify_env(sess, &env);
     classify_sql(sql, &env, ret_facts);
     if (ret_facts->hint_unknown_count != 0) {
         metric_add(sess->env->metrics, METRIC_HINTS_UNKNOWN, METRIC_NONE,
@@ -146,6 +154,7 @@ void sess_route_fill(const struct sess *sess, struct route_sess *ret_route,
         .ddl_seen = catalogue_ddl_seen(),
         .conf = &set->route_conf,
         .load = &set->load,
+        .rule = sess_rule(sess),
         .now_us = loop_now_us(env->loop),
         .random = rand_u64(env->rand),
     };
@@ -154,9 +163,15 @@ void sess_route_fill(const struct sess *sess, struct route_sess *ret_route,
 static void no_server(struct sess *sess, const struct facts *facts,
                       const struct route_decision *decision)
 {
-    struct span why = span_of(route_reason_text(route_decision_reason(decision)));
+    enum route_reason reason = route_decision_reason(decision);
+    struct span why = span_of(route_reason_text(reason));
 
     (void)facts;
+    if (reason == ROUTE_RULE_DENY) { /* rules have been read again while the command waited */
+        why = span_of(sess_rule(sess)->deny);
+        sess_fail(sess, SESS_ERR_DENIED, &why, 1);
+        return;
+    }
     sess_fail(sess, SESS_ERR_NO_SERVER, &why, 1);
 }
 
@@ -200,10 +215,12 @@ bool sess_decide_again(struct sess *sess)
     struct span held = buf_span(&sess->held);
 
     if (sess->cmd.stmt != NULL && sess->cmd.com != COM_STMT_PREPARE) {
+        sess_rule_renew(sess, sess_stmt_facts(sess->cmd.stmt), sess_stmt_text(sess->cmd.stmt));
         return decide(sess, sess_stmt_facts(sess->cmd.stmt));
     }
-    sess_classify(sess, (struct span){held.p + FRAME_HEADER + 1, held.len - FRAME_HEADER - 1},
-                  &facts);
+    held = (struct span){held.p + FRAME_HEADER + 1, held.len - FRAME_HEADER - 1};
+    sess_classify(sess, held, &facts);
+    sess_rule_renew(sess, &facts, held);
     return decide(sess, &facts);
 }
 
@@ -257,6 +274,7 @@ void sess_explain(struct sess *sess, struct span sql)
 
     sess_classify(sess, sql, &facts);
     sess_route_fill(sess, &route, &view);
+    view.rule = sess_rule_of(sess, &facts, sql);
     route_decide(&facts, &route, &view, &decision);
     sess_buf_take(sess, &bytes);
     wire_out_buf(&out, &bytes, SESS_ANSWER_MAX);
@@ -372,7 +390,8 @@ static bool text_decide(struct sess *sess, uint8_t *packet, size_t len, bool *re
         *ret_is_held = rewrite_id(sess, sql, &facts, packet[FRAME_HEADER]);
     }
     sess->cmd.needs_learn = sess_is_unreported(&facts, sql);
-    return sess_decide(sess, &facts);
+    sess_rule_find(sess, &facts, sql);
+    return sess_rule_apply(sess, &facts, sql) && sess_decide(sess, &facts);
 }
 
 void sess_query(struct sess *sess, uint8_t *packet, size_t len)

@@ -97,6 +97,9 @@ static void set_refresh(struct sess_set *set)
     const struct topo_server *primary = topo_primary(set->env->topo);
 
     if (set->route_conf_of != set->env->config) {
+        uint32_t max = set->env->config->limits.max_clients;
+
+        set->max = max < SESS_ID_MASK ? max : SESS_ID_MASK;
         route_conf_init(set->env->config, &set->route_conf);
         set->route_conf_of = set->env->config;
     }
@@ -118,15 +121,16 @@ int sess_set_create(const struct sess_env *env, uint32_t max, struct sess_set **
     }
     /* ids come round late: a KILL of a session that has just ended must not find its successor */
     set->table = calloc(SESS_ID_MASK + 1U, sizeof(struct sess *));
-    if (set->table == NULL) {
+    if (set->table == NULL || rule_scratch_create(&set->rule_scratch) < 0) {
+        free(set->table);
         free(set);
         return -ENOMEM;
     }
     list_init(&set->sessions);
     set->env = env;
-    set->max = max < SESS_ID_MASK ? max : SESS_ID_MASK;
     set->next_slot = 1;
     set_refresh(set);
+    set->max = max < SESS_ID_MASK ? max : SESS_ID_MASK;
     *ret_set = set;
     return 0;
 }
@@ -142,6 +146,7 @@ void sess_set_destroy(struct sess_set *set)
     for (uint32_t i = 0; i < set->spare_count; i++) {
         buf_fini(&set->spares[i]);
     }
+    rule_scratch_destroy(set->rule_scratch);
     free(set->table);
     free(set);
 }

@@ -35,6 +35,7 @@ struct stmt {
     int16_t data_server;   /* where long data has been sent, -1: none */
     bool has_types;
     struct facts facts; /* spans point into text */
+    struct sess_rule_mark rule;
     uint8_t *text;
     size_t text_len;
     uint8_t *types; /* 2 * params bytes; NULL without parameters */
@@ -224,6 +225,7 @@ static struct stmt *stmt_create(struct sess *sess, const struct stmt_prepared *p
     }
     memcpy(stmt->text, held.p + FRAME_HEADER + 1, stmt->text_len);
     sess_classify(sess, sess_stmt_text(stmt), &stmt->facts);
+    stmt->rule = sess->cmd.rule;
     return stmt;
 }
 
@@ -361,6 +363,12 @@ void sess_stmt_execute(struct sess *sess, uint8_t *packet, size_t len)
         stmt->has_types = true;
     }
     sess->cmd.needs_learn = sess_is_unreported(&stmt->facts, sess_stmt_text(stmt));
+    sess->cmd.rule = stmt->rule;
+    sess_rule_renew(sess, &stmt->facts, sess_stmt_text(stmt));
+    stmt->rule = sess->cmd.rule;
+    if (!sess_rule_apply(sess, &stmt->facts, sess_stmt_text(stmt))) {
+        return;
+    }
     stmt->cursor_server = -1;
     if (stmt->data_server >= 0) {
         struct conn *conn = sess_conn(sess, stmt->data_server);

@@ -254,4 +254,5 @@ void check_all(struct loader *l, const struct yaml_node *root)
                    "limits.relay_low must be below limits.relay_high; lower it");
     }
     check_window(l, root);
+    check_rules(l, root);
 }

@@ -76,6 +76,18 @@ void errors_add_at(struct config_errors *errs, uint32_t line, uint32_t column, c
     errors_put(errs, false, line, column, text);
 }
 
+void config_add_error(struct config_errors *errs, struct config_place at, const char *format, ...)
+{
+    char text[ERRORS_TEXT_MAX];
+    va_list args;
+
+    va_start(args, format);
+    (void)vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    errors_put(errs, false, at.line, at.column, text);
+    errors_sort(errs);
+}
+
 void errors_warn(struct config_errors *errs, const struct yaml_node *at, const char *format, ...)
 {
     char text[ERRORS_TEXT_MAX];

@@ -49,6 +49,9 @@ const char *load_path(struct loader *l, const char *text);
 /* set.c: one value. node is NULL for a default; name is for messages ("servers[1].role"). */
 void set_value(struct loader *l, const struct schema_setting *s, void *base,
                const struct yaml_node *node, const char *name, const char *text);
+/* One word or a list of them. */
+void set_words(struct loader *l, const struct schema_setting *s, void *base,
+               const struct yaml_node *node, const char *name);
 void set_sources(struct loader *l, const struct yaml_node *node, const char *name);
 
 /* secret.c: into secret memory. */
@@ -61,6 +64,8 @@ void secret_take_env(struct loader *l, const struct yaml_node *node, const char 
 
 /* check.c: what no single value can tell. Computes what depends on other settings. */
 void check_all(struct loader *l, const struct yaml_node *root);
+/* check_rule.c: the words of rules that the schema cannot check, and what is derived from them. */
+void check_rules(struct loader *l, const struct yaml_node *root);
 /* files.c: certificates, keys and the rights on them. */
 void check_files(struct loader *l, const struct yaml_node *root);
 

@@ -4,6 +4,7 @@
 
 #include "weir/config/config.h"
 
+#include "print_priv.h"
 #include "schema_priv.h"
 #include "value_priv.h"
 
@@ -32,11 +33,24 @@ static void print_words(const char *words, unsigned index, FILE *out)
     (void)fprintf(out, "%.*s", (int)strcspn(words, "|"), words);
 }
 
+static void print_list_of(const struct config_words *words, FILE *out)
+{
+    for (uint32_t i = 0; i < words->count; i++) {
+        (void)fputs(i == 0 ? "[" : ", ", out);
+        print_quoted(words->item[i], out);
+    }
+    (void)fputc(']', out);
+}
+
 static void print_number(const struct schema_setting *s, uint64_t value, FILE *out)
 {
     char text[32];
 
-    if (value == 0 && (strcmp(s->text, "auto") == 0 || strcmp(s->text, "off") == 0)) {
+    bool is_auto_time = s->type == SCHEMA_T_DURATION && strcmp(s->text, "auto") == 0;
+
+    if (is_auto_time
+            ? value == UINT64_MAX
+            : value == 0 && (strcmp(s->text, "auto") == 0 || strcmp(s->text, "off") == 0)) {
         (void)fputs(s->text, out);
         return;
     }
@@ -51,7 +65,7 @@ static void print_number(const struct schema_setting *s, uint64_t value, FILE *o
 }
 
 /* Whether the setting has something to show. */
-static bool print_is_set(const struct schema_setting *s, const void *target)
+bool print_is_set(const struct schema_setting *s, const void *target)
 {
     switch (s->type) {
     case SCHEMA_T_STRING:
@@ -59,7 +73,11 @@ static bool print_is_set(const struct schema_setting *s, const void *target)
     case SCHEMA_T_NAME:
     case SCHEMA_T_PATH:
     case SCHEMA_T_NATIVE_HASH:
+    case SCHEMA_T_REGEX:
+    case SCHEMA_T_ROUTE:
         return *(const void *const *)target != NULL;
+    case SCHEMA_T_WORDS:
+        return ((const struct config_words *)target)->count != 0;
     case SCHEMA_T_SECRET:
         return ((const struct config_secret *)target)->p != NULL;
     case SCHEMA_T_SECRET_FILE: /* the same member as SECRET */
@@ -77,8 +95,8 @@ static bool print_is_set(const struct schema_setting *s, const void *target)
     return false;
 }
 
-static void print_value(const struct config *config, const struct schema_setting *s,
-                        const void *target, FILE *out)
+void print_value(const struct config *config, const struct schema_setting *s, const void *target,
+                 FILE *out)
 {
     switch (s->type) {
     case SCHEMA_T_BOOL:
@@ -95,7 +113,12 @@ static void print_value(const struct config *config, const struct schema_setting
     case SCHEMA_T_USER:
     case SCHEMA_T_NAME:
     case SCHEMA_T_PATH:
+    case SCHEMA_T_REGEX:
+    case SCHEMA_T_ROUTE:
         print_quoted(*(const char *const *)target, out);
+        break;
+    case SCHEMA_T_WORDS:
+        print_list_of(target, out);
         break;
     case SCHEMA_T_ENUM:
         print_words(s->unit, *(const unsigned *)target, out);

@@ -23,6 +23,9 @@
 #define SIZEOF_SECRET_FILE sizeof(struct config_secret)
 #define SIZEOF_SECRET_ENV  sizeof(struct config_secret)
 #define SIZEOF_NATIVE_HASH sizeof(const uint8_t *)
+#define SIZEOF_WORDS       sizeof(struct config_words)
+#define SIZEOF_REGEX       sizeof(const char *)
+#define SIZEOF_ROUTE       sizeof(const char *)
 
 /* The loader writes through offsets: a member of another size would be overrun. */
 #define X(path, type, owner, member, text, min, max, unit, help) \
@@ -60,6 +63,27 @@ static const char *const schema_later[] = {
     CONFIG_LATER(X)
 #undef X
 };
+
+static const char *const schema_reloadable[] = {
+#define X(path) path,
+    CONFIG_RELOADABLE(X)
+#undef X
+};
+
+bool schema_is_reloadable(const char *path)
+{
+    for (size_t i = 0; i < WR_ARRAY_LEN(schema_reloadable); i++) {
+        const char *known = schema_reloadable[i];
+        size_t len = strlen(known);
+        bool is_prefix = known[len - 1] == '.' || known[len - 1] == ']';
+
+        if (is_prefix ? strncmp(path, known, len) == 0 && strchr(path + len, '[') == NULL
+                      : strcmp(path, known) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
 
 const struct schema_setting *schema_find(const char *path)
 {
@@ -193,14 +217,19 @@ const char *schema_suggest(const char *prefix, const char *word)
 
 const struct schema_setting *schema_find_elsewhere(const char *word)
 {
-    for (size_t i = 0; i < schema_setting_count; i++) {
-        const char *dot = strrchr(schema_settings[i].path, '.');
+    const struct schema_setting *found = NULL;
 
-        if (dot != NULL && strcmp(dot + 1, word) == 0) {
-            return &schema_settings[i];
+    for (size_t i = 0; i < schema_setting_count; i++) {
+        const struct schema_setting *s = &schema_settings[i];
+        const char *dot = strrchr(s->path, '.');
+
+        /* what holds for everything is the likelier guess than what is in a list */
+        if (dot != NULL && strcmp(dot + 1, word) == 0 &&
+            (found == NULL || (strchr(found->path, '[') != NULL && strchr(s->path, '[') == NULL))) {
+            found = s;
         }
     }
-    return NULL;
+    return found;
 }
 
 int schema_suggest_word(const char *words, const char *word)

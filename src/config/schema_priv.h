@@ -32,7 +32,10 @@
     X(SECRET)           \
     X(SECRET_FILE)      \
     X(SECRET_ENV)       \
-    X(NATIVE_HASH)
+    X(NATIVE_HASH)      \
+    X(WORDS)            \
+    X(REGEX)            \
+    X(ROUTE)
 
 enum schema_type {
 #define X(name) SCHEMA_T_##name,
@@ -70,6 +73,8 @@ const struct schema_setting *schema_find(const char *path);
 const struct schema_list *schema_find_list(const char *path);
 bool schema_is_section(const char *path);
 bool schema_is_later(const char *path);
+/* path: of a setting, or "rules[]" for the entries of a list. */
+bool schema_is_reloadable(const char *path);
 /* Whether setting lies directly below prefix ("tls.", "servers[].", ""); then its last word. */
 const char *schema_word_below(const char *path, const char *prefix);
 /* The known word below prefix that is closest to word; NULL when none is close. */

@@ -25,7 +25,7 @@ static struct span set_word(const char *words, unsigned index)
 static void set_complain_word(struct loader *l, const struct schema_setting *s,
                               const struct yaml_node *node, const char *name, const char *text)
 {
-    char all[96];
+    char all[512];
     char word[41];
     int guess = -1;
     size_t at = 0;
@@ -131,11 +131,22 @@ static void set_address(struct loader *l, const struct schema_setting *s,
     *ret_addr = addr;
 }
 
-/* STRING, USER, NAME and PATH */
+static size_t set_text_max(enum schema_type type)
+{
+    if (type == SCHEMA_T_REGEX) {
+        return 4096;
+    }
+    if (type == SCHEMA_T_PATH) {
+        return 1024;
+    }
+    return type == SCHEMA_T_USER ? 128 : 255;
+}
+
+/* STRING, USER, NAME, PATH, REGEX and ROUTE */
 static void set_text(struct loader *l, const struct schema_setting *s, const struct yaml_node *node,
                      const char *name, const char *text, const char **ret_text)
 {
-    size_t max = s->type == SCHEMA_T_PATH ? 1024 : (s->type == SCHEMA_T_USER ? 128 : 255);
+    size_t max = set_text_max(s->type);
     const char *problem = s->type == SCHEMA_T_NAME ? value_check_name(span_of(text)) : NULL;
 
     if (strlen(text) > max) {
@@ -199,6 +210,8 @@ void set_value(struct loader *l, const struct schema_setting *s, void *base,
     case SCHEMA_T_USER:
     case SCHEMA_T_NAME:
     case SCHEMA_T_PATH:
+    case SCHEMA_T_REGEX:
+    case SCHEMA_T_ROUTE:
         set_text(l, s, node, name, text, target);
         break;
     case SCHEMA_T_ENUM:
@@ -207,6 +220,8 @@ void set_value(struct loader *l, const struct schema_setting *s, void *base,
         } else {
             set_complain_word(l, s, node, name, text);
         }
+        break;
+    case SCHEMA_T_WORDS: /* set_words(); its default is none */
         break;
     case SCHEMA_T_SOURCES:
         if (value_parse_enum(span_of(text), s->unit, &index) != NULL) {
@@ -236,6 +251,58 @@ void set_value(struct loader *l, const struct schema_setting *s, void *base,
         set_hash(l, node, name, text, target);
         break;
     }
+}
+
+/* NULL: the word is refused. */
+static const char *set_one_word(struct loader *l, const struct schema_setting *s,
+                                const struct yaml_node *node, const char *name)
+{
+    unsigned index = 0;
+
+    if (node->kind != YAML_KIND_SCALAR || node->len == 0) {
+        errors_add(l->errs, node, "%s: expected a word, or a list of words: [a, b]", name);
+        return NULL;
+    }
+    if (node->len > 255) {
+        errors_add(l->errs, node, "%s is %zu bytes long; write 255 or less", name, node->len);
+        return NULL;
+    }
+    if (strchr(s->unit, '|') != NULL &&
+        value_parse_enum(span_of(node->text), s->unit, &index) != NULL) {
+        set_complain_word(l, s, node, name, node->text);
+        return NULL;
+    }
+    return load_text(l, span_of(node->text));
+}
+
+void set_words(struct loader *l, const struct schema_setting *s, void *base,
+               const struct yaml_node *node, const char *name)
+{
+    struct config_words *words = (struct config_words *)(void *)((char *)base + s->offset);
+    bool is_list = node->kind == YAML_KIND_LIST;
+    uint32_t count = is_list ? node->count : 1;
+    const char **item = NULL;
+    uint32_t filled = 0;
+
+    if (count == 0 || count > CONFIG_WORDS_MAX) {
+        errors_add(l->errs, node, "%s has %u entries; write 1 to %u", name, count,
+                   CONFIG_WORDS_MAX);
+        return;
+    }
+    item = arena_zalloc(&l->config->mem->arena, sizeof *item * count);
+    if (item == NULL) {
+        l->is_out_of_memory = true;
+        return;
+    }
+    for (const struct yaml_node *n = is_list ? node->first : node; n != NULL;
+         n = is_list ? n->next : NULL) {
+        const char *word = set_one_word(l, s, n, name);
+
+        if (word != NULL) {
+            item[filled++] = word;
+        }
+    }
+    *words = (struct config_words){item, filled};
 }
 
 void set_sources(struct loader *l, const struct yaml_node *node, const char *name)

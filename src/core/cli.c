@@ -10,15 +10,22 @@
 #include "weir/monitor/monitor.h"
 #include "weir/util/err.h"
 
+#include "settings_priv.h"
+
 static const char USAGE[] =
     "usage: weir --config FILE\n"
     "       weir check [--servers] FILE\n"
-    "       weir explain [--config FILE] [--schema NAME] [--flavour mysql|mariadb] \"SQL\"\n"
+    "       weir diff OLD NEW\n"
+    "       weir explain [--config FILE] [--schema NAME] [--user NAME] [--client ADDRESS]\n"
+    "                    [--flavour mysql|mariadb] \"SQL\"\n"
     "       weir --version | --help\n"
     "\n"
-    "  --config FILE   serve, as FILE says; SIGTERM drains and ends the process\n"
+    "  --config FILE   serve, as FILE says; SIGHUP reads it again, SIGTERM drains and\n"
+    "                  ends the process\n"
     "  check           read FILE and say what is wrong with it; with --servers: ask the\n"
     "                  servers, too (can they be reached, are the grants enough)\n"
+    "  diff            what a weir that runs by OLD would make of NEW when it reads it again;\n"
+    "                  exit status 1 when something in it needs a restart\n"
     "  explain         where a statement goes, and why, when every server is well and every\n"
     "                  table that it names is a base table; no server is asked\n";
 
@@ -35,8 +42,8 @@ static int usage(FILE *out, const char *why, const char *what)
 int run_check(const char *config_path, bool with_servers)
 {
     struct config_errors errs = {0};
-    struct config *config = NULL;
-    int rc = config_load(config_path, &config, &errs);
+    struct settings *settings = NULL;
+    int rc = settings_load(config_path, 1, &errs, &settings);
 
     config_print_errors(&errs, stdout);
     if (rc < 0) {
@@ -45,7 +52,7 @@ int run_check(const char *config_path, bool with_servers)
     if (with_servers) {
         rc = monitor_library_init();
         if (rc == 0) {
-            rc = monitor_check(config, stdout);
+            rc = monitor_check(settings->config, stdout);
             monitor_library_fini();
         }
         if (rc < 0) {
@@ -55,8 +62,60 @@ int run_check(const char *config_path, bool with_servers)
     if (rc == 0) {
         (void)printf("%s: fine%s\n", config_path, errs.count > 0 ? ", with warnings" : "");
     }
-    config_unref(config);
+    settings_unref(settings);
     return rc == 0 ? RUN_OK : RUN_FAILED;
+}
+
+struct diffing {
+    FILE *out;
+    unsigned restarts;
+};
+
+static void on_change(void *arg, const struct config_change *change)
+{
+    struct diffing *diffing = arg;
+    const char *restart = change->needs_restart ? " (needs a restart)" : "";
+
+    diffing->restarts += change->needs_restart ? 1 : 0;
+    if (change->old_text == NULL) {
+        (void)fprintf(diffing->out, "%s: new%s\n", change->what, restart);
+    } else if (change->new_text == NULL) {
+        (void)fprintf(diffing->out, "%s: removed%s\n", change->what, restart);
+    } else {
+        (void)fprintf(diffing->out, "%s: %s -> %s%s\n", change->what, change->old_text,
+                      change->new_text, restart);
+    }
+}
+
+static struct settings *diff_load(const char *path)
+{
+    struct config_errors errs = {0};
+    struct settings *settings = NULL;
+
+    if (settings_load(path, 1, &errs, &settings) < 0) {
+        settings = NULL;
+    }
+    config_print_errors(&errs, stderr);
+    return settings;
+}
+
+int run_diff(const char *old_path, const char *new_path, FILE *out)
+{
+    struct settings *before = diff_load(old_path);
+    struct settings *after = diff_load(new_path);
+    struct diffing diffing = {.out = out};
+    int rc = RUN_USAGE;
+
+    if (before != NULL && after != NULL) {
+        int count = config_diff(before->config, after->config, on_change, &diffing);
+
+        (void)fprintf(out, "%d changes, %u of them need a restart\n", count < 0 ? 0 : count,
+                      diffing.restarts);
+        rc = count < 0 || diffing.restarts > 0 ? RUN_FAILED : RUN_OK;
+    }
+    settings_unref(before);
+    settings_unref(after);
+    return rc;
 }
 
 /* The value behind an option, or NULL when there is none. */
@@ -112,6 +171,10 @@ static int explain_main(int argc, char **argv)
             args.config_path = value;
         } else if (strcmp(word, "--schema") == 0) {
             args.schema = value;
+        } else if (strcmp(word, "--user") == 0) {
+            args.user = value;
+        } else if (strcmp(word, "--client") == 0) {
+            args.client = value;
         } else if (strcmp(word, "--flavour") == 0 && strcmp(value, "mysql") == 0) {
             args.is_mariadb = false;
         } else if (strcmp(word, "--flavour") == 0 && strcmp(value, "mariadb") == 0) {
@@ -143,6 +206,12 @@ int run_main(int argc, char **argv)
     }
     if (strcmp(argv[1], "check") == 0) {
         return check_main(argc, argv);
+    }
+    if (strcmp(argv[1], "diff") == 0) {
+        if (argc != 4 || argv[2][0] == '-' || argv[3][0] == '-') {
+            return usage(stderr, "diff: which two files? OLD and NEW", NULL);
+        }
+        return run_diff(argv[2], argv[3], stdout);
     }
     if (strcmp(argv[1], "explain") == 0) {
         return explain_main(argc, argv);

@@ -14,6 +14,7 @@
 #include "weir/backend/topo.h"
 #include "weir/client/listener.h"
 #include "weir/config/config.h"
+#include "weir/core/reload.h"
 #include "weir/io/loop.h"
 #include "weir/io/mailbox.h"
 #include "weir/io/sigwatch.h"
@@ -25,6 +26,7 @@
 
 #include "control_priv.h"
 #include "mail_priv.h"
+#include "settings_priv.h"
 
 #define WATCHDOG_US   UINT64_C(100000)
 #define SLOW_TURN_US  UINT64_C(100000)
@@ -202,14 +204,26 @@ static void log_reopen(struct control *control)
     log_info(&control->log, "log_reopened", "%s", file);
 }
 
+/* The report is in the log; nobody else waits for it. */
+static void reload_logged(struct control *control)
+{
+    struct reload_report *report = calloc(1, sizeof(*report));
+
+    if (report == NULL) {
+        log_error(&control->log, "reload_refused", "%s", err_text(-ENOMEM));
+        return;
+    }
+    (void)!control_reload(control, report);
+    free(report);
+}
+
 static void on_signal(void *arg, int signo)
 {
     struct control *control = arg;
 
     if (signo == SIGHUP) {
         log_reopen(control);
-        log_warn(&control->log, "reload_unsupported",
-                 "SIGHUP: reload of the configuration comes in a later version");
+        reload_logged(control);
         return;
     }
     drain_begin(control, signo == SIGTERM ? "SIGTERM" : "SIGINT");
@@ -271,7 +285,8 @@ int control_create(const struct control_conf *conf, struct control **ret_control
     if (control == NULL) {
         return -ENOMEM;
     }
-    control->config = conf->config;
+    control->settings = settings_ref(conf->settings);
+    control->config = conf->settings->config;
     control->logger = conf->logger;
     control->registry = conf->registry;
     control->log_fd = conf->log_fd;
@@ -325,7 +340,13 @@ void control_destroy(struct control *control, int *ret_log_fd)
     topo_unref(control->topo);
     catalogue_unref(control->catalogue);
     accounts_unref(control->accounts);
+    settings_unref(control->settings);
     free(control);
+}
+
+void control_attach(struct control *control, const struct control_parts *parts)
+{
+    control->parts = *parts;
 }
 
 struct mailbox *control_mailbox(struct control *control)
@@ -405,6 +426,8 @@ int control_serve(struct control *control, struct listener_set *listeners, struc
 
     control->listeners = listeners;
     control->workers = workers;
+    metric_set(control->metrics, METRIC_CONFIG_GENERATION, METRIC_NONE,
+               (int64_t)control->settings->snap.generation);
 
     int rc = http_start(control);
 

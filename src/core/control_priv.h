@@ -39,13 +39,15 @@ struct control {
     const struct topo *topo;
     const struct catalogue *catalogue;
     const struct accounts *accounts;
+    const struct settings *settings;
     /* borrowed */
-    struct config *config;
+    const struct config *config; /* of settings */
     struct logger *logger;
     struct metric_registry *registry;
     struct metric_shard *metrics;
     struct listener_set *listeners; /* control_serve() */
     struct workers *workers;        /* control_serve() */
+    struct control_parts parts;     /* control_attach() */
     /* values */
     struct log_ctx log;
     struct log_ctx monitor_log; /* the monitor's callbacks, one at a time */

@@ -17,9 +17,12 @@
 #include "weir/core/run.h"
 #include "weir/route/decide.h"
 #include "weir/route/guard.h"
+#include "weir/route/rule.h"
 #include "weir/util/clock.h"
 #include "weir/util/err.h"
 #include "weir/util/rand.h"
+
+#include "settings_priv.h"
 
 #define NAME_BYTES      1024
 #define VERSION_MYSQL   90704
@@ -124,8 +127,35 @@ static void print_item(void *arg, const char *item, const char *text)
     (void)fprintf(arg, "%-20s %s\n", item, text);
 }
 
-static int explain(const struct config *config, const struct run_explain_args *args, FILE *out)
+/* The rule that fits; NULL: none. */
+static int rule_of(const struct settings *settings, const struct run_explain_args *args,
+                   struct rule_input *in, const struct config_rule **ret_rule)
 {
+    struct rule_scratch *scratch = NULL;
+    struct rule_who who = {.bits = NULL};
+    int found = -1;
+    int rc = 0;
+
+    *ret_rule = NULL;
+    if (settings == NULL) {
+        return 0;
+    }
+    in->user = span_of(args->user);
+    in->host = args->client == NULL ? "" : args->client;
+    in->is_unix = args->client != NULL && strcmp(args->client, "unix") == 0;
+    rc = rule_scratch_create(&scratch);
+    if (rc == 0) {
+        found = rules_match(settings->rules, scratch, &who, in);
+        *ret_rule = found < 0 ? NULL : rules_get(settings->rules, (uint32_t)found);
+    }
+    rule_who_reset(&who);
+    rule_scratch_destroy(scratch);
+    return rc;
+}
+
+static int explain(const struct settings *settings, const struct run_explain_args *args, FILE *out)
+{
+    const struct config *config = settings == NULL ? NULL : settings->config;
     struct span schema = span_of(args->schema == NULL ? "app" : args->schema);
     struct classify_env env = {
         .flavour = args->is_mariadb ? CLASSIFY_MARIADB : CLASSIFY_MYSQL,
@@ -140,14 +170,18 @@ static int explain(const struct config *config, const struct run_explain_args *a
     struct route_decision decision;
     struct rand_state rng;
     struct facts facts;
+    struct rule_input in = {
+        .facts = &facts, .sql = span_of(args->sql), .env = &env, .schema = schema};
+    const struct config_rule *rule = NULL;
     int rc = -ENOMEM;
 
-    classify_sql(span_of(args->sql), &env, &facts);
+    classify_sql(in.sql, &env, &facts);
     if (facts.verb == VERB_EXPLAIN_ROUTE) {
-        classify_sql(facts.inner, &env, &facts);
+        in.sql = facts.inner;
+        classify_sql(in.sql, &env, &facts);
     }
     catalogue = catalogue_of(&facts, schema);
-    if (topo != NULL && catalogue != NULL) {
+    if (topo != NULL && catalogue != NULL && rule_of(settings, args, &in, &rule) == 0) {
         rand_seed_system(&rng);
         if (config != NULL) {
             route_conf_init(config, &conf);
@@ -159,6 +193,7 @@ static int explain(const struct config *config, const struct run_explain_args *a
                                   .catalogue = catalogue,
                                   .ddl_seen = catalogue_ddl_seen(),
                                   .conf = &conf,
+                                  .rule = rule,
                                   .now_us = now_us,
                                   .random = rand_u64(&rng)};
 
@@ -173,11 +208,11 @@ static int explain(const struct config *config, const struct run_explain_args *a
 
 int run_explain(const struct run_explain_args *args, FILE *out)
 {
-    struct config *config = NULL;
+    struct settings *settings = NULL;
 
     if (args->config_path != NULL) {
         struct config_errors errs = {0};
-        int rc = config_load(args->config_path, &config, &errs);
+        int rc = settings_load(args->config_path, 1, &errs, &settings);
 
         config_print_errors(&errs, stderr);
         if (rc < 0) {
@@ -185,11 +220,11 @@ int run_explain(const struct run_explain_args *args, FILE *out)
         }
     }
 
-    int rc = explain(config, args, out);
+    int rc = explain(settings, args, out);
 
     if (rc < 0) {
         (void)fprintf(stderr, "weir: explain: %s\n", err_text(rc));
     }
-    config_unref(config);
+    settings_unref(settings);
     return rc < 0 ? RUN_FAILED : RUN_OK;
 }

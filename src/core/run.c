@@ -12,7 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -33,21 +32,19 @@
 #include "weir/util/metric.h"
 
 #include "panic_priv.h"
+#include "settings_priv.h"
 
-#define PATH_BYTES     4096
 #define FIRST_PROBE_US (3 * CLOCK_US_PER_SECOND)
-/* Descriptors beside clients' and servers': listeners, logs, loops, monitors, libraries. */
-#define FDS_SPARE 256
 
 struct run {
-    struct config *config;
-    int log_fd; /* -1: standard error */
+    struct settings *settings; /* the first; strings of it are in use until the end */
+    struct config *config;     /* of settings */
+    int log_fd;                /* -1: standard error */
     struct logger *logger;
     struct metric_registry *registry;
     struct control *control;
     const struct log_ctx *log;
     struct listener_set *listeners;
-    struct tls_ctx *server_tls;
     struct conn_tls conn_tls[CONFIG_SERVERS_MAX];
     struct users *users;
     struct guard_board *board;
@@ -61,9 +58,12 @@ struct run {
 static int config_step(struct run *run, const char *path)
 {
     struct config_errors errs = {0};
-    int rc = config_load(path, &run->config, &errs);
+    int rc = settings_load(path, 1, &errs, &run->settings);
 
     config_print_errors(&errs, stderr);
+    if (rc == 0) {
+        run->config = run->settings->config;
+    }
     return rc;
 }
 
@@ -105,7 +105,7 @@ static int control_step(struct run *run)
 {
     int rc = metric_registry_create(&run->registry);
     struct control_conf conf = {
-        .config = run->config,
+        .settings = run->settings,
         .logger = run->logger,
         .log_fd = run->log_fd,
         .registry = run->registry,
@@ -123,28 +123,9 @@ static int control_step(struct run *run)
     return 0;
 }
 
-/* Each client needs a descriptor, and one for each server that it uses; two are enough for most. */
 static int fds_step(struct run *run)
 {
-    uint64_t wanted = (uint64_t)run->config->limits.max_clients * 3 + FDS_SPARE;
-    struct rlimit limit;
-
-    if (getrlimit(RLIMIT_NOFILE, &limit) != 0) {
-        return -errno;
-    }
-    if (limit.rlim_cur < wanted && limit.rlim_cur < limit.rlim_max) {
-        limit.rlim_cur = limit.rlim_max < wanted ? limit.rlim_max : wanted;
-        if (setrlimit(RLIMIT_NOFILE, &limit) != 0) {
-            return -errno;
-        }
-    }
-    if (limit.rlim_cur < wanted) {
-        log_warn(run->log, "descriptors",
-                 "%llu file descriptors; limits.max_clients %u may need %llu (ulimit -n)",
-                 (unsigned long long)limit.rlim_cur, (unsigned)run->config->limits.max_clients,
-                 (unsigned long long)wanted);
-    }
-    return 0;
+    return settings_descriptors(run->config, run->log);
 }
 
 static int listen_step(struct run *run)
@@ -158,66 +139,16 @@ static int listen_step(struct run *run)
     return rc;
 }
 
-static bool wants_server_tls(const struct config *config)
-{
-    for (uint32_t i = 0; i < config->listener_count; i++) {
-        if (config->listeners[i].tls != CONFIG_TLS_OFF) {
-            return true;
-        }
-    }
-    return false;
-}
-
 /* The certificate of the operator, or the one that the first start makes. */
 static int server_tls_step(struct run *run)
 {
-    const struct config_tls *tls = &run->config->tls;
-    char cert[PATH_BYTES];
-    char key[PATH_BYTES];
-    char why[TLS_WHY_BYTES] = "";
-    struct tls_server_conf conf = {.cert_file = tls->cert,
-                                   .key_file = tls->key,
-                                   .is_13_only = tls->min_version == CONFIG_TLS_1_3};
-    int rc = 0;
+    char why[SETTINGS_WHY_BYTES];
+    int rc = settings_tls(run->settings, run->log, why);
 
-    if (!wants_server_tls(run->config)) {
-        return 0;
-    }
-    if (conf.cert_file == NULL) {
-        (void)snprintf(cert, sizeof(cert), "%s/server-cert.pem", tls->dir);
-        (void)snprintf(key, sizeof(key), "%s/server-key.pem", tls->dir);
-        if (mkdir(tls->dir, 0750) != 0 && errno != EEXIST) {
-            rc = -errno;
-            log_error(run->log, "tls_failed",
-                      "tls.dir %s: %s; set tls.dir, or tls.cert and "
-                      "tls.key, or listeners[].tls: off",
-                      tls->dir, err_text(rc));
-            return rc;
-        }
-        rc = tls_make_files(cert, key, why);
-        if (rc == 1) {
-            log_info(run->log, "tls_made", "a certificate was made: %s", cert);
-        }
-        conf.cert_file = cert;
-        conf.key_file = key;
-    }
-    if (rc >= 0) {
-        rc = tls_server_create(&conf, why, &run->server_tls);
-    }
     if (rc < 0) {
         log_error(run->log, "tls_failed", "%s", why);
-        return rc;
     }
-
-    int days = tls_days_left(run->server_tls);
-
-    if (days < 0) {
-        log_error(run->log, "tls_expired", "the certificate %s has expired", conf.cert_file);
-    } else if (days < 30) {
-        log_warn(run->log, "tls_expires", "the certificate %s expires in %d days", conf.cert_file,
-                 days);
-    }
-    return 0;
+    return rc;
 }
 
 /* How to do TLS with each configured server. */
@@ -362,20 +293,23 @@ static uint32_t worker_count(const struct run *run)
 
 static int workers_step(struct run *run)
 {
+    const struct control_parts parts = {
+        .monitor = run->monitor, .users = run->users, .slots = run->slots};
     struct worker_shared shared = {
-        .config = run->config,
+        .settings = run->settings,
         .registry = run->registry,
         .logger = run->logger,
         .monitor = run->monitor,
         .users = run->users,
         .board = run->board,
         .slots = run->slots,
-        .server_tls = run->server_tls,
         .conn_tls = run->conn_tls,
         .conn_tls_count = run->config->server_count,
         .control = control_mailbox(run->control),
     };
 
+    control_attach(run->control, &parts);
+    settings_labels(run->settings, run->registry, run->log);
     crypto_random(&shared.instance_tag, sizeof(shared.instance_tag));
     return workers_create(&shared, &run->start, worker_count(run), &run->workers);
 }
@@ -397,7 +331,6 @@ static void run_stop(struct run *run)
     for (size_t i = 0; i < WR_ARRAY_LEN(run->conn_tls); i++) {
         tls_unref(run->conn_tls[i].ctx);
     }
-    tls_unref(run->server_tls);
     listener_destroy(run->listeners);
     if (run->log != NULL) {
         log_info(run->log, "stop", "weir %s", WEIR_VERSION);
@@ -408,7 +341,7 @@ static void run_stop(struct run *run)
     if (run->log_fd >= 0) {
         (void)close(run->log_fd);
     }
-    config_unref(run->config);
+    settings_unref(run->settings);
 }
 
 static int run_start(struct run *run, const char *config_path)

@@ -29,6 +29,7 @@
 #include "weir/util/rand.h"
 
 #include "mail_priv.h"
+#include "settings_priv.h"
 
 #define DRAIN_POLL_US   UINT64_C(20000)
 #define STUCK_US        UINT64_C(1000000)
@@ -40,6 +41,7 @@ enum worker_mail {
     WORKER_MAIL_TOPO,
     WORKER_MAIL_CATALOGUE,
     WORKER_MAIL_ACCOUNTS,
+    WORKER_MAIL_SETTINGS,
     WORKER_MAIL_DRAIN,
     WORKER_MAIL_STOP,
 };
@@ -69,6 +71,7 @@ struct worker {
     const struct topo *topo;
     const struct catalogue *catalogue;
     const struct accounts *accounts;
+    const struct settings *settings;
     /* borrowed */
     struct workers *workers;
     struct metric_shard *metrics;
@@ -183,6 +186,23 @@ static void worker_accept(struct worker *worker, struct accept_mail *mail)
     (void)atomic_fetch_add_explicit(&worker->taken, 1, memory_order_relaxed);
 }
 
+static void worker_use_settings(struct worker *worker, const struct settings *settings)
+{
+    worker->settings = settings;
+    worker->env.config = settings->config;
+    worker->env.rules = settings->rules;
+    worker->env.server_tls = settings->server_tls;
+}
+
+static void worker_take_settings(struct worker *worker, struct mail *mail)
+{
+    const struct settings *old = worker->settings;
+
+    worker_use_settings(worker, mail_snapshot_take(mail));
+    sess_set_on_snapshot(worker->set);
+    settings_unref(old);
+}
+
 static void worker_take_snapshot(struct worker *worker, struct mail *mail)
 {
     const void *snapshot = mail_snapshot_take(mail);
@@ -226,6 +246,9 @@ static void on_mail(void *arg, struct mail *mail)
     case WORKER_MAIL_CATALOGUE:
     case WORKER_MAIL_ACCOUNTS:
         worker_take_snapshot(worker, mail);
+        break;
+    case WORKER_MAIL_SETTINGS:
+        worker_take_settings(worker, mail);
         break;
     case WORKER_MAIL_DRAIN:
         worker->is_draining = true;
@@ -319,7 +342,6 @@ static int worker_init(struct workers *workers, uint32_t index, const struct wor
         .rand = &worker->rand,
         .metrics = worker->metrics,
         .log_ring = ring,
-        .config = shared->config,
         .topo = worker->topo,
         .catalogue = worker->catalogue,
         .accounts = worker->accounts,
@@ -327,7 +349,6 @@ static int worker_init(struct workers *workers, uint32_t index, const struct wor
         .board = shared->board,
         .slots = shared->slots,
         .conn_env = &worker->conn_env,
-        .server_tls = shared->server_tls,
         .worker = index,
         .instance_tag = shared->instance_tag,
         .mail_kill = on_mail_kill,
@@ -335,7 +356,8 @@ static int worker_init(struct workers *workers, uint32_t index, const struct wor
         .poke_catalogue = on_poke_catalogue,
         .arg = worker,
     };
-    return sess_set_create(&worker->env, shared->config->limits.max_clients, &worker->set);
+    worker_use_settings(worker, settings_ref(shared->settings));
+    return sess_set_create(&worker->env, worker->env.config->limits.max_clients, &worker->set);
 }
 
 int workers_create(const struct worker_shared *shared, const struct worker_start *start,
@@ -398,6 +420,7 @@ static void worker_fini(struct worker *worker)
     topo_unref(worker->topo);
     catalogue_unref(worker->catalogue);
     accounts_unref(worker->accounts);
+    settings_unref(worker->settings);
 }
 
 void workers_destroy(struct workers *workers)
@@ -555,6 +578,34 @@ void workers_post_accounts(struct workers *workers, const struct accounts *accou
         snapshot_post(&workers->items[i], WORKER_MAIL_ACCOUNTS, accounts_ref(accounts),
                       accounts_release);
     }
+}
+
+static void settings_release(const void *snapshot)
+{
+    settings_unref(snapshot);
+}
+
+int workers_post_settings(struct workers *workers, const struct settings *settings)
+{
+    struct mail *mails[WORKERS_MAX];
+    uint32_t count = 0;
+
+    while (count < workers->count) {
+        mails[count] =
+            mail_snapshot_create(WORKER_MAIL_SETTINGS, settings_ref(settings), settings_release);
+        if (mails[count] == NULL) {
+            break;
+        }
+        count++;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        if (count == workers->count) {
+            (void)mailbox_post_newest(workers->items[i].box, mails[i]);
+        } else {
+            mails[i]->free_fn(mails[i]);
+        }
+    }
+    return count == workers->count ? 0 : -ENOMEM;
 }
 
 void workers_drain(struct workers *workers, uint64_t deadline_us)

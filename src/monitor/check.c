@@ -158,6 +158,8 @@ int monitor_check(const struct config *config, FILE *out)
 
     memset(&view, 0, sizeof(view));
     view.config = (struct config *)(uintptr_t)config;
+    monitor_tuning_fill(config, &view.tuning);
+    (void)pthread_mutex_init(&view.lock, NULL);
     db_thread_init();
     for (uint32_t i = 0; i < config->server_count; i++) {
         struct sockaddr_storage addrs[TOPO_SERVERS_MAX];
@@ -187,5 +189,6 @@ int monitor_check(const struct config *config, FILE *out)
               check.writers == 0 ? "none is writable" : "more than one is writable", "");
     }
     db_thread_fini();
+    (void)pthread_mutex_destroy(&view.lock);
     return check.faults;
 }

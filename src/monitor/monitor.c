@@ -79,7 +79,8 @@ static const char *target_verify_host(const struct mon_server *server, bool has_
 void monitor_target(const struct mon_server *server, const struct sockaddr_storage *addr,
                     struct db_target *ret_target)
 {
-    const struct config *config = server->monitor->config;
+    struct monitor *monitor = server->monitor;
+    const struct config *config = monitor->config;
 
     memset(ret_target, 0, sizeof(*ret_target));
     ret_target->addr = addr;
@@ -87,7 +88,9 @@ void monitor_target(const struct mon_server *server, const struct sockaddr_stora
     ret_target->password = config->monitor.password;
     ret_target->tls = server->config->tls;
     ret_target->tls_ca = server->config->tls_ca ? server->config->tls_ca : config->tls.ca;
-    ret_target->timeout_us = config->monitor.timeout_us;
+    (void)pthread_mutex_lock(&monitor->lock);
+    ret_target->timeout_us = monitor->tuning.timeout_us;
+    (void)pthread_mutex_unlock(&monitor->lock);
     ret_target->verify_host = target_verify_host(server, ret_target->tls_ca != NULL);
 }
 
@@ -100,6 +103,7 @@ static void server_init(struct monitor *monitor, uint16_t index, uint16_t config
     server->config = &monitor->config->servers[config_index];
     server->index = index;
     server->config_index = config_index;
+    server->weight = server->config->weight;
     server->address_number = number;
     server->has_siblings = has_siblings;
     if (has_siblings) {
@@ -162,11 +166,46 @@ static void locks_init(struct monitor *monitor)
     (void)pthread_condattr_destroy(&attr);
 }
 
+void monitor_tuning_fill(const struct config *config, struct mon_tuning *ret_tuning)
+{
+    const struct config_monitor *settings = &config->monitor;
+
+    *ret_tuning = (struct mon_tuning){
+        .interval_us = settings->interval_us,
+        .timeout_us = settings->timeout_us,
+        .catalogue_interval_us = settings->catalogue_interval_us,
+        .verdict =
+            {
+                .stale_us = settings->interval_us * ((uint64_t)settings->failures + 1),
+                .max_lag_us = settings->max_lag_us,
+                .recover_lag_us = settings->max_lag_us * settings->lag_recover_percent / 100,
+                .failures = settings->failures,
+                .recover = settings->recover,
+            },
+    };
+}
+
+void monitor_retune(struct monitor *monitor, const struct config *config)
+{
+    (void)pthread_mutex_lock(&monitor->lock);
+    monitor_tuning_fill(config, &monitor->tuning);
+    for (uint16_t i = 0; i < monitor->server_count; i++) {
+        struct mon_server *server = &monitor->servers[i];
+
+        server->weight = config->servers[server->config_index].weight;
+        server->is_probe_due = true; /* not only when the old interval is over */
+    }
+    monitor->is_retuned = true;
+    monitor->is_work = true;
+    (void)pthread_cond_signal(&monitor->verdict_wake);
+    (void)pthread_cond_broadcast(&monitor->probe_wake);
+    (void)pthread_mutex_unlock(&monitor->lock);
+}
+
 int monitor_create(struct config *config, const struct monitor_calls *calls,
                    struct monitor **ret_monitor)
 {
     struct monitor *monitor = calloc(1, sizeof(*monitor));
-    const struct config_monitor *settings = &config->monitor;
     int rc = 0;
 
     if (!monitor) {
@@ -178,13 +217,8 @@ int monitor_create(struct config *config, const struct monitor_calls *calls,
     monitor->primary = -1;
     monitor->next_primary = -1;
     monitor->load_primary = -1;
-    monitor->verdict_conf = (struct verdict_conf){
-        .stale_us = settings->interval_us * ((uint64_t)settings->failures + 1),
-        .max_lag_us = settings->max_lag_us,
-        .recover_lag_us = settings->max_lag_us * settings->lag_recover_percent / 100,
-        .failures = settings->failures,
-        .recover = settings->recover,
-    };
+    monitor_tuning_fill(config, &monitor->tuning);
+    monitor->now = monitor->tuning;
     lag_trail_init(&monitor->trail);
     rc = servers_create(monitor);
     if (rc < 0) {

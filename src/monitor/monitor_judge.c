@@ -26,6 +26,7 @@ struct taken {
     uint32_t report_count;
     int report_err;
     bool is_drain_asked;
+    uint32_t weight;
     struct sockaddr_storage addr;
     socklen_t addr_len;
 };
@@ -52,6 +53,7 @@ static void server_take(struct mon_server *server, struct taken *ret)
     ret->report_count = server->report_count;
     ret->report_err = server->report_err;
     ret->is_drain_asked = server->is_drain_asked;
+    ret->weight = server->weight;
     ret->addr = server->addr;
     ret->addr_len = server->addr_len;
     if (server->has_sample) {
@@ -183,7 +185,7 @@ static struct verdict_health server_health(struct monitor *monitor, struct mon_s
         return health;
     }
     server->lag = lag_judge(&monitor->trail, &server->good, primary_is_down(monitor),
-                            monitor->config->monitor.interval_us);
+                            monitor->now.interval_us);
     health.why = server->role_why != TOPO_WHY_NONE ? server->role_why : server->lag.why;
     health.has_lag = server->lag.why == TOPO_WHY_NONE;
     health.lag_us = server->lag.lag_us;
@@ -216,7 +218,7 @@ static void state_report(struct monitor *monitor, const struct mon_server *serve
 static bool server_judge(struct monitor *monitor, struct mon_server *server,
                          const struct taken *taken)
 {
-    const struct verdict_conf *conf = &monitor->verdict_conf;
+    const struct verdict_conf *conf = &monitor->now.verdict;
     struct verdict *verdict = &server->verdict;
     enum topo_state before = verdict->state;
     enum topo_why why_before = verdict->why;
@@ -266,8 +268,8 @@ static void server_fill(const struct mon_server *server, const struct taken *tak
     to->role = server->role;
     to->state = server->verdict.state;
     to->why = server->verdict.why;
-    to->weight = server->config->weight;
-    to->weight_eff = server->config->weight * server->verdict.scale;
+    to->weight = taken->weight;
+    to->weight_eff = taken->weight * server->verdict.scale;
     to->last_good_us = server->verdict.last_good_us;
     if (!server->has_good) {
         return;
@@ -313,6 +315,9 @@ void monitor_judge(struct monitor *monitor, bool is_publish_forced)
     for (uint16_t i = 0; i < monitor->server_count; i++) {
         server_take(&monitor->servers[i], &taken[i]);
     }
+    monitor->now = monitor->tuning;
+    is_news = is_news || monitor->is_retuned;
+    monitor->is_retuned = false;
     monitor->is_work = false;
     (void)pthread_mutex_unlock(&monitor->lock);
     for (uint16_t i = 0; i < monitor->server_count; i++) {
@@ -352,7 +357,6 @@ void monitor_judge(struct monitor *monitor, bool is_publish_forced)
 void *monitor_verdict_thread(void *arg)
 {
     struct monitor *monitor = arg;
-    uint64_t interval_us = monitor->config->monitor.interval_us;
     uint64_t last_us = 0;
 
     (void)pthread_mutex_lock(&monitor->lock);
@@ -360,7 +364,8 @@ void *monitor_verdict_thread(void *arg)
         uint64_t now_us = clock_now_us();
         bool is_switching = monitor->primary != monitor->next_primary;
         uint64_t due_us =
-            monitor->is_work || is_switching ? last_us + PUBLISH_GAP_US : last_us + interval_us / 2;
+            last_us +
+            (monitor->is_work || is_switching ? PUBLISH_GAP_US : monitor->tuning.interval_us / 2);
 
         if (now_us < due_us) {
             monitor_wait(monitor, &monitor->verdict_wake, due_us);

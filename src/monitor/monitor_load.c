@@ -226,9 +226,9 @@ void *monitor_loader_thread(void *arg)
         monitor->is_load_due = false;
         (void)pthread_mutex_unlock(&monitor->lock);
         earliest_us = loader_round(&loader, primary);
-        latest_us = loader.db ? clock_now_us() + monitor->config->monitor.catalogue_interval_us
-                              : earliest_us;
         (void)pthread_mutex_lock(&monitor->lock);
+        latest_us =
+            loader.db ? clock_now_us() + monitor->tuning.catalogue_interval_us : earliest_us;
         if (!loader.db) {
             loader.server = -1;
         }

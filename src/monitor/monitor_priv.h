@@ -49,6 +49,7 @@ struct mon_server {
     bool is_probed; /* at least once, well or not */
     bool is_drain_asked;
     bool is_probe_due;
+    uint32_t weight; /* configured */
 
     /* the verdict thread's own */
     struct verdict verdict;
@@ -61,10 +62,17 @@ struct mon_server {
     char last_error[DB_ERROR_MAX];
 };
 
+/* What a reload may change. */
+struct mon_tuning {
+    uint64_t interval_us;
+    uint64_t timeout_us;
+    uint64_t catalogue_interval_us;
+    struct verdict_conf verdict;
+};
+
 struct monitor {
-    struct config *config; /* counted */
+    struct config *config; /* counted; of the start: servers, account, TLS */
     struct monitor_calls calls;
-    struct verdict_conf verdict_conf;
     pthread_mutex_t lock;
     pthread_cond_t verdict_wake;
     pthread_cond_t probe_wake; /* probes and the loader */
@@ -78,7 +86,9 @@ struct monitor {
     /* under the lock */
     bool is_stopping;
     bool is_load_due;
-    bool is_work;                          /* for the verdict thread */
+    bool is_work;    /* for the verdict thread */
+    bool is_retuned; /* ... with other weights: publish them */
+    struct mon_tuning tuning;
     struct probe_mark mark;                /* of the primary, for the probes of replicas */
     int16_t load_primary;                  /* who the loader should ask, or -1 */
     const struct catalogue *new_catalogue; /* counted, to be handed on by the verdict thread */
@@ -92,6 +102,7 @@ struct monitor {
     uint8_t event_count;
 
     /* the verdict thread's own */
+    struct mon_tuning now; /* tuning of this round */
     struct lag_trail trail;
     int16_t primary;
     int16_t next_primary; /* chosen, to be published after "none" has been */
@@ -114,6 +125,7 @@ void monitor_event_post(struct monitor *monitor, enum monitor_event event, bool 
                         const char *server, const char *text);
 /* The lock is held. Waits until woken or the time has come; false: the monitor stops. */
 bool monitor_wait(struct monitor *monitor, pthread_cond_t *cond, uint64_t until_us);
+void monitor_tuning_fill(const struct config *config, struct mon_tuning *ret_tuning);
 void monitor_target(const struct mon_server *server, const struct sockaddr_storage *addr,
                     struct db_target *ret_target);
 

@@ -164,8 +164,8 @@ void *monitor_probe_thread(void *arg)
             continue;
         }
         server->is_probe_due = false;
+        due_us = begin_us + monitor->tuning.interval_us;
         (void)pthread_mutex_unlock(&monitor->lock);
-        due_us = begin_us + monitor->config->monitor.interval_us;
         earliest_us = begin_us + PROBE_GAP_MIN_US;
         prober_probe(&prober, &sample);
         (void)pthread_mutex_lock(&monitor->lock);

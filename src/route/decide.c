@@ -2,18 +2,23 @@
 /*
  * The order of the questions is the order of weir's promises:
  *
+ *   denied by a rule?           -> nowhere
  *   open read-only transaction? -> its server, or its end, or its move to the primary
  *   about the statement before? -> the server that ran that one
  *   open transaction, pins, pending SET TRANSACTION, autocommit off, isolation
  *                               -> the primary: the session's state is there
  *   not proven to be one read?  -> the primary (a hint may move what only differs per server)
- *   hinted to the primary?      -> the primary
+ *   hinted to the primary, or sent there by a rule?
+ *                               -> the primary
  *   a name not known harmless?  -> the primary
  *   inside a write's window?    -> the primary
- *   an eligible replica?        -> one of them, by hint or by balance; else the primary, if allowed
+ *   an eligible replica?        -> one of them, by hint, by rule or by balance; else the primary, if
+ *                                  allowed
  *
  * A hint is only asked for what it may change: it can make a decision stricter at any point, and
- * freer only where it says so itself (read_after_write=off, a larger max_lag).
+ * freer only where it says so itself (read_after_write=off, a larger max_lag). A rule is the same
+ * for statements of a kind; where both speak, the primary wins, and else the hint, which is about
+ * this one statement.
  */
 #include "weir/route/decide.h"
 
@@ -89,11 +94,15 @@ static void go_server(struct deciding *d, enum route_target target, int16_t serv
     d->ret->server = server;
 }
 
-/* Hints that ask for more freedom than the statement has, said once. */
+/* Hints and rules that ask for more freedom than the statement has, said once. */
 static void note_ignored_hints(struct deciding *d)
 {
     static const enum classify_hint freeing[] = {HINT_REPLICA, HINT_SERVER};
 
+    if (d->view->rule != NULL && (d->view->rule->route == CONFIG_ROUTE_REPLICA ||
+                                  d->view->rule->route == CONFIG_ROUTE_SERVER)) {
+        step_add(d->ret, ROUTE_RULE_IGNORED);
+    }
     for (size_t i = 0; i < sizeof(freeing) / sizeof(freeing[0]); i++) {
         if (has_hint(d->facts, freeing[i])) {
             hint_step(d, ROUTE_HINT_IGNORED, freeing[i]);
@@ -279,9 +288,28 @@ static bool tables_are_harmless(struct deciding *d)
 
 /* --- reads after writes --- */
 
+/* What the rule says about it; true: reads must see the writes before them. */
+static bool window_by_rule(struct deciding *d)
+{
+    enum config_rule_raw raw =
+        d->view->rule != NULL ? d->view->rule->read_after_write : CONFIG_RULE_RAW_DEFAULT;
+
+    switch (raw) {
+    case CONFIG_RULE_RAW_DEFAULT:
+        break;
+    case CONFIG_RULE_RAW_WINDOW:
+        step_add(d->ret, ROUTE_RULE_RAW_WINDOW);
+        return true;
+    case CONFIG_RULE_RAW_OFF:
+        step_add(d->ret, ROUTE_RULE_RAW_OFF);
+        return false;
+    }
+    return d->view->conf->raw_mode == CONFIG_RAW_WINDOW;
+}
+
 static bool is_in_window(struct deciding *d)
 {
-    bool applies = d->view->conf->raw_mode == CONFIG_RAW_WINDOW;
+    bool applies = window_by_rule(d);
 
     if (has_hint(d->facts, HINT_READ_AFTER_WRITE)) {
         struct span value = d->facts->hint[HINT_READ_AFTER_WRITE];
@@ -304,12 +332,21 @@ static bool is_in_window(struct deciding *d)
 
 /* --- replicas --- */
 
+static bool has_rule_lag(const struct deciding *d)
+{
+    return d->view->rule != NULL && d->view->rule->max_lag_us != UINT64_MAX;
+}
+
 /* How much lag this statement bears. */
 static uint64_t lag_limit(struct deciding *d)
 {
     uint64_t limit_us = d->view->conf->max_lag_us;
     uint64_t hinted_us = 0;
 
+    if (has_rule_lag(d)) {
+        limit_us = d->view->rule->max_lag_us;
+        step_add(d->ret, ROUTE_RULE_MAX_LAG)->left_us = limit_us;
+    }
     if (!has_hint(d->facts, HINT_MAX_LAG)) {
         return limit_us;
     }
@@ -326,7 +363,7 @@ static enum route_exclude replica_exclude(const struct deciding *d,
 {
     uint64_t max_age_us = d->view->conf->sample_max_age_us;
     bool is_late_only = server->state == TOPO_ST_LAGGING && server->why == TOPO_WHY_LAG &&
-                        has_hint(d->facts, HINT_MAX_LAG);
+                        (has_hint(d->facts, HINT_MAX_LAG) || has_rule_lag(d));
 
     if (server->role != TOPO_ROLE_REPLICA || (int)server->index == d->view->topo->primary) {
         return ROUTE_EX_ROLE;
@@ -370,7 +407,29 @@ static bool go_hinted_server(struct deciding *d, uint64_t limit_us)
     return true;
 }
 
-static void go_replica(struct deciding *d)
+/* route: server NAME of a rule: true when it settled the matter. */
+static bool go_rule_server(struct deciding *d, uint64_t limit_us)
+{
+    const struct topo *topo = d->view->topo;
+    int found = topo_find(topo, span_of(d->view->rule->server));
+
+    if (found < 0) {
+        step_add(d->ret, ROUTE_RULE_SERVER_UNKNOWN);
+        return false;
+    }
+    if (found != topo->primary &&
+        replica_exclude(d, &topo->servers[found], limit_us) != ROUTE_EX_NONE) {
+        step_add(d->ret, ROUTE_RULE_SERVER_NOT_NOW)->server = (int16_t)found;
+        return false;
+    }
+    step_add(d->ret, ROUTE_RULE_SERVER)->server = (int16_t)found;
+    go_server(d, ROUTE_TO_REPLICA, (int16_t)found);
+    return true;
+}
+
+/* is_read: else it only asks each server for something of its own, which hints may move and rules
+ * may not. */
+static void go_replica(struct deciding *d, bool is_read)
 {
     const struct topo *topo = d->view->topo;
     struct balance_choice choices[TOPO_SERVERS_MAX];
@@ -379,6 +438,10 @@ static void go_replica(struct deciding *d)
     int16_t chosen = -1;
 
     if (has_hint(d->facts, HINT_SERVER) && go_hinted_server(d, limit_us)) {
+        return;
+    }
+    if (is_read && !has_hint(d->facts, HINT_SERVER) && d->view->rule != NULL &&
+        d->view->rule->route == CONFIG_ROUTE_SERVER && go_rule_server(d, limit_us)) {
         return;
     }
     for (uint16_t i = 0; i < topo->server_count && i < TOPO_SERVERS_MAX; i++) {
@@ -430,7 +493,7 @@ static void decide_not_a_read(struct deciding *d)
         if (has_hint(d->facts, HINT_REPLICA)) {
             hint_step(d, ROUTE_HINT_REPLICA, HINT_REPLICA);
         }
-        go_replica(d);
+        go_replica(d, false);
         return;
     }
     note_ignored_hints(d);
@@ -444,6 +507,11 @@ static void decide_read(struct deciding *d)
         go_primary(d);
         return;
     }
+    if (d->view->rule != NULL && d->view->rule->route == CONFIG_ROUTE_PRIMARY) {
+        step_add(d->ret, ROUTE_RULE_PRIMARY);
+        go_primary(d);
+        return;
+    }
     if (!tables_are_harmless(d) || is_in_window(d)) {
         note_ignored_hints(d);
         go_primary(d);
@@ -451,8 +519,10 @@ static void decide_read(struct deciding *d)
     }
     if (has_hint(d->facts, HINT_REPLICA)) {
         hint_step(d, ROUTE_HINT_REPLICA, HINT_REPLICA);
+    } else if (d->view->rule != NULL && d->view->rule->route == CONFIG_ROUTE_REPLICA) {
+        step_add(d->ret, ROUTE_RULE_REPLICA);
     }
-    go_replica(d);
+    go_replica(d, true);
 }
 
 void route_decide(const struct facts *facts, const struct route_sess *sess,
@@ -471,6 +541,13 @@ void route_decide(const struct facts *facts, const struct route_sess *sess,
     ret_decision->candidate_count = 0;
     ret_decision->topo_generation = view->topo->snap.generation;
 
+    if (view->rule != NULL) {
+        step_add(ret_decision, ROUTE_RULE);
+        if (view->rule->deny != NULL) {
+            step_add(ret_decision, ROUTE_RULE_DENY);
+            return;
+        }
+    }
     if (sess->ro_tx_server >= 0) {
         decide_ro_tx(&d);
         return;
@@ -504,7 +581,8 @@ enum route_reason route_decision_reason(const struct route_decision *decision)
     while (at > 0) {
         enum route_reason reason = decision->steps[--at].reason;
 
-        if (reason != ROUTE_PRIMARY && reason != ROUTE_HINT_IGNORED) {
+        if (reason != ROUTE_PRIMARY && reason != ROUTE_HINT_IGNORED &&
+            reason != ROUTE_RULE_IGNORED && reason != ROUTE_RULE) {
             return reason;
         }
     }

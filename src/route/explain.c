@@ -21,6 +21,7 @@ enum reason_arg {
     ARG_LEFT,
     ARG_TABLE,
     ARG_CULPRIT,
+    ARG_RULE,
 };
 
 struct reason_row {
@@ -123,6 +124,33 @@ static void line_add_culprit(struct line *line, const struct facts *facts)
     }
 }
 
+/* The rule's name, and where it begins all that it does. */
+static void line_add_rule(struct line *line, const struct config_rule *rule, bool is_whole)
+{
+    char time[32];
+
+    line_add(line, rule->label);
+    if (!is_whole) {
+        return;
+    }
+    if (rule->route_text != NULL) {
+        line_add(line, ", route ");
+        line_add(line, rule->route_text);
+    }
+    if (rule->timeout_us != 0) {
+        route_duration_format(rule->timeout_us, time, sizeof(time));
+        line_add(line, ", timeout ");
+        line_add(line, time);
+    }
+    if (rule->deny != NULL) {
+        line_add(line, ", deny ");
+        line_quote(line, span_of(rule->deny));
+    }
+    if (rule->log) {
+        line_add(line, ", log");
+    }
+}
+
 static void line_add_arg(struct line *line, const struct facts *facts,
                          const struct route_view *view, const struct route_step *step)
 {
@@ -149,6 +177,9 @@ static void line_add_arg(struct line *line, const struct facts *facts,
         return;
     case ARG_CULPRIT:
         line_add_culprit(line, facts);
+        return;
+    case ARG_RULE:
+        line_add_rule(line, view->rule, step->reason == ROUTE_RULE);
         return;
     }
 }

@@ -17,7 +17,7 @@
 struct metric_def {
     const char *name;
     const char *help;
-    const char *const *labels; /* one per value; NULL: servers */
+    const char *const *labels; /* one per value; NULL: servers; labels_RULE: rules */
     size_t word;
     size_t label_count;
     enum metric_kind kind;
@@ -29,9 +29,11 @@ static const char *const labels_LOGIN[] = {METRIC_SET_LOGIN(X)};
 static const char *const labels_DIR[] = {METRIC_SET_DIR(X)};
 static const char *const labels_PIN[] = {METRIC_SET_PIN(X)};
 static const char *const labels_ERROR[] = {METRIC_SET_ERROR(X)};
+static const char *const labels_RELOAD[] = {METRIC_SET_RELOAD(X)};
 #undef X
 static const char *const labels_NONE[] = {""};
 static const char *const *const labels_SERVER = NULL;
+static const char *const labels_RULE[] = {""}; /* the names are the registry's */
 
 static const struct metric_def metric_defs[] = {
 #define X(name, text, kind, set, help) \
@@ -66,6 +68,7 @@ struct metric_registry {
     pthread_mutex_t lock; /* of the list and the names; never of the words */
     struct shard_node *shards;
     char server_names[METRIC_SERVERS_MAX][METRIC_NAME_MAX];
+    char rule_names[METRIC_RULES_MAX][METRIC_NAME_MAX + 1];
 };
 
 int metric_registry_create(struct metric_registry **ret_registry)
@@ -122,6 +125,25 @@ int metric_server_name(struct metric_registry *registry, size_t server, const ch
                     METRIC_NAME_MAX);
     (void)pthread_mutex_unlock(&registry->lock);
     return 0;
+}
+
+uint16_t metric_rule_label(struct metric_registry *registry, const char *name)
+{
+    uint16_t label = 0;
+
+    (void)pthread_mutex_lock(&registry->lock);
+    while (label < METRIC_RULES_MAX - 1 && registry->rule_names[label][0] != '\0' &&
+           strcmp(registry->rule_names[label], name) != 0) {
+        label++;
+    }
+    if (registry->rule_names[label][0] == '\0') {
+        bool is_last = label == METRIC_RULES_MAX - 1;
+
+        (void)span_copy(span_of(is_last ? "other" : name), registry->rule_names[label],
+                        sizeof(registry->rule_names[label]));
+    }
+    (void)pthread_mutex_unlock(&registry->lock);
+    return label;
 }
 
 static _Atomic uint64_t *find_word(struct metric_shard *shard, enum metric metric, size_t label)
@@ -253,15 +275,16 @@ uint64_t metric_quantile(struct metric_registry *registry, enum metric metric, d
 static bool label_text(const struct metric_registry *registry, const struct metric_def *def,
                        size_t label, char dst[METRIC_LABELS_MAX])
 {
-    if (def->labels != NULL) {
+    bool is_rule = def->labels == labels_RULE;
+    if (def->labels != NULL && !is_rule) {
         (void)span_copy(span_of(def->labels[label]), dst, METRIC_LABELS_MAX);
         return true;
     }
-    const char *name = registry->server_names[label];
+    const char *name = is_rule ? registry->rule_names[label] : registry->server_names[label];
     if (name[0] == '\0') {
         return false;
     }
-    size_t at = span_copy(SPAN_LIT("server=\""), dst, METRIC_LABELS_MAX);
+    size_t at = span_copy(span_of(is_rule ? "rule=\"" : "server=\""), dst, METRIC_LABELS_MAX);
     for (; *name != '\0'; name++) {
         if (*name == '"' || *name == '\\') {
             dst[at++] = '\\';

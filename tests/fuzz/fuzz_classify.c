@@ -51,6 +51,21 @@ static void check_read(const uint8_t *sql, size_t len, const struct classify_env
     }
 }
 
+/* Names are pieces of the text, in its order. */
+static void check_mentions(struct span sql, const struct classify_env *env)
+{
+    struct facts_table mentions[64];
+    size_t count = classify_mentions(sql, env, mentions, 64);
+    const uint8_t *at = sql.p;
+
+    need(count <= 64);
+    for (size_t i = 0; i < count; i++) {
+        need(mentions[i].name.p >= at && mentions[i].name.len > 0);
+        at = mentions[i].name.p + mentions[i].name.len;
+        need(at <= sql.p + sql.len);
+    }
+}
+
 static void check_digest(struct span sql, const struct classify_env *env)
 {
     char text[256];
@@ -107,6 +122,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         (void)classify_name_decode(f.tables[i].name, name, sizeof(name));
     }
     check_digest(text, &env);
+    check_mentions(text, &env);
     check_rewrite(text, &f);
     free(exact);
     return 0;

@@ -32,6 +32,7 @@ def main():
         keys = re.findall(r"(\w+)=", match.group(3))
         labels[match.group(1)] = ", ".join(keys)
     labels["SERVER"] = "server"
+    labels["RULE"] = "rule"
     table = "| metric | kind | labels | what |\n| --- | --- | --- | --- |\n"
     names = set()
     for _, name, kind, label_set, text_of in ROW.findall(text):

@@ -30,6 +30,21 @@ EXAMPLES = {
     "monitor.password": '"in the clear"',
     "monitor.password_env": "WEIR_MONITOR_PASSWORD",
     "log.file": "/var/log/weir/weir.log",
+    "rules[].name": "reports",
+    "rules[].digest": '"0123456789abcdef"',
+    "rules[].table": '[shop.orders, "audit_*"]',
+    "rules[].schema": "shop",
+    "rules[].user": "[app, batch]",
+    "rules[].client": '[10.0.0.0/8, "fd00::/8", unix]',
+    "rules[].class": "read",
+    "rules[].match": "'^SELECT .* FROM reports'",
+    "rules[].match_caseless": "true",
+    "rules[].route": "server db2",
+    "rules[].max_lag": "60s",
+    "rules[].read_after_write": "off",
+    "rules[].timeout": "30s",
+    "rules[].deny": '"not on this server"',
+    "rules[].log": "true",
 }
 # What is written out, not commented, so that the file works once the names are right.
 LIVE = {
@@ -50,8 +65,19 @@ HEAD = """\
 """
 
 
+def macros(source):
+    """The values of #define NAME "text"."""
+    joined = source.replace("\\\n", " ")
+    return {m[1]: m[2] for m in re.finditer(r'^#define (\w+) +((?:"[^"]*" *)+)$', joined, re.M)}
+
+
+WORDS = macros((ROOT / SCHEMA).read_text())
+
+
 def c_text(argument):
-    """The value of a C string literal, several of them joined."""
+    """The value of a C string literal, several of them joined, macros replaced."""
+    for name, value in WORDS.items():
+        argument = re.sub(r"\b%s\b" % name, lambda _, v=value: v, argument)
     parts = re.findall(r'"((?:[^"\\]|\\.)*)"', argument)
     return "".join(parts).replace('\\"', '"').replace("\\\\", "\\")
 
@@ -110,7 +136,7 @@ class Setting:
         return next("%d%s" % (value // f, u) for u, f in units[self.type] if value % f == 0)
 
     def allowed(self):
-        if self.type in ("ENUM", "SOURCES"):
+        if self.type in ("ENUM", "SOURCES") or (self.type == "WORDS" and "|" in self.unit):
             return ", ".join(self.unit.split("|"))
         if self.type == "BOOL":
             return "true, false"
@@ -122,7 +148,13 @@ class Setting:
                 text += ", or " + self.default
             return text
         return {"ADDRESS": "address", "PATH": "file name", "SECRET_FILE": "file name",
-                "SECRET_ENV": "variable name", "NAME": "name"}.get(self.type, "text")
+                "SECRET_ENV": "variable name", "NAME": "name", "WORDS": "one or a list",
+                "REGEX": "regular expression", "ROUTE": "primary, replica, server NAME"}.get(self.type, "text")
+
+
+def is_reloadable(path, known):
+    """As schema_is_reloadable() of src/config/schema.c."""
+    return any(path == k or (k[-1] in ".]" and path.startswith(k) and "[" not in path[len(k):]) for k in known)
 
 
 def read_schema():
@@ -216,11 +248,13 @@ def make_yaml():
 
 def make_settings_table():
     settings, _, _ = read_schema()
-    out = ["| setting | default | allowed | meaning |", "| --- | --- | --- | --- |"]
+    known = [c_text(a[0]) for a in entries((ROOT / SCHEMA).read_text(), "CONFIG_RELOADABLE")]
+    out = ["| setting | default | allowed | change takes a | meaning |", "| --- | --- | --- | --- | --- |"]
     for s in settings:
         default = {"-": "*must be given*", "": "not set"}.get(s.default, "`%s`" % s.default)
         allowed = s.allowed().replace("|", "\\|")
-        out.append("| `%s` | %s | %s | %s |" % (s.path, default, allowed, s.help))
+        how = "reload" if is_reloadable(s.path, known) else "restart"
+        out.append("| `%s` | %s | %s | %s | %s |" % (s.path, default, allowed, how, s.help))
     return "\n".join(out) + "\n"
 
 
@@ -229,7 +263,7 @@ def make_dictionary():
     settings, sections, lists = read_schema()
     words = {s.word for s in settings} | set(sections) | {n.split(".")[-1] for n in lists}
     for s in settings:
-        if s.type in ("ENUM", "SOURCES"):
+        if s.type in ("ENUM", "SOURCES", "WORDS"):
             words |= set(s.unit.split("|"))
         if s.default not in ("", "-"):
             words.add(s.default)

@@ -79,11 +79,21 @@ bool classify_is_system_schema(struct span schema);
 WR_NODISCARD int classify_rewrite_connection_id(struct span sql, const struct facts *facts,
                                                 uint32_t id, struct buf *out);
 
+/* Names at places where a table may stand, in statements of any kind (facts.tables lists those of
+ * reads, exactly): for whom it is better to see one too many than to miss one. At most max; returns
+ * their number. Spans as in facts.tables. */
+size_t classify_mentions(struct span sql, const struct classify_env *env,
+                         struct facts_table *tables, size_t max);
+
 /* Digest: literals become ?, lists of them collapse, white space and comments are normalised,
  * keywords are upper case. At most cap-1 bytes and a terminator are stored, *ret_len is their
  * number; the hash covers the whole normalised text, cut or not. */
 uint64_t classify_digest(struct span sql, const struct classify_env *env, char *dst, size_t cap,
                          size_t *ret_len);
+
+/* The hash alone: what classify_digest() returns for the same text, without writing it down. Shown
+ * as 16 hex digits ("%016" PRIx64), in rules, logs and lists alike. */
+uint64_t classify_digest_hash(struct span sql, const struct classify_env *env);
 
 /* Names of the lists in facts.h; static storage, never NULL. */
 const char *classify_verb_name(enum classify_verb verb);

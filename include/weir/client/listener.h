@@ -58,6 +58,10 @@ WR_NODISCARD int listener_start(struct listener_set *set, struct loop *loop,
                                 const struct listener_calls *calls,
                                 const struct listener_limits *limits, struct metric_shard *metrics,
                                 const struct log_ctx *log);
+/* New limits, and what the listeners of config say of TLS, for clients that come from now on; its
+ * addresses are those that were opened. */
+void listener_set_config(struct listener_set *set, const struct config *config,
+                         const struct listener_limits *limits);
 /* Close the sockets: new clients are refused by the kernel. May be called again. */
 void listener_stop(struct listener_set *set);
 /* NULL is fine. */

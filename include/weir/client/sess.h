@@ -31,6 +31,7 @@ struct log_ring;
 struct loop;
 struct metric_shard;
 struct rand_state;
+struct rules;
 struct sess;
 struct sess_set;
 struct slots;
@@ -57,6 +58,7 @@ struct sess_env {
     struct metric_shard *metrics;
     struct log_ring *log_ring; /* of this thread; may be NULL */
     const struct config *config;
+    const struct rules *rules;         /* of that config; may be NULL: none */
     const struct topo *topo;           /* never NULL; may have no primary */
     const struct catalogue *catalogue; /* never NULL; may be "not loaded" */
     const struct accounts *accounts;   /* may be NULL: not read, or not configured */

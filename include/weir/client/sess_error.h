@@ -46,6 +46,7 @@ struct result;
       "try restarting transaction")                                                               \
     X(PRIVILEGE, 1227, "42000",                                                                   \
       "Access denied; you need (at least one of) the {} privilege(s) for this operation")         \
+    X(DENIED, 1227, "42000", "{}") /* the message of an operator's rule */                        \
     X(NOT_SUPPORTED, 1235, "42000", "weir does not support {}")                                   \
     X(UNKNOWN_STMT, 1243, "HY000", "Unknown prepared statement handler ({}) given to {}")         \
     X(OLD_CLIENT, 1251, "08004",                                                                  \

@@ -29,6 +29,8 @@
 #define CONFIG_SERVERS_MAX   64
 #define CONFIG_USERS_MAX     10000
 #define CONFIG_SOURCES_MAX   3
+#define CONFIG_RULES_MAX     4096
+#define CONFIG_WORDS_MAX     256 /* of one condition of a rule */
 
 enum config_tls_mode {
     CONFIG_TLS_OFF,
@@ -167,6 +169,63 @@ struct config_raw { /* read_after_write */
     bool unsafe;
 };
 
+/* Several words of one setting; each is terminated. */
+struct config_words {
+    const char *const *item;
+    uint32_t count; /* 0: not given */
+};
+
+struct config_place {
+    uint32_t line; /* from 1; 0: not in the file */
+    uint32_t column;
+};
+
+enum config_rule_route {
+    CONFIG_ROUTE_NONE, /* as without the rule */
+    CONFIG_ROUTE_PRIMARY,
+    CONFIG_ROUTE_REPLICA,
+    CONFIG_ROUTE_SERVER,
+};
+
+enum config_rule_raw {
+    CONFIG_RULE_RAW_DEFAULT, /* as without the rule */
+    CONFIG_RULE_RAW_WINDOW,
+    CONFIG_RULE_RAW_OFF,
+};
+
+/* Conditions that are given must all hold; of several words of one, any. */
+struct config_rule {
+    const char *name;  /* NULL: not given */
+    const char *label; /* never NULL: the name, or "rule-N", N from 1 */
+    /* conditions */
+    struct config_words digest; /* 16 hex digits each */
+    struct config_words table;  /* "schema.name" or "name", with * */
+    struct config_words schema;
+    struct config_words user;
+    struct config_words client; /* "10.0.0.0/8", "::1", "unix" */
+    struct config_words class_words;
+    const char *match; /* regular expression; NULL: none */
+    struct config_place match_at;
+    bool match_caseless;
+    /* actions */
+    const char *route_text; /* as written; NULL: none */
+    enum config_rule_route route;
+    const char *server;  /* of CONFIG_ROUTE_SERVER */
+    uint64_t max_lag_us; /* UINT64_MAX: not given */
+    enum config_rule_raw read_after_write;
+    uint64_t timeout_us; /* 0: none */
+    const char *deny;    /* the message; NULL: not denied */
+    bool log;
+};
+
+/* A network of client addresses. */
+struct config_network {
+    bool is_unix; /* whoever comes through a unix socket; the rest is 0 */
+    bool is_v6;
+    uint8_t bits;
+    uint8_t addr[16]; /* the first 4 for IPv4; bits behind the mask are 0 */
+};
+
 struct config_limits {
     uint32_t max_clients;
     uint32_t max_packet_bytes;   /* a client's whole command, all its 16 MiB parts */
@@ -219,6 +278,9 @@ struct config {
     struct config_server *servers;
     uint32_t server_count; /* >= 1; the index is the server's index in the topology */
 
+    struct config_rule *rules; /* in the order in which they are tried */
+    uint32_t rule_count;
+
     struct config_tls tls;
     struct config_users users;
     struct config_auth auth;
@@ -257,6 +319,11 @@ WR_NODISCARD int config_load(const char *path, struct config **ret_config,
 WR_NODISCARD int config_parse(const char *path, const uint8_t *text, size_t len,
                               struct config **ret_config, struct config_errors *errs);
 
+/* Another mistake, found by who understands a value better than this room; position 0: the file as
+ * a whole. It stands at its place among the others. */
+void config_add_error(struct config_errors *errs, struct config_place at, const char *format, ...)
+    WR_PRINTF(3, 4);
+
 /* One line per entry, "file:line:column: what; what to do". */
 void config_print_errors(const struct config_errors *errs, FILE *out);
 
@@ -266,6 +333,22 @@ void config_unref(struct config *config); /* NULL is fine */
 /* NULL when there is none of that name. Borrowed from the config. */
 const struct config_user *config_find_user(const struct config *config, const char *name);
 bool config_has_source(const struct config *config, enum config_user_source source);
+
+/* A word of config_rule.client. False: it is none. */
+WR_NODISCARD bool config_network_parse(const char *text, struct config_network *ret_network);
+
+/* --- two configs compared: diff.c --- */
+struct config_change {
+    const char *what;     /* "servers[db2].weight"; borrowed for the call */
+    const char *old_text; /* as a file would have it; "(set)" for secrets; NULL: was not there */
+    const char *new_text; /* NULL: is not there any more */
+    bool needs_restart;   /* a running weir cannot take it over */
+};
+typedef void (*config_change_fn)(void *arg, const struct config_change *change);
+/* Calls fn for each difference, in the order of the settings' list. The number of them, or
+ * -ENOMEM. */
+WR_NODISCARD int config_diff(const struct config *before, const struct config *after,
+                             config_change_fn fn, void *arg);
 
 /* Every setting with the value in force, as YAML; secrets as "(set)". */
 void config_print(const struct config *config, FILE *out);

@@ -18,7 +18,8 @@
  *   path     as in the file; "[]" stands for each element of a list
  *   owner    the struct that holds member
  *   default  as it would be written; "" = not set; "-" = must be given
- *   unit     ENUM: the words, in the order of the enum; ADDRESS: what it is for
+ *   unit     ENUM: the words, in the order of the enum; ADDRESS: what it is for; WORDS: the words
+ *            that are known, when there is a "|" in it
  *   A default of "auto" or "off" is a word that the file may use too: "auto" is UINT64_MAX for a
  *   DURATION until checked and 0 for a COUNT, "off" is 0.
  */
@@ -44,8 +45,43 @@
       "where clients connect")                                              \
     X("servers", config, servers, server_count, CONFIG_SERVERS_MAX,         \
       "the database servers; exactly one can be the primary at a time")     \
+    X("rules", config, rules, rule_count, CONFIG_RULES_MAX,                 \
+      "the first rule whose conditions all hold counts")                    \
     X("users.list", config, users.list, users.list_count, CONFIG_USERS_MAX, \
       "accounts for source: list; each with exactly one kind of password")
+
+/* The verbs of weir/classify/facts.h, for rules[].class; a test holds the two together. */
+#define CONFIG_VERBS                                                                            \
+    "unknown|empty|select|insert|replace|update|delete|load|call|do|set|use|show|explain|help|" \
+    "begin|commit|rollback|savepoint|xa|lock|unlock|prepare|execute|deallocate|handler|create|" \
+    "alter|drop|rename|truncate|grant|table_admin|flush|kill|diagnostics|signal|compound|admin"
+
+/* X(path): what a running weir takes over from a file that is read again; "rules[]" stands for a
+ * list's entries as such and for all in them, "limits." for a whole section. What is not here needs
+ * a restart. */
+#define CONFIG_RELOADABLE(X)         \
+    X("listeners[].tls")             \
+    X("servers[].weight")            \
+    X("servers[].max_connections")   \
+    X("rules[]")                     \
+    X("tls.cert")                    \
+    X("tls.key")                     \
+    X("users.")                      \
+    X("users.list[]")                \
+    X("auth.")                       \
+    X("monitor.interval")            \
+    X("monitor.timeout")             \
+    X("monitor.max_lag")             \
+    X("monitor.lag_recover_percent") \
+    X("monitor.failures")            \
+    X("monitor.recover")             \
+    X("monitor.catalogue_interval")  \
+    X("balance.")                    \
+    X("read_after_write.")           \
+    X("limits.")                     \
+    X("log.level")                   \
+    X("log.file")                    \
+    X("drain.")
 
 #define CONFIG_SETTINGS(X)                                                                         \
     X("workers", COUNT, config, workers, "auto", 1, 64, "threads",                                 \
@@ -56,6 +92,44 @@
       "preferred: offered; required: no login without it")                                         \
     X("listeners[].backlog", COUNT, config_listener, backlog, "1024", 1, 65535, "connections",     \
       "connections that the kernel may hold until weir accepts them")                              \
+    X("rules[].name", NAME, config_rule, name, "", 0, 0, "text",                                   \
+      "for explanations, logs and metrics; not set: rule-N")                                       \
+    X("rules[].digest", WORDS, config_rule, digest, "", 0, 0, "digest",                            \
+      "condition: the digest of the statement, 16 hex digits as weir shows it")                    \
+    X("rules[].table", WORDS, config_rule, table, "", 0, 0, "table",                               \
+      "condition: a table that the statement names, as schema.name or name; * stands for any "     \
+      "characters")                                                                                \
+    X("rules[].schema", WORDS, config_rule, schema, "", 0, 0, "schema",                            \
+      "condition: the schema that the session has selected; * stands for any characters")          \
+    X("rules[].user", WORDS, config_rule, user, "", 0, 0, "user",                                  \
+      "condition: the user that logged in")                                                        \
+    X("rules[].client", WORDS, config_rule, client, "", 0, 0, "client",                            \
+      "condition: the network that the client is in, as 10.0.0.0/8 or ::1; unix: through a "       \
+      "unix socket")                                                                               \
+    X("rules[].class", WORDS, config_rule, class_words, "", 0, 0,                                  \
+      "read|write|ddl|transaction|other|" CONFIG_VERBS,                                            \
+      "condition: what the statement is; the first five look at every statement of a text, "       \
+      "the others at the first")                                                                   \
+    X("rules[].match", REGEX, config_rule, match, "", 0, 0, "text",                                \
+      "condition: a regular expression (PCRE2) that is found in the text of the statement")        \
+    X("rules[].match_caseless", BOOL, config_rule, match_caseless, "false", 0, 0, "",              \
+      "match: lower and upper case are the same")                                                  \
+    X("rules[].route", ROUTE, config_rule, route_text, "", 0, 0, "text",                           \
+      "action: primary, replica, or server NAME; only what is proven to be a read is moved to "    \
+      "a replica or server")                                                                       \
+    X("rules[].max_lag", DURATION, config_rule, max_lag_us, "auto", 0, 86400000000, "time",        \
+      "action: the limit of lag for these reads; auto: monitor.max_lag")                           \
+    X("rules[].read_after_write", ENUM, config_rule, read_after_write, "default", 0, 0,            \
+      "default|window|off",                                                                        \
+      "action: whether these reads must see the writes before them; default: "                     \
+      "read_after_write.mode")                                                                     \
+    X("rules[].timeout", DURATION, config_rule, timeout_us, "off", 1000, 86400000000, "time",      \
+      "action: a statement that runs longer is ended by KILL QUERY; never a COMMIT, nor what "     \
+      "commits implicitly")                                                                        \
+    X("rules[].deny", STRING, config_rule, deny, "", 0, 0, "text",                                 \
+      "action: not sent to any server; the client gets error 1227 (42000) with this message")      \
+    X("rules[].log", BOOL, config_rule, log, "false", 0, 0, "",                                    \
+      "action: a line of level info for each statement")                                           \
     X("tls.cert", PATH, config, tls.cert, "", 0, 0, "file",                                        \
       "certificate chain (PEM) shown to clients; not set: one is made in tls.dir")                 \
     X("tls.key", PATH, config, tls.key, "", 0, 0, "file", "private key (PEM) of tls.cert")         \
@@ -175,7 +249,6 @@
 /* X(name): known words of later versions, so that the mistake can say so */
 #define CONFIG_LATER(X) \
     X("pool")           \
-    X("rules")          \
     X("failover")       \
     X("cache")          \
     X("redis")          \

@@ -19,17 +19,20 @@
 #include "weir/core/worker.h"
 #include "weir/util/attr.h"
 
-struct config;
 struct control;
 struct listener_set;
 struct log_ctx;
 struct logger;
 struct loop;
 struct metric_registry;
+struct monitor;
 struct monitor_calls;
+struct settings;
+struct slots;
+struct users;
 
 struct control_conf {
-    struct config *config;
+    const struct settings *settings;
     struct logger *logger;
     int log_fd; /* of log.file, or -1; SIGHUP opens the file anew */
     struct metric_registry *registry;
@@ -49,6 +52,14 @@ const struct log_ctx *control_log(const struct control *control);
 /* Take what mail there is, before serving: *ret_start has the newest snapshots, borrowed.
  * -WR_E_STATE: the monitor has not published a topology. */
 WR_NODISCARD int control_settle(struct control *control, struct worker_start *ret_start);
+
+/* What a reload reaches beside the workers; borrowed until control_destroy(). */
+struct control_parts {
+    struct monitor *monitor;
+    struct users *users;
+    struct slots *slots;
+};
+void control_attach(struct control *control, const struct control_parts *parts);
 
 /* Start HTTP (when configured) and accepting, then serve until a signal has ended it and every
  * session is gone or the drain's time is up. */

@@ -26,10 +26,14 @@
 WR_NODISCARD int run_serve(const char *config_path);
 /* Check a configuration; with_servers: ask the servers, too. Says what it found on stdout. */
 WR_NODISCARD int run_check(const char *config_path, bool with_servers);
+/* What a weir that runs by OLD would make of NEW, and what of it needs a restart: then RUN_FAILED. */
+WR_NODISCARD int run_diff(const char *old_path, const char *new_path, FILE *out);
 /* Where would this statement go, with every server well? One line per part of the decision. */
 struct run_explain_args {
     const char *config_path; /* NULL: a primary and two replicas */
     const char *schema;      /* the session's default schema; NULL: "app" */
+    const char *user;        /* for rules; NULL: none in particular */
+    const char *client;      /* the client's address, for rules; NULL: none in particular */
     bool is_mariadb;         /* else MySQL */
     const char *sql;
 };

@@ -25,10 +25,10 @@
 
 #define WORKERS_MAX 64
 
-struct config;
 struct logger;
 struct metric_registry;
 struct monitor;
+struct settings;
 struct workers;
 
 /* Mail to the control thread. */
@@ -41,14 +41,13 @@ enum control_mail {
 
 /* What all workers use. It outlives them; they only read it. */
 struct worker_shared {
-    struct config *config;
+    const struct settings *settings; /* to begin with */
     struct metric_registry *registry;
     struct logger *logger;
     struct monitor *monitor;
     struct users *users;
     struct guard_board *board;
     struct slots *slots;
-    struct tls_ctx *server_tls;
     const struct conn_tls *conn_tls;
     size_t conn_tls_count;
     struct mailbox *control;
@@ -85,6 +84,8 @@ void workers_accept(struct workers *workers, const struct sess_accept *accept);
 void workers_post_topo(struct workers *workers, const struct topo *topo);
 void workers_post_catalogue(struct workers *workers, const struct catalogue *catalogue);
 void workers_post_accounts(struct workers *workers, const struct accounts *accounts);
+/* The same for settings: to all of them, or -ENOMEM and to none. */
+WR_NODISCARD int workers_post_settings(struct workers *workers, const struct settings *settings);
 /* Each worker that has no session left sends CONTROL_MAIL_DRAINED, once for each call. */
 void workers_drain(struct workers *workers, uint64_t deadline_us);
 

@@ -74,6 +74,10 @@ WR_NODISCARD int monitor_start(struct monitor *monitor);
 void monitor_stop(struct monitor *monitor);
 void monitor_destroy(struct monitor *monitor);
 
+/* Intervals, thresholds and weights of another config with the same servers; the rest of it is not
+ * looked at, nor is config kept. */
+void monitor_retune(struct monitor *monitor, const struct config *config);
+
 /* A worker has seen this server fail: its weight is halved at once, and a probe is due now.
  * err: negative code, only for the record. */
 void monitor_report_failure(struct monitor *monitor, uint16_t server, int err);

@@ -23,11 +23,12 @@
 #include "weir/route/balance.h"
 #include "weir/route/guard.h"
 
-#define ROUTE_STEPS_MAX 12
+#define ROUTE_STEPS_MAX 16
 
 /*
  * X(name, kind of argument, text). Kinds: NONE, PIN, HINT, ISOLATION, SERVER, LEFT (time), TABLE
- * (catalogue_kind, index in facts.tables), CULPRIT (classify_why and facts.culprit).
+ * (catalogue_kind, index in facts.tables), CULPRIT (classify_why and facts.culprit), RULE (the
+ * view's).
  * The step that decided is the last but PRIMARY.
  */
 #define ROUTE_REASONS(X)                                                                   \
@@ -54,6 +55,17 @@
     X(HINT_INVALID, HINT, "hint ignored: its value is not understood")                     \
     X(HINT_MAX_LAG, LEFT, "hinted limit of lag")                                           \
     X(HINT_RAW_OFF, HINT, "hinted: reads after writes need not see them")                  \
+    X(RULE, RULE, "the first rule that fits")                                              \
+    X(RULE_DENY, RULE, "denied by a rule")                                                 \
+    X(RULE_PRIMARY, RULE, "sent to the primary by a rule")                                 \
+    X(RULE_REPLICA, RULE, "sent to a replica by a rule")                                   \
+    X(RULE_SERVER, SERVER, "sent to a server by a rule")                                   \
+    X(RULE_SERVER_UNKNOWN, RULE, "rule not followed: its server is not there")             \
+    X(RULE_SERVER_NOT_NOW, SERVER, "rule not followed: the server may not be used now")    \
+    X(RULE_IGNORED, RULE, "route of the rule not followed: only a read may be moved")      \
+    X(RULE_MAX_LAG, LEFT, "limit of lag of the rule")                                      \
+    X(RULE_RAW_WINDOW, RULE, "rule: reads after writes must see them")                     \
+    X(RULE_RAW_OFF, RULE, "rule: reads after writes need not see them")                    \
     X(TABLE, TABLE, "a name is not known to be harmless")                                  \
     X(TABLE_NO_SCHEMA, TABLE, "a table name without a schema, and no schema is selected")  \
     X(TABLE_NAME, TABLE, "a table name that cannot be compared")                           \
@@ -121,6 +133,7 @@ struct route_view {
     uint64_t ddl_seen;                 /* catalogue_ddl_seen() */
     const struct route_conf *conf;
     const struct balance_load *load; /* may be NULL with weighted_random */
+    const struct config_rule *rule;  /* the first that fits; NULL: none */
     uint64_t now_us;
     uint64_t random; /* 64 fresh random bits */
 };

@@ -21,11 +21,12 @@
 #include "weir/util/buf.h"
 
 #define METRIC_SERVERS_MAX 128
-#define METRIC_BUCKETS     16 /* bounds in metric.c; one more for what is above */
+#define METRIC_RULES_MAX   128 /* names of rules; what has no room counts as the last, "other" */
+#define METRIC_BUCKETS     16  /* bounds in metric.c; one more for what is above */
 
 /*
  * Label sets: X(set, value, text). A metric of a set has one value per row. To add a set: a list
- * here, its line in METRIC_SETS. SERVER and NONE are built in.
+ * here, its line in METRIC_SETS. SERVER, RULE and NONE are built in.
  */
 #define METRIC_SET_CLASS(X)                                       \
     X(CLASS, READ_PRIMARY, "class=\"read\",target=\"primary\"")   \
@@ -75,12 +76,17 @@
     X(ERROR, SHUTDOWN, "reason=\"shutdown\"")       \
     X(ERROR, OTHER, "reason=\"other\"")
 
+#define METRIC_SET_RELOAD(X)                  \
+    X(RELOAD, APPLIED, "outcome=\"applied\"") \
+    X(RELOAD, REFUSED, "outcome=\"refused\"")
+
 #define METRIC_SETS(X) \
     X(CLASS)           \
     X(LOGIN)           \
     X(DIR)             \
     X(PIN)             \
-    X(ERROR)
+    X(ERROR)           \
+    X(RELOAD)
 
 /* X(name, prometheus name, kind, label set, help); add at the end of its block. */
 #define METRIC_LIST(X)                                                                             \
@@ -119,6 +125,11 @@
       "Times session state was set on a connection ahead of a statement.")                         \
     X(READS_TOO_OLD, "weir_reads_fallback_total", COUNTER, NONE,                                   \
       "Replica-eligible reads sent to the primary because no replica was fresh enough.")           \
+    X(RULE_MATCHES, "weir_rule_matches_total", COUNTER, RULE, "Statements that a rule fitted.")    \
+    X(RULE_TIMEOUTS, "weir_rule_timeouts_total", COUNTER, NONE,                                    \
+      "Statements ended by KILL QUERY because of the timeout of a rule.")                          \
+    X(RULE_GAVE_UP, "weir_rule_expressions_failed_total", COUNTER, NONE,                           \
+      "Regular expressions of rules that met their limits and did not match.")                     \
     X(SERVER_QUERIES, "weir_server_queries_total", COUNTER, SERVER, "Statements sent.")            \
     X(SERVER_ERRORS, "weir_server_errors_total", COUNTER, SERVER, "Errors that the server sent.")  \
     X(SERVER_CONNECTIONS, "weir_server_connections_open", GAUGE, SERVER, "Connections open now.")  \
@@ -133,6 +144,9 @@
       "Replication lag in microseconds; -1 when unknown.")                                         \
     X(LOG_DROPS, "weir_log_lines_dropped_total", COUNTER, NONE, "Log lines dropped, ring full.")   \
     X(TOPO_GENERATION, "weir_topo_generation", GAUGE, NONE, "Generation of the topology.")         \
+    X(RELOADS, "weir_config_reloads_total", COUNTER, RELOAD, "Times the file was read again.")     \
+    X(CONFIG_GENERATION, "weir_config_generation", GAUGE, NONE,                                    \
+      "Generation of the configuration: 1 at the start, one more for each that was taken over.")   \
     X(WORKER_TURNS_SLOW, "weir_worker_turns_slow_total", COUNTER, NONE,                            \
       "Loop turns of a worker longer than 100 ms.")
 
@@ -159,6 +173,9 @@ enum metric_pin {
 enum metric_error {
     METRIC_SET_ERROR(X) METRIC_ERROR_COUNT_
 };
+enum metric_reload {
+    METRIC_SET_RELOAD(X) METRIC_RELOAD_COUNT_
+};
 #undef X
 enum metric_none {
     METRIC_NONE,
@@ -166,6 +183,9 @@ enum metric_none {
 };
 enum metric_server {
     METRIC_SERVER_COUNT_ = METRIC_SERVERS_MAX
+};
+enum metric_rule {
+    METRIC_RULE_COUNT_ = METRIC_RULES_MAX
 };
 
 /* Words of one label value, by kind: a histogram has its sum, its buckets and the one above. */
@@ -205,6 +225,10 @@ WR_NODISCARD int metric_shard_create(struct metric_registry *registry,
 /* Only servers with a name are shown. Copies; NULL takes the name away. */
 WR_NODISCARD int metric_server_name(struct metric_registry *registry, size_t server,
                                     const char *name);
+
+/* The label of a rule's name: the same for the same name as long as the registry lives, so that a
+ * counter goes on when rules are read again. Only what has been asked for is shown. */
+uint16_t metric_rule_label(struct metric_registry *registry, const char *name);
 
 /* label: METRIC_NONE, a value of the metric's set, or a server's index. A shard of NULL counts
  * nothing, for tests of other things. */

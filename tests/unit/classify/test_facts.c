@@ -120,6 +120,33 @@ static void check_consistent(const struct row *row)
     }
 }
 
+/* Every table of a read is among the names that classify_mentions() finds. */
+static void check_mentioned(const struct row *row)
+{
+    struct span sql = {(const uint8_t *)row->sql, row->sql_len};
+    struct facts_table mentions[64];
+    struct facts f;
+    size_t count = classify_mentions(sql, &row->env, mentions, WR_ARRAY_LEN(mentions));
+
+    classify_sql(sql, &row->env, &f);
+    for (uint8_t i = 0; i < f.table_count; i++) {
+        size_t at = 0;
+
+        while (at < count && mentions[at].name.p != f.tables[i].name.p) {
+            at++;
+        }
+        if (at == count) {
+            fail_msg("facts.tsv:%d: table %u is not mentioned", row->line, (unsigned)i);
+        }
+    }
+}
+
+static void test_mentioned(void **state)
+{
+    (void)state;
+    for_each_row(check_mentioned);
+}
+
 static void test_consistent(void **state)
 {
     (void)state;
@@ -271,9 +298,10 @@ static void test_seams(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_table),  cmocka_unit_test(test_consistent),
-        cmocka_unit_test(test_poison), cmocka_unit_test(test_truncated),
-        cmocka_unit_test(test_blanks), cmocka_unit_test(test_seams),
+        cmocka_unit_test(test_table),     cmocka_unit_test(test_consistent),
+        cmocka_unit_test(test_mentioned), cmocka_unit_test(test_poison),
+        cmocka_unit_test(test_truncated), cmocka_unit_test(test_blanks),
+        cmocka_unit_test(test_seams),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <xxhash.h>
 
 #include "weir/util/buf.h"
 #include "weir/util/err.h"
@@ -217,9 +218,107 @@ static void test_digest(void **state)
                     classify_digest(span_of(cases[i].sql), &env, cut, sizeof(cut), &cut_len));
         assert_int_equal(cut_len, len < sizeof(cut) ? len : sizeof(cut) - 1);
         assert_memory_equal(cut, text, cut_len);
+        assert_true(hash == classify_digest_hash(span_of(cases[i].sql), &env));
         /* a digest is its own digest */
         char again[128];
         assert_true(hash == classify_digest(span_of(text), &env, again, sizeof(again), &len));
+    }
+}
+
+/* Texts of every length around the chunks that are hashed at once: the hash is that of the text. */
+static void test_digest_hash(void **state)
+{
+    static char sql[2048];
+    static char text[4096];
+    struct classify_env env;
+
+    (void)state;
+    assert_true(classify_text_env("-", &env));
+    for (size_t names = 1; names < 400; names++) {
+        size_t len = 0;
+        size_t at = 0;
+
+        at += (size_t)snprintf(sql + at, sizeof(sql) - at, "SELECT a");
+        for (size_t i = 1; i < names; i++) {
+            at += (size_t)snprintf(sql + at, sizeof(sql) - at, i % 7 == 0 ? ", 1" : ",a%zu", i % 9);
+        }
+        assert_true(classify_digest(span_of(sql), &env, text, sizeof(text), &len) ==
+                    classify_digest_hash(span_of(sql), &env));
+        assert_true(classify_digest_hash(span_of(text), &env) == XXH64(text, len, 0));
+    }
+    memset(sql, 'x', sizeof(sql) - 1); /* one word longer than a chunk */
+    sql[sizeof(sql) - 1] = '\0';
+    assert_true(classify_digest_hash(span_of(sql), &env) == XXH64(sql, sizeof(sql) - 1, 0));
+    /* as written in operators' files: it must stay the same in every version */
+    assert_true(classify_digest_hash(SPAN_LIT("SELECT 1"), &env) == XXH64("SELECT ?", 8, 0));
+}
+
+/* Tables by name, in any kind of statement; what is no table is listed where it cannot be told. */
+static void test_mentions(void **state)
+{
+    static const struct {
+        const char *sql;
+        const char *want;
+    } cases[] = {
+        {"INSERT INTO t (a, b) VALUES (1, 2), (c, d)", "t"},
+        {"insert low_priority ignore s.t values (1) ON DUPLICATE KEY UPDATE a = 1, b = 2", "s.t"},
+        {"REPLACE t SET a = 1, b = 2", "t"},
+        {"INSERT INTO t SELECT * FROM u, v w JOIN `x y` ON a = b, z WHERE c IN (1, 2)",
+         "t u v `x y` z"},
+        {"UPDATE a, s.b AS c, d SET a.x = 1, y = 2 WHERE z IN (SELECT q FROM e, f)", "a s.b d e f"},
+        {"DELETE FROM t WHERE a = EXTRACT(YEAR FROM col), b", "t"},
+        {"DELETE QUICK FROM t", "t"},
+        {"DELETE a.*, b FROM a JOIN b USING (id)", "a b a b"},
+        {"SELECT * FROM t FOR UPDATE", "t"},
+        {"SELECT * FROM t AS u USE INDEX (i, j), v LOCK IN SHARE MODE", "t v"},
+        {"SELECT a, b FROM (t, u), (SELECT 1 FROM w) AS x, y GROUP BY c, d", "t u w y"},
+        {"SELECT my_f(x, y) FROM t", "t"},
+        {"TRUNCATE t", "t"},
+        {"TRUNCATE TABLE s.t", "s.t"},
+        {"DROP TABLE IF EXISTS a, b.c", "a b.c"},
+        {"DROP TEMPORARY TABLE a", "a"},
+        {"DROP VIEW v", "v"},
+        {"CREATE TABLE IF NOT EXISTS t (a INT, b INT, FOREIGN KEY (a) REFERENCES u (x))", "t u"},
+        {"CREATE TABLE t LIKE s.u", "t s.u"},
+        {"CREATE INDEX i ON t (a, b)", "t"},
+        {"ALTER TABLE t RENAME TO u", "t u"},
+        {"RENAME TABLE a TO b, c TO d", "a b c d"},
+        {"LOCK TABLES a READ, b AS c WRITE", "a b"},
+        {"LOAD DATA INFILE 'x' INTO TABLE t FIELDS TERMINATED BY ','", "t"},
+        {"SELECT 1; DROP TABLE t; SELECT 2", "t"},
+        {"WITH c AS (SELECT * FROM t) UPDATE u, c SET u.a = 1", "t u c"},
+        {"GRANT SELECT ON s.t TO u", "s.t"},
+        {"EXPLAIN UPDATE t SET a = 1", "t"},
+        {"COMMIT", ""},
+        {"SET a = 1, b = 2", ""},
+        {"INSERT INTO t VALUES ('FROM x'), (1) /* FROM y */", "t"},
+        {"", ""},
+        {"((((((((((", ""},
+        {"))))FROM a)), b", "a b"},
+    };
+    struct classify_env env;
+
+    (void)state;
+    assert_true(classify_text_env("-", &env));
+    for (size_t i = 0; i < WR_ARRAY_LEN(cases); i++) {
+        struct facts_table tables[FACTS_MAX_TABLES];
+        size_t count = classify_mentions(span_of(cases[i].sql), &env, tables, FACTS_MAX_TABLES);
+        char text[256] = "";
+        size_t len = 0;
+
+        for (size_t k = 0; k < count; k++) {
+            len += (size_t)snprintf(text + len, sizeof(text) - len, "%s%.*s%s%.*s", k ? " " : "",
+                                    (int)tables[k].schema.len, (const char *)tables[k].schema.p,
+                                    tables[k].schema.len ? "." : "", (int)tables[k].name.len,
+                                    (const char *)tables[k].name.p);
+        }
+        if (strcmp(text, cases[i].want) != 0) {
+            print_error("%s\n", cases[i].sql);
+        }
+        assert_string_equal(text, cases[i].want);
+        if (count > 0) {
+            assert_int_equal(classify_mentions(span_of(cases[i].sql), &env, tables, 1), 1);
+        }
     }
 }
 
@@ -326,10 +425,11 @@ static void test_deep(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_rewrite), cmocka_unit_test(test_rewrite_overflow),
-        cmocka_unit_test(test_hints),   cmocka_unit_test(test_kill),
-        cmocka_unit_test(test_spans),   cmocka_unit_test(test_digest),
-        cmocka_unit_test(test_names),   cmocka_unit_test(test_large),
+        cmocka_unit_test(test_rewrite),     cmocka_unit_test(test_rewrite_overflow),
+        cmocka_unit_test(test_hints),       cmocka_unit_test(test_kill),
+        cmocka_unit_test(test_spans),       cmocka_unit_test(test_digest),
+        cmocka_unit_test(test_digest_hash), cmocka_unit_test(test_mentions),
+        cmocka_unit_test(test_names),       cmocka_unit_test(test_large),
         cmocka_unit_test(test_deep),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

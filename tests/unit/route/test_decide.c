@@ -576,7 +576,187 @@ static void replica_became_primary(struct world *w)
     w->sess.failed_mask = 1U << 2;
 }
 
+/* --- rules --- */
+
+#define RULE_BASE .label = "r", .max_lag_us = UINT64_MAX
+
+static void ruled(struct world *w, const struct config_rule *rule)
+{
+    w->view.rule = rule;
+}
+static void rule_without_effect(struct world *w)
+{
+    static const struct config_rule rule = {RULE_BASE, .log = true};
+
+    ruled(w, &rule);
+}
+static void rule_denies(struct world *w)
+{
+    static const struct config_rule rule = {RULE_BASE, .deny = "no"};
+
+    ruled(w, &rule);
+}
+static void rule_denies_in_ro_tx(struct world *w)
+{
+    rule_denies(w);
+    ro_tx_read(w);
+}
+static void rule_primary(struct world *w)
+{
+    static const struct config_rule rule = {RULE_BASE, .route_text = "primary",
+                                            .route = CONFIG_ROUTE_PRIMARY};
+
+    ruled(w, &rule);
+}
+static void rule_primary_hint_replica(struct world *w)
+{
+    rule_primary(w);
+    hint(w, HINT_REPLICA, "");
+}
+static void rule_replica(struct world *w)
+{
+    static const struct config_rule rule = {RULE_BASE, .route_text = "replica",
+                                            .route = CONFIG_ROUTE_REPLICA};
+
+    ruled(w, &rule);
+}
+static void rule_replica_hint_primary(struct world *w)
+{
+    rule_replica(w);
+    hint(w, HINT_PRIMARY, "");
+}
+static void rule_replica_for_write(struct world *w)
+{
+    rule_replica(w);
+    writes(w);
+}
+static void rule_replica_in_tx(struct world *w)
+{
+    rule_replica(w);
+    in_tx(w);
+}
+static void rule_replica_in_window(struct world *w)
+{
+    rule_replica(w);
+    in_window(w);
+}
+static void rule_replica_unknown_table(struct world *w)
+{
+    rule_replica(w);
+    unknown_table(w);
+}
+static void rule_server_r(struct world *w, const char *name)
+{
+    static struct config_rule rules[2]; /* by the names that are asked for */
+    struct config_rule *rule = &rules[strcmp(name, "r2") == 0];
+
+    *rule = (struct config_rule){RULE_BASE, .route_text = "server", .route = CONFIG_ROUTE_SERVER,
+                                 .server = name};
+    ruled(w, rule);
+}
+static void rule_server(struct world *w)
+{
+    rule_server_r(w, "r2");
+}
+static void rule_server_hinted_away(struct world *w)
+{
+    rule_server_r(w, "r2");
+    hint(w, HINT_SERVER, "r1");
+}
+static void rule_server_gone(struct world *w)
+{
+    rule_server_r(w, "r9");
+}
+static void rule_server_down(struct world *w)
+{
+    rule_server_r(w, "r2");
+    w->topo->servers[2].state = TOPO_ST_DOWN;
+}
+static void rule_server_for_write(struct world *w)
+{
+    rule_server(w);
+    writes(w);
+}
+static void rule_server_per_server(struct world *w)
+{
+    rule_server(w);
+    per_server(w);
+}
+static void rule_server_per_server_hinted(struct world *w)
+{
+    rule_server(w);
+    per_server_replica(w);
+    w->topo->servers[2].state = TOPO_ST_DOWN;
+}
+static void rule_lag_small(struct world *w)
+{
+    static const struct config_rule rule = {.label = "r", .max_lag_us = 1000};
+
+    ruled(w, &rule);
+    w->topo->servers[1].lag_us = 1001;
+    w->topo->servers[2].lag_us = 1000;
+}
+static void rule_lag_large(struct world *w)
+{
+    static const struct config_rule rule = {.label = "r", .max_lag_us = 60000000};
+
+    max_lag_large(w);
+    w->facts.hints = 0;
+    ruled(w, &rule);
+}
+static void rule_lag_hinted(struct world *w)
+{
+    rule_lag_large(w);
+    hint(w, HINT_MAX_LAG, "1s");
+}
+static void rule_raw_off(struct world *w)
+{
+    static const struct config_rule rule = {RULE_BASE, .read_after_write = CONFIG_RULE_RAW_OFF};
+
+    in_window(w);
+    ruled(w, &rule);
+}
+static void rule_raw_off_hint_on(struct world *w)
+{
+    rule_raw_off(w);
+    hint(w, HINT_READ_AFTER_WRITE, "window");
+}
+static void rule_raw_on(struct world *w)
+{
+    static const struct config_rule rule = {RULE_BASE, .read_after_write = CONFIG_RULE_RAW_WINDOW};
+
+    window_off(w);
+    ruled(w, &rule);
+}
+
 static const struct row ROWS[] = {
+    {"a rule that only logs", rule_without_effect, ROUTE_TO_REPLICA, ANY, ROUTE_BALANCED, 0},
+    {"denied", rule_denies, ROUTE_TO_NONE, -1, ROUTE_RULE_DENY, 0},
+    {"denied in a transaction", rule_denies_in_ro_tx, ROUTE_TO_NONE, -1, ROUTE_RULE_DENY, 0},
+    {"rule primary", rule_primary, ROUTE_TO_PRIMARY, 0, ROUTE_RULE_PRIMARY, 0},
+    {"... hinted to a replica", rule_primary_hint_replica, ROUTE_TO_PRIMARY, 0, ROUTE_RULE_PRIMARY,
+     0},
+    {"rule replica", rule_replica, ROUTE_TO_REPLICA, ANY, ROUTE_BALANCED, 0},
+    {"... hinted to the primary", rule_replica_hint_primary, ROUTE_TO_PRIMARY, 0,
+     ROUTE_HINT_PRIMARY, 0},
+    {"... a write", rule_replica_for_write, ROUTE_TO_PRIMARY, 0, ROUTE_NOT_A_READ, 0},
+    {"... in a transaction", rule_replica_in_tx, ROUTE_TO_PRIMARY, 0, ROUTE_IN_TX, 0},
+    {"... in the window", rule_replica_in_window, ROUTE_TO_PRIMARY, 0, ROUTE_READ_AFTER_WRITE, 0},
+    {"... unknown table", rule_replica_unknown_table, ROUTE_TO_PRIMARY, 0, ROUTE_TABLE, 0},
+    {"rule server", rule_server, ROUTE_TO_REPLICA, 2, ROUTE_RULE_SERVER, 0},
+    {"... hinted to another", rule_server_hinted_away, ROUTE_TO_REPLICA, 1, ROUTE_HINT_SERVER, 0},
+    {"... that is gone", rule_server_gone, ROUTE_TO_REPLICA, ANY, ROUTE_BALANCED, 0},
+    {"... that is down", rule_server_down, ROUTE_TO_REPLICA, 1, ROUTE_BALANCED, 0},
+    {"... a write", rule_server_for_write, ROUTE_TO_PRIMARY, 0, ROUTE_NOT_A_READ, 0},
+    {"... per server", rule_server_per_server, ROUTE_TO_PRIMARY, 0, ROUTE_NOT_A_READ, 0},
+    {"... per server, hinted", rule_server_per_server_hinted, ROUTE_TO_REPLICA, 1, ROUTE_BALANCED,
+     0},
+    {"rule max_lag smaller", rule_lag_small, ROUTE_TO_REPLICA, 2, ROUTE_BALANCED, 0},
+    {"rule max_lag larger", rule_lag_large, ROUTE_TO_REPLICA, 1, ROUTE_BALANCED, 0},
+    {"... hinted smaller", rule_lag_hinted, ROUTE_TO_PRIMARY, 0, ROUTE_NO_REPLICA, 0},
+    {"rule read_after_write off", rule_raw_off, ROUTE_TO_REPLICA, ANY, ROUTE_BALANCED, 0},
+    {"... hinted on", rule_raw_off_hint_on, ROUTE_TO_PRIMARY, 0, ROUTE_READ_AFTER_WRITE, 0},
+    {"rule read_after_write on", rule_raw_on, ROUTE_TO_PRIMARY, 0, ROUTE_READ_AFTER_WRITE, 0},
     {"a read", as_is, ROUTE_TO_REPLICA, ANY, ROUTE_BALANCED, 0},
     {"a write", writes, ROUTE_TO_PRIMARY, 0, ROUTE_NOT_A_READ, 0},
     {"several statements", multi, ROUTE_TO_PRIMARY, 0, ROUTE_NOT_A_READ, 0},
@@ -798,6 +978,11 @@ static void test_random_worlds(void **state)
             assert_true(got.server >= 0 && got.server < SERVERS);
             assert_true(got.server == w.topo->primary || w.topo->servers[got.server].addr_len > 0);
         }
+        if (route_decision_reason(&got) == ROUTE_RULE_DENY) {
+            assert_int_equal(got.step_count, 2);
+            world_fini(&w);
+            continue;
+        }
         if ((w.facts.bits & FACT(WRITE)) != 0 && w.sess.ro_tx_server < 0) {
             assert_true(got.server == w.topo->primary);
         }
@@ -900,6 +1085,51 @@ static void test_explanation(void **state)
     world_fini(&w);
 }
 
+/* The rule by its name, and what it does. */
+static void test_explanation_rule(void **state)
+{
+    static const struct config_rule rule = {.label = "reports",
+                                            .max_lag_us = 60000000,
+                                            .route_text = "server r2",
+                                            .route = CONFIG_ROUTE_SERVER,
+                                            .server = "r2",
+                                            .timeout_us = 5000000,
+                                            .log = true};
+    static const struct config_rule never = {
+        .label = "never", .max_lag_us = UINT64_MAX, .deny = "not\nhere"};
+    struct world w;
+    struct route_decision got;
+    struct explained said = {""};
+
+    (void)state;
+    world_init(&w);
+    ruled(&w, &rule);
+    decide(&w, &got);
+    route_explain(&w.facts, &w.sess, &w.view, &got, take_line, &said);
+    assert_string_equal(said.text,
+                        "class=select read\nschema=db\n"
+                        "step 1=the first rule that fits: reports, route server r2, timeout 5.000s,"
+                        " log\n"
+                        "step 2=one read of known shape\n"
+                        "step 3=limit of lag of the rule: 60.000s\n"
+                        "step 4=sent to a server by a rule: r2\n"
+                        "target=replica\nserver=r2\ntopology=7\ncatalogue=3\n");
+    writes(&w);
+    said.text[0] = '\0';
+    decide(&w, &got);
+    route_explain(&w.facts, &w.sess, &w.view, &got, take_line, &said);
+    assert_non_null(strstr(said.text, "step 3=route of the rule not followed: only a read may be"
+                                      " moved: reports\nstep 4=the primary: p\n"));
+    ruled(&w, &never);
+    said.text[0] = '\0';
+    decide(&w, &got);
+    route_explain(&w.facts, &w.sess, &w.view, &got, take_line, &said);
+    assert_non_null(strstr(said.text, "step 1=the first rule that fits: never, deny not here\n"
+                                      "step 2=denied by a rule: never\n"
+                                      "target=none\nserver=none\n"));
+    world_fini(&w);
+}
+
 /* Texts of any length and no server at all: lines are cut, not broken. */
 static void test_explanation_edges(void **state)
 {
@@ -948,6 +1178,7 @@ int main(void)
         cmocka_unit_test(test_random_worlds),
         cmocka_unit_test(test_durations),
         cmocka_unit_test(test_explanation),
+        cmocka_unit_test(test_explanation_rule),
         cmocka_unit_test(test_explanation_edges),
     };
 

@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -204,6 +205,32 @@ static void metric_formats_text(void **state)
     buf_fini(&buf);
 }
 
+/* A name keeps its label, whatever is asked for between; without room it is one of the others. */
+static void metric_rules_by_name(void **state)
+{
+    struct fixture *f = *state;
+    struct buf buf = {0};
+    char name[32];
+    uint16_t first = metric_rule_label(f->registry, "reports");
+    uint16_t second = metric_rule_label(f->registry, "rule-2");
+
+    assert_true(first != second);
+    assert_int_equal(metric_rule_label(f->registry, "reports"), first);
+    metric_add(f->a, METRIC_RULE_MATCHES, first, 3);
+    metric_add(f->b, METRIC_RULE_MATCHES, first, 4);
+    assert_non_null(strstr(formatted(f, &buf), "\nweir_rule_matches_total{rule=\"reports\"} 7\n"));
+    assert_null(strstr(formatted(f, &buf), "rule=\"other\""));
+    for (unsigned i = 0; i < 2 * METRIC_RULES_MAX; i++) {
+        (void)snprintf(name, sizeof(name), "more-%u", i);
+        assert_true(metric_rule_label(f->registry, name) < METRIC_RULES_MAX);
+    }
+    assert_int_equal(metric_rule_label(f->registry, "late"), METRIC_RULES_MAX - 1);
+    assert_int_equal(metric_rule_label(f->registry, "later"), METRIC_RULES_MAX - 1);
+    assert_int_equal(metric_rule_label(f->registry, "rule-2"), second);
+    assert_non_null(strstr(formatted(f, &buf), "\nweir_rule_matches_total{rule=\"other\"} 0\n"));
+    buf_fini(&buf);
+}
+
 static void metric_quantiles(void **state)
 {
     struct fixture *f = *state;
@@ -317,6 +344,7 @@ int main(void)
         METRIC_TEST(metric_sums_shards),
         METRIC_TEST(metric_labels_are_bounded),
         METRIC_TEST(metric_formats_text),
+        METRIC_TEST(metric_rules_by_name),
         METRIC_TEST(metric_quantiles),
         METRIC_TEST(metric_walks),
         METRIC_TEST(metric_is_counted_by_threads),

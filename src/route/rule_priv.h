@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * rule_priv - the compiled rules, shared by who builds and who reads them.
+ *
+ * WHY       Building is long and happens once; matching is short and happens for every statement.
+ * OWNS      see weir/route/rule.h
+ * THREADS   any, read only once built
+ * REENTRY   none
+ * UNITS     A set is `words` words of 64 rules; bit i is rule i.
+ * ERRORS    none
+ * BOUNDS    none
+ */
+#ifndef WEIR_ROUTE_RULE_PRIV_H
+#define WEIR_ROUTE_RULE_PRIV_H
+
+#define PCRE2_CODE_UNIT_WIDTH 8
+#include <string.h>
+
+#include <pcre2.h>
+
+#include "weir/route/rule.h"
+#include "weir/util/arena.h"
+#include "weir/util/snap.h"
+
+#define RULE_SETS_CLASS (VERB_END_ + (1 << RULE_GROUP_END_))
+#define RULE_BLOCK      4   /* words that are looked at in one go; sets are padded to it */
+#define RULE_NAME_MAX   256 /* of names of tables, schemas and users, with a terminator */
+
+/* The rules that wait for one word. */
+struct rule_ids {
+    uint32_t *id;
+    uint32_t count;
+    uint32_t cap;
+};
+
+/* A word that rules wait for. */
+struct rule_key {
+    struct span text; /* as written */
+    uint64_t hash;
+    struct rule_ids ids;
+    struct rule_key *in; /* of a table: the same name in one schema; chained */
+};
+
+/* Keys by hash: open addressing, at most half full. The words are the operator's; a statement's only
+ * look for them. */
+struct rule_keys {
+    struct rule_key **slot;
+    size_t slot_count; /* power of two; 0: empty */
+    size_t count;
+};
+
+/* A word with * in it, lower case. */
+struct rule_pattern {
+    const char *schema; /* NULL: any */
+    const char *name;
+    struct rule_ids ids;
+};
+
+struct rule_patterns {
+    struct rule_pattern *item;
+    uint32_t count;
+    uint32_t cap;
+};
+
+struct rule_network {
+    struct config_network network;
+    uint32_t id;
+};
+
+struct rule_digest {
+    uint64_t digest;
+    uint32_t id;
+};
+
+struct rules {
+    struct snap snap;
+    /* counted */
+    struct config *config;
+    /* owning */
+    struct arena arena;      /* sets, words */
+    pcre2_code **code;       /* by rule; NULL: no expression */
+    uint16_t *label;         /* by rule */
+    struct rule_keys tables; /* by name, lower case; schemas below */
+    struct rule_keys schemas;
+    struct rule_keys users;
+    struct rule_patterns table_patterns;
+    struct rule_patterns schema_patterns;
+    struct rule_network *networks;
+    uint32_t network_count;
+    struct rule_digest *digests; /* sorted */
+    uint32_t digest_count;
+    /* sets: the rules without a condition of that kind */
+    uint64_t *any_table;
+    uint64_t *any_schema;
+    uint64_t *any_user;
+    uint64_t *any_client;
+    uint64_t *any_digest;
+    uint64_t *all;
+    uint64_t *by_class[RULE_SETS_CLASS]; /* by verb, without class included; then by groups */
+    /* values */
+    uint32_t count;
+    uint32_t words;
+    bool has_table;
+    bool has_who;
+    bool is_slow;
+};
+
+static inline uint64_t rule_load(const uint8_t *p, size_t len)
+{
+    uint64_t part = 0;
+
+    memcpy(&part, p, len); /* len is a constant where it is inlined */
+    return part;
+}
+
+/* Equal for all spellings that differ in case (and for some that do not: the text decides). */
+static inline uint64_t rule_hash(const uint8_t *p, size_t len)
+{
+    const uint64_t fold = UINT64_C(0x2020202020202020);
+    const uint64_t factor = UINT64_C(0xff51afd7ed558ccd);
+    uint64_t hash = len * UINT64_C(0x9e3779b97f4a7c15);
+    uint64_t last = 0;
+
+    for (; len > 8; p += 8, len -= 8) {
+        hash = (hash ^ (rule_load(p, 8) | fold)) * factor;
+        hash ^= hash >> 32;
+    }
+    if (len == 8) {
+        last = rule_load(p, 8);
+    } else if (len >= 4) { /* the two overlap */
+        last = rule_load(p, 4) << 32 | rule_load(p + len - 4, 4);
+    } else {
+        for (size_t i = 0; i < len; i++) {
+            last = last << 8 | p[i];
+        }
+    }
+    hash = (hash ^ (last | fold)) * factor;
+    return hash ^ hash >> 32;
+}
+
+/* NULL: no rule waits for it. Case does not matter unless has_case. */
+struct rule_key *rule_keys_find(const struct rule_keys *keys, struct span text, bool has_case);
+/* ASCII lower case, terminated; false: longer than RULE_NAME_MAX allows. */
+bool rule_lower(struct span text, char dst[RULE_NAME_MAX]);
+
+/* rule_compile.c; for rule.c's destructor */
+void rules_free(struct rules *rules);
+
+#endif
