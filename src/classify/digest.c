@@ -25,8 +25,13 @@ enum run {
     RUN_ROW_MORE       /* ", (?, " kept back */
 };
 
+#define CHUNK_BYTES 256 /* most normalised statements are hashed in one piece */
+
 struct digest {
-    XXH64_state_t hash;
+    XXH64_state_t hash; /* begun when the first chunk is full */
+    char chunk[CHUNK_BYTES];
+    size_t chunk_len;
+    bool is_begun;
     char *dst;
     size_t cap;
     size_t len;
@@ -36,9 +41,32 @@ struct digest {
     bool was_paren; /* the last token was "(" */
 };
 
+static void hash_chunk(struct digest *d)
+{
+    if (!d->is_begun) {
+        XXH64_reset(&d->hash, 0);
+        d->is_begun = true;
+    }
+    XXH64_update(&d->hash, d->chunk, d->chunk_len);
+    d->chunk_len = 0;
+}
+
+static void put_hash(struct digest *d, const void *bytes, size_t len)
+{
+    if (len > sizeof(d->chunk) - d->chunk_len) {
+        hash_chunk(d);
+    }
+    if (len > sizeof(d->chunk)) {
+        XXH64_update(&d->hash, bytes, len);
+        return;
+    }
+    memcpy(d->chunk + d->chunk_len, bytes, len);
+    d->chunk_len += len;
+}
+
 static void put(struct digest *d, const void *bytes, size_t len)
 {
-    XXH64_update(&d->hash, bytes, len);
+    put_hash(d, bytes, len);
     if (d->len + 1 < d->cap) {
         size_t room = d->cap - 1 - d->len;
         size_t n = len < room ? len : room;
@@ -200,16 +228,22 @@ static void digest_token(struct digest *d, const struct tok *tok, const struct t
     }
 }
 
-uint64_t classify_digest(struct span sql, const struct classify_env *env, char *dst, size_t cap,
-                         size_t *ret_len)
+static uint64_t hash_end(struct digest *d)
 {
-    struct digest d = {.dst = dst, .cap = cap, .no_space = true};
+    if (!d->is_begun) {
+        return XXH64(d->chunk, d->chunk_len, 0);
+    }
+    hash_chunk(d);
+    return XXH64_digest(&d->hash);
+}
+
+static void digest_all(struct digest *d, struct span sql, const struct classify_env *env)
+{
     struct lexer lex;
     struct tok before = {.kind = TOK_END};
     struct tok tok;
     struct tok semi;
     bool has_semi = false;
-    XXH64_reset(&d.hash, 0);
     lex_init(&lex, sql, env, NULL);
     for (lex_next(&lex, &tok); tok.kind != TOK_END; lex_next(&lex, &tok)) {
         if (tok.kind == TOK_SEMI) {
@@ -220,15 +254,47 @@ uint64_t classify_digest(struct span sql, const struct classify_env *env, char *
         }
         if (has_semi) {
             has_semi = false;
-            digest_token(&d, &semi, &before);
+            digest_token(d, &semi, &before);
         }
-        digest_token(&d, &tok, &before);
+        digest_token(d, &tok, &before);
         before = tok;
     }
-    flush(&d);
+    flush(d);
+}
+
+/* The big parts of d stay unset: they are written before they are read. */
+static void digest_init(struct digest *d, char *dst, size_t cap)
+{
+    d->chunk_len = 0;
+    d->is_begun = false;
+    d->dst = dst;
+    d->cap = cap;
+    d->len = 0;
+    d->run = RUN_NONE;
+    d->is_in_row = false;
+    d->no_space = true;
+    d->was_paren = false;
+}
+
+uint64_t classify_digest(struct span sql, const struct classify_env *env, char *dst, size_t cap,
+                         size_t *ret_len)
+{
+    struct digest d;
+
+    digest_init(&d, dst, cap);
+    digest_all(&d, sql, env);
     if (cap > 0) {
         dst[d.len] = '\0';
     }
     *ret_len = d.len;
-    return XXH64_digest(&d.hash);
+    return hash_end(&d);
+}
+
+uint64_t classify_digest_hash(struct span sql, const struct classify_env *env)
+{
+    struct digest d;
+
+    digest_init(&d, NULL, 0);
+    digest_all(&d, sql, env);
+    return hash_end(&d);
 }

@@ -85,6 +85,10 @@ WR_NODISCARD int classify_rewrite_connection_id(struct span sql, const struct fa
 uint64_t classify_digest(struct span sql, const struct classify_env *env, char *dst, size_t cap,
                          size_t *ret_len);
 
+/* The hash alone: what classify_digest() returns for the same text, without writing it down. Shown
+ * as 16 hex digits ("%016" PRIx64), in rules, logs and lists alike. */
+uint64_t classify_digest_hash(struct span sql, const struct classify_env *env);
+
 /* Names of the lists in facts.h; static storage, never NULL. */
 const char *classify_verb_name(enum classify_verb verb);
 const char *classify_why_name(enum classify_why why); /* short, for metrics: "user_variable" */

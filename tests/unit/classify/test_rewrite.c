@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <xxhash.h>
 
 #include "weir/util/buf.h"
 #include "weir/util/err.h"
@@ -217,10 +218,39 @@ static void test_digest(void **state)
                     classify_digest(span_of(cases[i].sql), &env, cut, sizeof(cut), &cut_len));
         assert_int_equal(cut_len, len < sizeof(cut) ? len : sizeof(cut) - 1);
         assert_memory_equal(cut, text, cut_len);
+        assert_true(hash == classify_digest_hash(span_of(cases[i].sql), &env));
         /* a digest is its own digest */
         char again[128];
         assert_true(hash == classify_digest(span_of(text), &env, again, sizeof(again), &len));
     }
+}
+
+/* Texts of every length around the chunks that are hashed at once: the hash is that of the text. */
+static void test_digest_hash(void **state)
+{
+    static char sql[2048];
+    static char text[4096];
+    struct classify_env env;
+
+    (void)state;
+    assert_true(classify_text_env("-", &env));
+    for (size_t names = 1; names < 400; names++) {
+        size_t len = 0;
+        size_t at = 0;
+
+        at += (size_t)snprintf(sql + at, sizeof(sql) - at, "SELECT a");
+        for (size_t i = 1; i < names; i++) {
+            at += (size_t)snprintf(sql + at, sizeof(sql) - at, i % 7 == 0 ? ", 1" : ",a%zu", i % 9);
+        }
+        assert_true(classify_digest(span_of(sql), &env, text, sizeof(text), &len) ==
+                    classify_digest_hash(span_of(sql), &env));
+        assert_true(classify_digest_hash(span_of(text), &env) == XXH64(text, len, 0));
+    }
+    memset(sql, 'x', sizeof(sql) - 1); /* one word longer than a chunk */
+    sql[sizeof(sql) - 1] = '\0';
+    assert_true(classify_digest_hash(span_of(sql), &env) == XXH64(sql, sizeof(sql) - 1, 0));
+    /* as written in operators' files: it must stay the same in every version */
+    assert_true(classify_digest_hash(SPAN_LIT("SELECT 1"), &env) == XXH64("SELECT ?", 8, 0));
 }
 
 static void test_names(void **state)
@@ -326,11 +356,11 @@ static void test_deep(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_rewrite), cmocka_unit_test(test_rewrite_overflow),
-        cmocka_unit_test(test_hints),   cmocka_unit_test(test_kill),
-        cmocka_unit_test(test_spans),   cmocka_unit_test(test_digest),
-        cmocka_unit_test(test_names),   cmocka_unit_test(test_large),
-        cmocka_unit_test(test_deep),
+        cmocka_unit_test(test_rewrite),     cmocka_unit_test(test_rewrite_overflow),
+        cmocka_unit_test(test_hints),       cmocka_unit_test(test_kill),
+        cmocka_unit_test(test_spans),       cmocka_unit_test(test_digest),
+        cmocka_unit_test(test_digest_hash), cmocka_unit_test(test_names),
+        cmocka_unit_test(test_large),       cmocka_unit_test(test_deep),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
