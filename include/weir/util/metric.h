@@ -75,12 +75,32 @@
     X(ERROR, SHUTDOWN, "reason=\"shutdown\"")       \
     X(ERROR, OTHER, "reason=\"other\"")
 
+/* weir/observe/events.h has the same names. */
+#define METRIC_SET_EVENT(X)                                 \
+    X(EVENT, START, "kind=\"start\"")                       \
+    X(EVENT, SHUTDOWN, "kind=\"shutdown\"")                 \
+    X(EVENT, PRIMARY_FOUND, "kind=\"primary_found\"")       \
+    X(EVENT, PRIMARY_LOST, "kind=\"primary_lost\"")         \
+    X(EVENT, SWITCH, "kind=\"switch\"")                     \
+    X(EVENT, SPLIT_BRAIN, "kind=\"split_brain\"")           \
+    X(EVENT, SPLIT_BRAIN_OVER, "kind=\"split_brain_over\"") \
+    X(EVENT, SERVER_UP, "kind=\"server_up\"")               \
+    X(EVENT, SERVER_DOWN, "kind=\"server_down\"")           \
+    X(EVENT, SERVER_LAGGING, "kind=\"server_lagging\"")     \
+    X(EVENT, DRAIN, "kind=\"drain\"")                       \
+    X(EVENT, UNDRAIN, "kind=\"undrain\"")                   \
+    X(EVENT, WEIGHT, "kind=\"weight\"")                     \
+    X(EVENT, KILL, "kind=\"kill\"")                         \
+    X(EVENT, RELOAD, "kind=\"reload\"")                     \
+    X(EVENT, RELOAD_FAILED, "kind=\"reload_failed\"")
+
 #define METRIC_SETS(X) \
     X(CLASS)           \
     X(LOGIN)           \
     X(DIR)             \
     X(PIN)             \
-    X(ERROR)
+    X(ERROR)           \
+    X(EVENT)
 
 /* X(name, prometheus name, kind, label set, help); add at the end of its block. */
 #define METRIC_LIST(X)                                                                             \
@@ -134,7 +154,14 @@
     X(LOG_DROPS, "weir_log_lines_dropped_total", COUNTER, NONE, "Log lines dropped, ring full.")   \
     X(TOPO_GENERATION, "weir_topo_generation", GAUGE, NONE, "Generation of the topology.")         \
     X(WORKER_TURNS_SLOW, "weir_worker_turns_slow_total", COUNTER, NONE,                            \
-      "Loop turns of a worker longer than 100 ms.")
+      "Loop turns of a worker longer than 100 ms.")                                                \
+    X(EVENTS, "weir_events_total", COUNTER, EVENT, "Events by kind, see SHOW EVENTS.")             \
+    X(DIGESTS, "weir_digests_tracked", GAUGE, NONE, "Statement digests held, by all workers.")     \
+    X(DIGESTS_EVICTED, "weir_digests_evicted_total", COUNTER, NONE,                                \
+      "Statement digests that made room for others.")                                              \
+    X(ADMIN_SESSIONS, "weir_admin_sessions_open", GAUGE, NONE, "Admin sessions open now.")         \
+    X(ADMIN_REFUSED, "weir_admin_logins_failed_total", COUNTER, NONE, "Admin logins that failed.") \
+    X(ADMIN_COMMANDS, "weir_admin_commands_total", COUNTER, NONE, "Admin statements answered.")
 
 enum metric_kind {
     METRIC_KIND_COUNTER,
@@ -158,6 +185,9 @@ enum metric_pin {
 };
 enum metric_error {
     METRIC_SET_ERROR(X) METRIC_ERROR_COUNT_
+};
+enum metric_event {
+    METRIC_SET_EVENT(X) METRIC_EVENT_COUNT_
 };
 #undef X
 enum metric_none {
