@@ -29,6 +29,12 @@ EXAMPLES = {
     "servers[].tls_server_name": "db1.example.com",
     "monitor.password": '"in the clear"',
     "monitor.password_env": "WEIR_MONITOR_PASSWORD",
+    "admin.users[].name": "ops",
+    "admin.users[].role": "operate",
+    "admin.users[].password": '"in the clear"',
+    "admin.users[].password_file": "/etc/weir/ops.password",
+    "admin.users[].password_env": "WEIR_ADMIN_PASSWORD",
+    "admin.users[].password_hash": '"*0123456789ABCDEF0123456789ABCDEF01234567"',
     "log.file": "/var/log/weir/weir.log",
 }
 # What is written out, not commented, so that the file works once the names are right.
