@@ -169,6 +169,12 @@ static int item_open(struct listener_set *set, const struct config_listener *con
 int listener_open(const struct config *config, char ret_why[LISTENER_WHY_BYTES],
                   struct listener_set **ret_set)
 {
+    return listener_open_list(config->listeners, config->listener_count, ret_why, ret_set);
+}
+
+int listener_open_list(const struct config_listener *items, uint32_t count,
+                       char ret_why[LISTENER_WHY_BYTES], struct listener_set **ret_set)
+{
     struct listener_set *set = calloc(1, sizeof(*set));
     int rc = 0;
 
@@ -181,8 +187,8 @@ int listener_open(const struct config *config, char ret_why[LISTENER_WHY_BYTES],
         rc = fail(ret_why, -ENOMEM, "listen", "");
         goto out;
     }
-    for (uint32_t i = 0; i < config->listener_count; i++) {
-        const struct config_listener *conf = &config->listeners[i];
+    for (uint32_t i = 0; i < count; i++) {
+        const struct config_listener *conf = &items[i];
         const struct config_addr *addr = &conf->address;
         struct resolve_list list;
 
@@ -256,7 +262,8 @@ static bool is_full(struct listener_set *set)
 
     set->calls.load(set->calls.arg, &load);
     if (load.clients >= set->limits.max_clients) {
-        log_warn(set->log, "client_refused", "limits.max_clients (%u) is reached",
+        log_warn(set->log, "client_refused", "%s (%u) is reached",
+                 set->limits.setting != NULL ? set->limits.setting : "limits.max_clients",
                  (unsigned)set->limits.max_clients);
         return true;
     }

@@ -46,11 +46,12 @@ static bool versions_agree(const struct sess *sess, enum topo_flavour flavour, u
     return true;
 }
 
-void sess_classify(const struct sess *sess, struct span sql, struct facts *ret_facts)
+void sess_classify_env(const struct sess *sess, struct classify_env *ret_env)
 {
     uint32_t version = 0;
     enum topo_flavour flavour = sess_flavour(sess, &version);
-    struct classify_env env = {
+
+    *ret_env = (struct classify_env){
         .flavour = flavour == TOPO_FLAVOUR_MARIADB ? CLASSIFY_MARIADB : CLASSIFY_MYSQL,
         .version = versions_agree(sess, flavour, version) ? version : 0,
         .sql_mode = sess->mode_bits,
@@ -61,11 +62,18 @@ void sess_classify(const struct sess *sess, struct span sql, struct facts *ret_f
 
     /* the status flags are the server's own word on how it reads text */
     if ((sess->status & STATUS_NO_BACKSLASH_ESCAPES) != 0) {
-        env.sql_mode |= CLASSIFY_MODE_NO_BACKSLASH_ESCAPES;
+        ret_env->sql_mode |= CLASSIFY_MODE_NO_BACKSLASH_ESCAPES;
     }
     if ((sess->caps & CAP_IGNORE_SPACE) != 0) {
-        env.sql_mode |= CLASSIFY_MODE_IGNORE_SPACE;
+        ret_env->sql_mode |= CLASSIFY_MODE_IGNORE_SPACE;
     }
+}
+
+void sess_classify(const struct sess *sess, struct span sql, struct facts *ret_facts)
+{
+    struct classify_env env;
+
+    sess_classify_env(sess, &env);
     classify_sql(sql, &env, ret_facts);
     if (ret_facts->hint_unknown_count != 0) {
         metric_add(sess->env->metrics, METRIC_HINTS_UNKNOWN, METRIC_NONE,
@@ -366,6 +374,9 @@ static bool text_decide(struct sess *sess, uint8_t *packet, size_t len, bool *re
     if ((packet[FRAME_HEADER] != COM_STMT_PREPARE || (facts.bits & FACT(KILL)) == 0) &&
         is_own_business(sess, &facts)) {
         return false;
+    }
+    if (packet[FRAME_HEADER] == COM_QUERY && sess->env->digests != NULL && !sess->cmd.is_large) {
+        sess_digest_begin(sess, sess_digest_hash(sess, sql), sql);
     }
     if (is_id_for_client(&facts) && !sess->cmd.is_large) {
         *ret_is_held = rewrite_id(sess, sql, &facts, packet[FRAME_HEADER]);

@@ -295,6 +295,19 @@ void monitor_drain(struct monitor *monitor, uint16_t server, bool is_drained)
     (void)pthread_mutex_unlock(&monitor->lock);
 }
 
+void monitor_set_weight(struct monitor *monitor, uint16_t server, uint32_t weight)
+{
+    if (server >= monitor->server_count) {
+        return;
+    }
+    (void)pthread_mutex_lock(&monitor->lock);
+    monitor->servers[server].has_weight = weight != MONITOR_WEIGHT_CONFIGURED;
+    monitor->servers[server].weight = weight;
+    monitor->is_work = true;
+    (void)pthread_cond_signal(&monitor->verdict_wake);
+    (void)pthread_mutex_unlock(&monitor->lock);
+}
+
 static bool all_probed(const struct monitor *monitor)
 {
     for (uint16_t i = 0; i < monitor->server_count; i++) {

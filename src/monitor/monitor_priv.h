@@ -48,6 +48,8 @@ struct mon_server {
     int report_err; /* the newest, for the record */
     bool is_probed; /* at least once, well or not */
     bool is_drain_asked;
+    bool has_weight; /* an operator's, instead of the configured one */
+    uint32_t weight;
     bool is_probe_due;
 
     /* the verdict thread's own */
@@ -59,6 +61,7 @@ struct mon_server {
     enum topo_role role;
     enum topo_why role_why;
     char last_error[DB_ERROR_MAX];
+    uint32_t weight_now; /* as published */
 };
 
 struct monitor {
