@@ -47,6 +47,7 @@ struct run {
     struct control *control;
     const struct log_ctx *log;
     struct listener_set *listeners;
+    struct listener_set *admin_listeners;
     struct tls_ctx *server_tls;
     struct conn_tls conn_tls[CONFIG_SERVERS_MAX];
     struct users *users;
@@ -56,6 +57,7 @@ struct run {
     struct slots *slots;
     struct workers *workers;
     struct worker_start start;
+    uint8_t instance_tag;
 };
 
 static int config_step(struct run *run, const char *path)
@@ -158,8 +160,29 @@ static int listen_step(struct run *run)
     return rc;
 }
 
+static int admin_listen_step(struct run *run)
+{
+    const struct config_admin *admin = &run->config->admin;
+    const struct config_listener listener = {
+        .address = admin->address, .tls = admin->tls, .backlog = admin->max_clients};
+    char why[LISTENER_WHY_BYTES] = "";
+    int rc = 0;
+
+    if (!config_has_admin(run->config)) {
+        return 0;
+    }
+    rc = listener_open_list(&listener, 1, why, &run->admin_listeners);
+    if (rc < 0) {
+        log_error(run->log, "listen_failed", "admin.address: %s", why);
+    }
+    return rc;
+}
+
 static bool wants_server_tls(const struct config *config)
 {
+    if (config_has_admin(config) && config->admin.tls != CONFIG_TLS_OFF) {
+        return true;
+    }
     for (uint32_t i = 0; i < config->listener_count; i++) {
         if (config->listeners[i].tls != CONFIG_TLS_OFF) {
             return true;
@@ -376,7 +399,8 @@ static int workers_step(struct run *run)
         .control = control_mailbox(run->control),
     };
 
-    crypto_random(&shared.instance_tag, sizeof(shared.instance_tag));
+    crypto_random(&run->instance_tag, sizeof(run->instance_tag));
+    shared.instance_tag = run->instance_tag;
     return workers_create(&shared, &run->start, worker_count(run), &run->workers);
 }
 
@@ -399,6 +423,7 @@ static void run_stop(struct run *run)
     }
     tls_unref(run->server_tls);
     listener_destroy(run->listeners);
+    listener_destroy(run->admin_listeners);
     if (run->log != NULL) {
         log_info(run->log, "stop", "weir %s", WEIR_VERSION);
     }
@@ -419,6 +444,7 @@ static int run_start(struct run *run, const char *config_path)
     } steps[] = {
         {"file descriptors", fds_step},
         {"listeners", listen_step},
+        {"admin listener", admin_listen_step},
         {"TLS of listeners", server_tls_step},
         {"TLS of servers", conn_tls_step},
         {"users", users_step},
@@ -459,7 +485,18 @@ int run_serve(const char *config_path)
     bool is_usage = rc == -WR_E_CONFIG;
 
     if (rc == 0) {
-        rc = control_serve(run->control, run->listeners, run->workers);
+        const struct control_house house = {
+            .listeners = run->listeners,
+            .admin_listeners = run->admin_listeners,
+            .workers = run->workers,
+            .monitor = run->monitor,
+            .slots = run->slots,
+            .board = run->board,
+            .server_tls = run->server_tls,
+            .instance_tag = run->instance_tag,
+        };
+
+        rc = control_serve(run->control, &house);
     }
     run_stop(run);
     free(run);

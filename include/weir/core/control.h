@@ -21,18 +21,34 @@
 
 struct config;
 struct control;
+struct guard_board;
 struct listener_set;
 struct log_ctx;
 struct logger;
 struct loop;
 struct metric_registry;
+struct monitor;
 struct monitor_calls;
+struct slots;
+struct tls_ctx;
 
 struct control_conf {
     struct config *config;
     struct logger *logger;
     int log_fd; /* of log.file, or -1; SIGHUP opens the file anew */
     struct metric_registry *registry;
+};
+
+/* What it serves with; all borrowed until control_serve() returns. */
+struct control_house {
+    struct listener_set *listeners;
+    struct listener_set *admin_listeners; /* NULL: no admin */
+    struct workers *workers;
+    struct monitor *monitor;
+    struct slots *slots;
+    struct guard_board *board;
+    struct tls_ctx *server_tls; /* NULL: off */
+    uint8_t instance_tag;
 };
 
 /* Blocks the signals that control takes: before any other thread is started. */
@@ -52,7 +68,6 @@ WR_NODISCARD int control_settle(struct control *control, struct worker_start *re
 
 /* Start HTTP (when configured) and accepting, then serve until a signal has ended it and every
  * session is gone or the drain's time is up. */
-WR_NODISCARD int control_serve(struct control *control, struct listener_set *listeners,
-                               struct workers *workers);
+WR_NODISCARD int control_serve(struct control *control, const struct control_house *house);
 
 #endif
