@@ -352,19 +352,29 @@ static bool options_front(struct words_scan *scan, struct words_explain *explain
     }
 }
 
-/* The last words of the text, oldest first. */
+/* The last words of the text, oldest first: room for ; AS x IN y ; and some of the statement. */
+#define TAIL 12
 struct tail {
-    struct word word[5]; /* [;] AS x IN y */
+    struct word word[TAIL]; /* ; AS x IN y ; */
     size_t count;
 };
 
 static void tail_push(struct tail *tail, const struct word *word)
 {
-    if (tail->count == 5) {
-        memmove(&tail->word[0], &tail->word[1], 4 * sizeof(tail->word[0]));
+    if (tail->count == TAIL) {
+        memmove(&tail->word[0], &tail->word[1], (TAIL - 1) * sizeof(tail->word[0]));
         tail->count--;
     }
     tail->word[tail->count++] = *word;
+}
+
+/* Without the ; at the end. */
+static void tail_end(struct tail *tail, struct words_explain *explain)
+{
+    while (tail->count > 0 && word_is_mark(&tail->word[tail->count - 1], ';')) {
+        tail->count--;
+        explain->sql.len = (size_t)(tail->word[tail->count].text.p - explain->sql.p);
+    }
 }
 
 /* Behind the statement. */
@@ -378,16 +388,14 @@ static void options_back(struct words_explain *explain)
     while (words_scan_next(&scan, &word)) {
         tail_push(&tail, &word);
     }
+    tail_end(&tail, explain);
     /* at least one word of the statement itself stays */
     while (tail.count >= 3 &&
            option_take(&tail.word[tail.count - 2], &tail.word[tail.count - 1], explain)) {
         tail.count -= 2;
         explain->sql.len = (size_t)(tail.word[tail.count].text.p - explain->sql.p);
     }
-    while (tail.count > 0 && word_is_mark(&tail.word[tail.count - 1], ';')) {
-        tail.count--;
-        explain->sql.len = (size_t)(tail.word[tail.count].text.p - explain->sql.p);
-    }
+    tail_end(&tail, explain);
 }
 
 bool words_explain(struct span text, struct words_explain *ret_explain)

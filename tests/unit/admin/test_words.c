@@ -226,6 +226,7 @@ static void test_explain(void **state)
         {"EXPLAIN ROUTE SELECT 1 IN shop AS 'a b'", true, "SELECT 1", "a b", "shop"},
         {"EXPLAIN ROUTE AS app IN `my db` SELECT 1 AS x", true, "SELECT 1 AS x", "app", "my db"},
         {"EXPLAIN ROUTE IN shop SELECT 1 AS x", true, "SELECT 1 AS x", NULL, "shop"},
+        {"EXPLAIN ROUTE SELECT 1 AS app IN shop; ;", true, "SELECT 1", "app", "shop"},
         {"EXPLAIN ROUTE SELECT 1 AS x; AS app", true, "SELECT 1 AS x", "app", NULL},
         {"EXPLAIN ROUTE SELECT 1 AS x; AS app IN shop", true, "SELECT 1 AS x", "app", "shop"},
         {"EXPLAIN ROUTE SELECT a FROM t WHERE a IN (1)", true, "SELECT a FROM t WHERE a IN (1)",
