@@ -146,10 +146,9 @@ static int bind_tcp(struct listener *item, int fd, const struct resolve_addr *ad
     return 0;
 }
 
-static int item_open(struct listener_set *set, const struct config *config, uint32_t index,
+static int item_open(struct listener_set *set, const struct config_listener *conf, uint32_t index,
                      const struct resolve_addr *addr)
 {
-    const struct config_listener *conf = &config->listeners[index];
     struct listener *item = &set->items[set->count];
     int fd = socket(addr->addr.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
@@ -171,6 +170,12 @@ static int item_open(struct listener_set *set, const struct config *config, uint
 int listener_open(const struct config *config, char ret_why[LISTENER_WHY_BYTES],
                   struct listener_set **ret_set)
 {
+    return listener_open_list(config->listeners, config->listener_count, ret_why, ret_set);
+}
+
+int listener_open_list(const struct config_listener *items, uint32_t count,
+                       char ret_why[LISTENER_WHY_BYTES], struct listener_set **ret_set)
+{
     struct listener_set *set = calloc(1, sizeof(*set));
     int rc = 0;
 
@@ -183,14 +188,14 @@ int listener_open(const struct config *config, char ret_why[LISTENER_WHY_BYTES],
         rc = fail(ret_why, -ENOMEM, "listen", "");
         goto out;
     }
-    for (uint32_t i = 0; i < config->listener_count; i++) {
-        const struct config_addr *addr = &config->listeners[i].address;
+    for (uint32_t i = 0; i < count; i++) {
+        const struct config_addr *addr = &items[i].address;
         struct resolve_list list;
 
         rc = resolve_now(addr->kind == CONFIG_ADDR_UNIX ? addr->path : addr->host, addr->port,
                          &list);
         for (uint32_t j = 0; rc == 0 && j < list.count; j++) {
-            rc = item_open(set, config, i, &list.addrs[j]);
+            rc = item_open(set, &items[i], i, &list.addrs[j]);
         }
         if (rc < 0) {
             rc = fail(ret_why, rc, "listen on", addr->text);
@@ -257,7 +262,8 @@ static bool is_full(struct listener_set *set)
 
     set->calls.load(set->calls.arg, &load);
     if (load.clients >= set->limits.max_clients) {
-        log_warn(set->log, "client_refused", "limits.max_clients (%u) is reached",
+        log_warn(set->log, "client_refused", "%s (%u) is reached",
+                 set->limits.setting != NULL ? set->limits.setting : "limits.max_clients",
                  (unsigned)set->limits.max_clients);
         return true;
     }

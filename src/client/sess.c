@@ -68,6 +68,8 @@ void sess_set_state(struct sess *sess, enum sess_state state)
     if (state == SESS_ST_RELOGIN) {
         sess->set->logins++;
     }
+    sess->state_since_us = loop_now_us(sess->env->loop);
+    sess->states_seen++;
     sess->trail[sess->trail_at] = (uint8_t)state;
     sess->trail_at = (uint8_t)((sess->trail_at + 1U) % SESS_TRAIL);
     sess->state = state;
@@ -437,6 +439,7 @@ static void read_login(struct sess *sess)
 
     if (rc == IO_DONE) {
         metric_add(sess->env->metrics, METRIC_BYTES, METRIC_DIR_CLIENT_IN, n);
+        sess->bytes_in += n;
         login_step(sess, sess_login_feed(sess->login, scratch, n));
     } else if (rc != IO_AGAIN) {
         front_ended(sess, rc);
@@ -474,6 +477,7 @@ static void read_fresh(struct sess *sess)
         return;
     }
     metric_add(sess->env->metrics, METRIC_BYTES, METRIC_DIR_CLIENT_IN, n);
+    sess->bytes_in += n;
     used = process(sess, scratch, n);
     if (!is_alive(sess)) {
         return;
@@ -514,6 +518,7 @@ static void read_front(struct sess *sess)
     }
     if (rc == IO_DONE) {
         metric_add(sess->env->metrics, METRIC_BYTES, METRIC_DIR_CLIENT_IN, n);
+        sess->bytes_in += n;
         if (sess->state == SESS_ST_IDLE || is_upload_due(sess)) {
             process_in(sess);
         }

@@ -52,6 +52,26 @@ void sess_conn_drop(struct sess *sess, int16_t server, bool is_orderly)
     slots_give(sess->env->slots, (size_t)server);
 }
 
+void sess_conns_leave(struct sess *sess, uint64_t servers)
+{
+    bool is_busy =
+        sess->state == SESS_ST_OPEN || sess->state == SESS_ST_SYNC || sess->state == SESS_ST_RELAY;
+
+    for (uint16_t i = 0; i < sess->conn_count && i < TOPO_SERVERS_MAX; i++) {
+        int16_t server = (int16_t)i;
+
+        if ((servers >> i & 1) == 0 || sess_conn(sess, server) == NULL ||
+            server == sess->env->topo->primary || server == sess->ro_tx_server ||
+            (is_busy && server == sess->cmd.server) || sess_stmts_hold(sess, server)) {
+            continue;
+        }
+        sess_conn_drop(sess, server, true);
+        if (sess->last_server == server) {
+            sess->last_server = -1; /* nobody is left who could be asked about it */
+        }
+    }
+}
+
 void sess_conns_close(struct sess *sess, bool is_orderly)
 {
     for (uint16_t i = 0; i < sess->conn_count; i++) {

@@ -169,6 +169,7 @@ static void command_init(struct sess *sess, uint8_t com)
     sess->cmd.reply_seq = 1;
     sess->cmd.server = -1;
     sess->cmd.started_us = loop_now_us(sess->env->loop);
+    sess->commands++;
 }
 
 /* Another server is the primary now: an open transaction, or state beside the vector, is on the old
@@ -338,6 +339,7 @@ void sess_reset_state(struct sess *sess)
         metric_sub(sess->env->metrics, METRIC_SESSIONS_PINNED, METRIC_NONE, 1);
     }
     sess->pins = 0;
+    sess->pin_digest = 0;
     sess->tx_open = false;
     sess->tx_wrote = false;
     sess->tx_lost = false;
@@ -378,6 +380,9 @@ void sess_command_done(struct sess *sess)
         metric_observe(sess->env->metrics, METRIC_QUERY_SECONDS,
                        loop_now_us(sess->env->loop) - sess->cmd.started_us);
     }
+    if (was_sent && sess->cmd.digest_at != 0) {
+        sess_digest_end(sess);
+    }
     sess_track_done(sess);
     if (!stream_is_open(&sess->front) || sess->state == SESS_ST_CLOSING) {
         return; /* RELEASE; what is queued for the client still goes out */
@@ -398,6 +403,9 @@ void sess_command_done(struct sess *sess)
     }
     if (sess->state != SESS_ST_IDLE) {
         sess_set_state(sess, SESS_ST_IDLE);
+    }
+    if (sess->set->draining_mask != 0) {
+        sess_conns_leave(sess, sess->set->draining_mask);
     }
     if (sess->deadline_us != 0 && !sess->tx_open && sess->ro_tx_server < 0) {
         sess_close_flushed(sess, "shutdown");

@@ -13,6 +13,11 @@
  * the outcome comes back by mail. An id that is not weir's is never passed on.
  */
 
+uint32_t sess_id_worker(uint32_t id)
+{
+    return (id >> SESS_ID_BITS) & (SESS_WORKER_MAX - 1U);
+}
+
 static void fail_id(struct sess *sess, enum sess_err error, uint64_t id)
 {
     char text[24];
@@ -52,8 +57,7 @@ void sess_kill(struct sess *sess, const struct facts_kill *kill)
     mail.target_id = (uint32_t)id;
     (void)span_copy(cred_user(sess->cred), mail.user, sizeof(mail.user));
     sess_set_state(sess, SESS_ST_KILL);
-    sess->env->mail_kill(sess->env->arg, (mail.target_id >> SESS_ID_BITS) & (SESS_WORKER_MAX - 1U),
-                         &mail);
+    sess->env->mail_kill(sess->env->arg, sess_id_worker(mail.target_id), &mail);
 }
 
 static void on_reply(struct sess_set *set, const struct sess_kill *kill)
@@ -124,7 +128,7 @@ void sess_set_on_kill(struct sess_set *set, const struct sess_kill *kill)
     reply.is_reply = true;
     if (sess == NULL || sess->id != kill->target_id || sess->login != NULL) {
         reply.outcome = -WR_E_NOT_FOUND;
-    } else if (!span_eq_text(cred_user(sess->cred), kill->user)) {
+    } else if (!kill->is_operator && !span_eq_text(cred_user(sess->cred), kill->user)) {
         reply.outcome = -WR_E_AUTH;
     } else {
         reply.outcome = 0;

@@ -114,9 +114,12 @@ struct sess_cmd {
     bool got_err;       /* the reply ended in an ERR */
     bool state_changed; /* the server's tracker says so */
     bool ddl_bumped;
-    bool needs_learn;  /* it may have set what no tracker reports */
-    uint16_t err_code; /* of that ERR, when it came from a server */
-    uint64_t bits;     /* of facts */
+    bool needs_learn;      /* it may have set what no tracker reports */
+    uint16_t err_code;     /* of that ERR, when it came from a server */
+    uint32_t digest_at;    /* its place in the digests + 1; 0: not recorded */
+    uint64_t digest;       /* 0: not known */
+    uint64_t bytes_before; /* bytes_out when it began */
+    uint64_t bits;         /* of facts */
     uint32_t pins;
     uint32_t unpins;
     uint64_t failed_mask;
@@ -189,6 +192,13 @@ struct sess {
     enum topo_isolation isolation;
     uint64_t raw_until_us;
     uint64_t deadline_us; /* of a drain; 0: none */
+    /* for SHOW SESSIONS */
+    uint64_t state_since_us;
+    uint64_t pin_digest; /* of the statement that pinned it; 0: not known */
+    uint64_t bytes_in;
+    uint64_t bytes_out;
+    uint32_t commands;
+    uint32_t states_seen;
     /* upload of a large command */
     uint32_t up_left; /* payload bytes of the current frame still to come */
     uint8_t up_seq;   /* of the current frame */
@@ -226,7 +236,8 @@ struct sess_set {
     uint32_t next_slot;
     uint32_t spare_count;
     uint64_t drain_deadline_us;
-    uint64_t down_mask; /* servers that the last snapshot called down */
+    uint64_t down_mask;     /* servers that the last snapshot called down */
+    uint64_t draining_mask; /* ... and draining */
     bool is_draining;
     struct balance_load load;
     struct route_conf route_conf;
@@ -300,8 +311,9 @@ void sess_reset_connection(struct sess *sess);
 
 /* --- sess_query.c: text, classification, decision --- */
 void sess_query(struct sess *sess, uint8_t *packet, size_t len);
-void sess_classify_env(const struct sess *sess, struct classify_env *ret_env);
 void sess_classify(const struct sess *sess, struct span sql, struct facts *ret_facts);
+/* How this session's servers read text now. */
+void sess_classify_env(const struct sess *sess, struct classify_env *ret_env);
 /* Facts into the command, then a server for it. False: an error was answered. */
 bool sess_decide(struct sess *sess, const struct facts *facts);
 /* The same again after a server failed it. False: an error was answered. */
@@ -329,11 +341,20 @@ bool sess_rule_apply(struct sess *sess, const struct facts *facts, struct span s
 void sess_rule_timer(struct sess *sess);
 void sess_rule_on_timer(void *arg);
 
+/* --- sess_observe.c: what is remembered of statements --- */
+/* 0 when nothing is remembered. */
+uint64_t sess_digest_hash(const struct sess *sess, struct span sql);
+/* The command in hand is this statement; and it is over. */
+void sess_digest_begin(struct sess *sess, uint64_t hash, struct span sql);
+void sess_digest_end(struct sess *sess);
+
 /* --- sess_backend.c: connections of the session --- */
 /* Everything that has to happen before the command can be written, then write it. packet NULL:
  * it is in held. */
 void sess_go(struct sess *sess, uint8_t *packet, size_t len);
 struct conn *sess_conn(const struct sess *sess, int16_t server);
+/* Give back connections to servers that an operator drains, where nothing holds them there. */
+void sess_conns_leave(struct sess *sess, uint64_t servers);
 void sess_conn_drop(struct sess *sess, int16_t server, bool is_orderly);
 void sess_conns_close(struct sess *sess, bool is_orderly);
 void sess_conn_event(void *arg, struct conn *conn, enum conn_event event);
@@ -387,6 +408,8 @@ struct span sess_stmt_schema(const struct stmt *stmt);
 /* 1: the statement in hand has to be prepared on conn in the state in *ret_want, which is not the
  * session's own. 0: that one will do. <0: no memory. */
 int sess_stmt_state(const struct sess *sess, const struct conn *conn, struct svec *ret_want);
+/* A cursor or long data is on that server. */
+bool sess_stmts_hold(const struct sess *sess, int16_t server);
 /* The connection is gone, and what was prepared on it. */
 void sess_stmts_unplace(struct sess *sess, int16_t server);
 

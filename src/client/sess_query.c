@@ -386,6 +386,12 @@ static bool text_decide(struct sess *sess, uint8_t *packet, size_t len, bool *re
         is_own_business(sess, &facts)) {
         return false;
     }
+    if (sess->env->digests != NULL && !sess->cmd.is_large) {
+        sess->cmd.digest = sess_digest_hash(sess, sql);
+        if (packet[FRAME_HEADER] == COM_QUERY) {
+            sess_digest_begin(sess, sess->cmd.digest, sql);
+        }
+    }
     if (is_id_for_client(&facts) && !sess->cmd.is_large) {
         *ret_is_held = rewrite_id(sess, sql, &facts, packet[FRAME_HEADER]);
     }
@@ -432,6 +438,8 @@ void sess_stmt_prepare(struct sess *sess, uint8_t *packet, size_t len)
             sess_close(sess, "no memory for a command");
             return;
         }
+    } else {
+        sess->cmd.digest = 0; /* the text that is kept is another one */
     }
     /* preparing changes nothing, whatever the statement would do */
     sess->cmd.may_write = false;

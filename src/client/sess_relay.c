@@ -40,6 +40,7 @@ static bool pieces_write(struct sess *sess, struct pieces *pieces)
         return true;
     }
     metric_add(sess->env->metrics, METRIC_BYTES, METRIC_DIR_CLIENT_OUT, pieces->bytes);
+    sess->bytes_out += pieces->bytes;
     if (stream_writev(&sess->front, pieces->iov, pieces->count) < 0) {
         sess_kill_own(sess);
         sess_close(sess, "client connection broken");

@@ -38,6 +38,7 @@ static bool write_out(struct sess *sess, struct buf *bytes)
     struct span span = buf_span(bytes);
 
     metric_add(sess->env->metrics, METRIC_BYTES, METRIC_DIR_CLIENT_OUT, span.len);
+    sess->bytes_out += span.len;
     if (stream_write(&sess->front, span.p, span.len) < 0) {
         sess_close(sess, "client connection broken");
         return false;

@@ -32,6 +32,8 @@ static struct sess_rule_mark find(struct sess *sess, const struct facts *facts, 
         .user = cred_user(sess->cred),
         .host = sess->host,
         .is_unix = sess->is_unix,
+        .has_digest = sess->cmd.digest != 0,
+        .digest = sess->cmd.digest,
     };
     found = rules_match(rules, sess->set->rule_scratch, &sess->rule_who, in);
     in->env = NULL; /* it ends here */
@@ -86,6 +88,9 @@ void sess_rule_find(struct sess *sess, const struct facts *facts, struct span sq
     sess->cmd.rule = (struct sess_rule_mark){.number = 0};
     if (has_rules(sess)) {
         sess->cmd.rule = find(sess, facts, sql, schema_of(sess), &in);
+        if (in.has_digest && !sess->cmd.is_large) { /* of a large one it is the beginning's */
+            sess->cmd.digest = in.digest;
+        }
     }
 }
 
@@ -101,11 +106,15 @@ static void log_statement(const struct sess *sess, const struct config_rule *rul
 {
     struct classify_env env;
     struct span user = cred_user(sess->cred);
+    uint64_t digest = sess->cmd.digest;
 
-    sess_classify_env(sess, &env);
+    if (digest == 0) {
+        sess_classify_env(sess, &env);
+        digest = classify_digest_hash(sql, &env);
+    }
     log_info(&sess->log, "rule", "%s: digest %016" PRIx64 ", %s%s, user %.*s, host %s", rule->label,
-             classify_digest_hash(sql, &env), classify_verb_name(facts->verb),
-             rule->deny != NULL ? ", denied" : "", (int)user.len, (const char *)user.p, sess->host);
+             digest, classify_verb_name(facts->verb), rule->deny != NULL ? ", denied" : "",
+             (int)user.len, (const char *)user.p, sess->host);
 }
 
 bool sess_rule_apply(struct sess *sess, const struct facts *facts, struct span sql)

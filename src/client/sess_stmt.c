@@ -34,6 +34,7 @@ struct stmt {
     int16_t cursor_server; /* -1: no cursor open */
     int16_t data_server;   /* where long data has been sent, -1: none */
     bool has_types;
+    uint64_t digest;
     struct facts facts; /* spans point into text */
     struct sess_rule_mark rule;
     uint8_t *text;
@@ -124,6 +125,18 @@ int sess_stmt_state(const struct sess *sess, const struct conn *conn, struct sve
         err = bound_fill(sess, stmt, BOUND[i], ret_want);
     }
     return err < 0 ? err : 1;
+}
+
+bool sess_stmts_hold(const struct sess *sess, int16_t server)
+{
+    for (uint32_t i = 0; i < sess->stmt_slots; i++) {
+        const struct stmt *stmt = sess->stmts[i];
+
+        if (stmt != NULL && (stmt->cursor_server == server || stmt->data_server == server)) {
+            return true;
+        }
+    }
+    return false;
 }
 
 void sess_stmts_unplace(struct sess *sess, int16_t server)
@@ -226,6 +239,8 @@ static struct stmt *stmt_create(struct sess *sess, const struct stmt_prepared *p
     memcpy(stmt->text, held.p + FRAME_HEADER + 1, stmt->text_len);
     sess_classify(sess, sess_stmt_text(stmt), &stmt->facts);
     stmt->rule = sess->cmd.rule;
+    stmt->digest =
+        sess->cmd.digest != 0 ? sess->cmd.digest : sess_digest_hash(sess, sess_stmt_text(stmt));
     return stmt;
 }
 
@@ -353,6 +368,9 @@ void sess_stmt_execute(struct sess *sess, uint8_t *packet, size_t len)
         return;
     }
     sess->cmd.stmt = stmt;
+    if (!sess->cmd.is_large) {
+        sess_digest_begin(sess, stmt->digest, sess_stmt_text(stmt));
+    }
     if (stmt_execute_decode(payload, stmt->params, &execute) != DEC_OK) {
         if (!sess->cmd.is_large) {
             /* as it is: the server's own words about it are the right ones */

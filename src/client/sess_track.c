@@ -207,9 +207,11 @@ static void pins_change(struct sess *sess, uint32_t pins, uint32_t unpins)
         metric_inc(sess->env->metrics, METRIC_PINS, pin_metric(now & ~before));
     }
     if (before == 0 && now != 0) {
+        sess->pin_digest = sess->cmd.digest;
         metric_add(sess->env->metrics, METRIC_SESSIONS_PINNED, METRIC_NONE, 1);
         log_debug(&sess->log, "pinned", "to the primary: pins 0x%x", now);
     } else if (before != 0 && now == 0) {
+        sess->pin_digest = 0;
         metric_sub(sess->env->metrics, METRIC_SESSIONS_PINNED, METRIC_NONE, 1);
     }
     sess->pins = now;

@@ -3,6 +3,8 @@
  * What no single value can tell: settings that contradict each other, names used twice, and the
  * values that are computed from others. Pure.
  */
+#include <arpa/inet.h>
+#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -204,6 +206,83 @@ static void check_users(struct loader *l, const struct yaml_node *root)
     }
 }
 
+/* 127.0.0.0/8 and ::1 (addresses to listen on are no names): nobody comes from elsewhere. */
+static bool check_is_loopback(const struct config_addr *address)
+{
+    struct in_addr v4;
+    struct in6_addr v6;
+
+    if (address->kind == CONFIG_ADDR_UNIX) {
+        return true;
+    }
+    if (inet_pton(AF_INET, address->host, &v4) == 1) {
+        return ntohl(v4.s_addr) >> 24 == 127;
+    }
+    return inet_pton(AF_INET6, address->host, &v6) == 1 && IN6_IS_ADDR_LOOPBACK(&v6);
+}
+
+static void check_admin_users(struct loader *l, const struct yaml_node *list)
+{
+    const struct config_admin *admin = &l->config->admin;
+    const struct yaml_node *n = list != NULL && list->kind == YAML_KIND_LIST ? list->first : NULL;
+
+    for (uint32_t i = 0; n != NULL && i < admin->user_count; i++, n = n->next) {
+        const struct config_admin_user *user = &admin->users[i];
+
+        if (n->kind != YAML_KIND_MAP) {
+            continue;
+        }
+        check_password(l, n, "this operator");
+        if (user->password.p != NULL && user->password.len == 0) {
+            errors_add(l->errs, n, "an operator without a password; give one");
+        }
+        for (uint32_t k = 0; k < i; k++) {
+            if (user->name != NULL && admin->users[k].name != NULL &&
+                strcmp(user->name, admin->users[k].name) == 0) {
+                errors_add(l->errs, check_node(n, "name"),
+                           "operator %.40s is listed twice; keep one", user->name);
+                break;
+            }
+        }
+    }
+}
+
+static void check_admin(struct loader *l, const struct yaml_node *root)
+{
+    const struct config *c = l->config;
+    const struct yaml_node *admin = yaml_get(root, "admin");
+    const struct yaml_node *node = yaml_get(admin, "address");
+
+    if (admin == NULL || admin->kind != YAML_KIND_MAP) {
+        return;
+    }
+    check_admin_users(l, yaml_get(admin, "users"));
+    if (c->admin.address.kind == CONFIG_ADDR_NONE || c->admin.address.text == NULL) {
+        return;
+    }
+    if (node != NULL && !check_is_loopback(&c->admin.address)) {
+        errors_add(l->errs, node,
+                   "admin.address is %.60s, which others can reach: who logs in there can take "
+                   "servers out; write a loopback address or unix:/PATH, and go there by ssh",
+                   c->admin.address.text);
+    }
+    if (node != NULL && c->admin.user_count == 0) {
+        errors_warn(l->errs, node,
+                    "admin.address is given, and nobody could log in; add admin.users");
+    }
+    for (uint32_t i = 0; c->admin.user_count > 0 && i < c->listener_count; i++) {
+        const struct config_addr *other = &c->listeners[i].address;
+        bool is_any_port = other->kind == CONFIG_ADDR_TCP && other->port == 0;
+
+        if (other->text != NULL && strcmp(other->text, c->admin.address.text) == 0 &&
+            !is_any_port) {
+            errors_add(l->errs, node != NULL ? node : admin,
+                       "admin.address is %.60s, as is a listener; give it its own",
+                       c->admin.address.text);
+        }
+    }
+}
+
 static void check_window(struct loader *l, const struct yaml_node *root)
 {
     struct config *c = l->config;
@@ -240,6 +319,7 @@ void check_all(struct loader *l, const struct yaml_node *root)
     check_servers(l, root);
     check_listeners(l, root);
     check_users(l, root);
+    check_admin(l, root);
     if (monitor != NULL && monitor->kind == YAML_KIND_MAP) {
         check_password(l, monitor, "monitor");
     }

@@ -89,3 +89,8 @@ bool config_has_source(const struct config *config, enum config_user_source sour
     }
     return false;
 }
+
+bool config_has_admin(const struct config *config)
+{
+    return config->admin.address.kind != CONFIG_ADDR_NONE && config->admin.user_count > 0;
+}

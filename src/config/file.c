@@ -29,6 +29,7 @@ static size_t file_secret_bytes(const struct yaml_node *root)
     const struct yaml_node *users = yaml_get(yaml_get(root, "users"), "list");
     size_t count = users != NULL && users->count <= CONFIG_USERS_MAX ? users->count : 0;
 
+    count += CONFIG_ADMINS_MAX;
     return 16384 + count * (SECRET_TEXT_MAX + 64);
 }
 

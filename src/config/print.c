@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "weir/config/config.h"
@@ -205,4 +207,76 @@ void config_print(const struct config *config, FILE *out)
             }
         }
     }
+}
+
+/* --- one by one --- */
+
+struct each {
+    const struct config *config;
+    config_each_fn fn;
+    void *arg;
+    int rc;
+};
+
+static void each_value(struct each *each, const struct schema_setting *s, const char *path,
+                       const void *target)
+{
+    char *text = NULL;
+    size_t len = 0;
+    FILE *out = open_memstream(&text, &len);
+
+    if (out == NULL) {
+        each->rc = -ENOMEM;
+        return;
+    }
+    print_value(each->config, s, target, out);
+    if (fclose(out) != 0) {
+        each->rc = -ENOMEM;
+    } else {
+        each->fn(each->arg, path, text, strcmp(s->text, "-") == 0 ? "" : s->text);
+    }
+    free(text);
+}
+
+static void each_list(struct each *each, const struct schema_list *list)
+{
+    const char *base = (const char *)each->config;
+    const char *items = NULL;
+    char prefix[64];
+    char path[128];
+    uint32_t count = 0;
+
+    memcpy(&items, base + list->pointer_offset, sizeof items);
+    memcpy(&count, base + list->count_offset, sizeof count);
+    (void)snprintf(prefix, sizeof prefix, "%s[].", list->name);
+    for (uint32_t i = 0; i < count; i++) {
+        for (size_t k = 0; k < schema_setting_count && each->rc == 0; k++) {
+            const struct schema_setting *s = &schema_settings[k];
+            const char *word = schema_word_below(s->path, prefix);
+            const void *target = items + list->item_size * i + s->offset;
+
+            if (word != NULL && print_is_set(s, target)) {
+                (void)snprintf(path, sizeof path, "%s[%u].%s", list->name, (unsigned)i, word);
+                each_value(each, s, path, target);
+            }
+        }
+    }
+}
+
+int config_each(const struct config *config, config_each_fn fn, void *arg)
+{
+    struct each each = {.config = config, .fn = fn, .arg = arg};
+
+    for (size_t i = 0; i < schema_setting_count && each.rc == 0; i++) {
+        const struct schema_setting *s = &schema_settings[i];
+        const void *target = (const char *)config + s->offset;
+
+        if (strchr(s->path, '[') == NULL && print_is_set(s, target)) {
+            each_value(&each, s, s->path, target);
+        }
+    }
+    for (size_t i = 0; i < schema_list_count && each.rc == 0; i++) {
+        each_list(&each, &schema_lists[i]);
+    }
+    return each.rc;
 }

@@ -5,6 +5,7 @@
 
 #include "weir/config/config.h"
 #include "weir/util/attr.h"
+#include "weir/util/str.h"
 
 #include "schema_priv.h"
 
@@ -135,41 +136,6 @@ const char *schema_word_below(const char *path, const char *prefix)
     return strpbrk(path + len, ".[") == NULL ? path + len : NULL;
 }
 
-/* Edits (insert, delete, replace, swap of neighbours) between two words; 99 when far apart. */
-static unsigned schema_distance(const char *a, size_t a_len, const char *b, size_t b_len)
-{
-    enum {
-        MAX = 40
-    };
-    unsigned row[3][MAX + 1];
-
-    if (a_len > MAX || b_len > MAX) {
-        return 99;
-    }
-    for (unsigned k = 0; k <= b_len; k++) {
-        row[0][k] = k;
-    }
-    for (unsigned i = 1; i <= a_len; i++) {
-        unsigned *cur = row[i % 3];
-        const unsigned *prev = row[(i + 2) % 3];
-        const unsigned *old = row[(i + 1) % 3];
-
-        cur[0] = i;
-        for (unsigned k = 1; k <= b_len; k++) {
-            unsigned best = prev[k - 1] + (a[i - 1] == b[k - 1] ? 0 : 1);
-
-            best = prev[k] + 1 < best ? prev[k] + 1 : best;
-            best = cur[k - 1] + 1 < best ? cur[k - 1] + 1 : best;
-            if (i > 1 && k > 1 && a[i - 1] == b[k - 2] && a[i - 2] == b[k - 1] &&
-                old[k - 2] + 1 < best) {
-                best = old[k - 2] + 1;
-            }
-            cur[k] = best;
-        }
-    }
-    return row[a_len % 3][b_len];
-}
-
 /* The best guess so far. */
 struct schema_guess {
     const char *word; /* what the file says */
@@ -180,9 +146,9 @@ struct schema_guess {
 
 static void schema_guess_try(struct schema_guess *g, const char *known, size_t len)
 {
-    size_t word_len = strlen(g->word);
-    unsigned limit = (unsigned)(word_len < 5 ? 1 : (word_len < 9 ? 2 : 3));
-    unsigned d = schema_distance(g->word, word_len, known, len);
+    struct span word = span_of(g->word);
+    unsigned limit = (unsigned)(word.len < 5 ? 1 : (word.len < 9 ? 2 : 3));
+    unsigned d = span_distance_nocase(word, (struct span){(const uint8_t *)known, len});
 
     if (d <= limit && (g->best == NULL || d < g->distance)) {
         g->best = known;

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "weir/admin/admin.h"
 #include "weir/admin/http.h"
 #include "weir/backend/accounts.h"
 #include "weir/backend/catalogue.h"
@@ -24,6 +25,7 @@
 #include "weir/util/err.h"
 #include "weir/util/metric.h"
 
+#include "ask_priv.h"
 #include "control_priv.h"
 #include "mail_priv.h"
 #include "settings_priv.h"
@@ -136,9 +138,13 @@ static void take_topo(struct control *control, const struct topo *topo)
         }
     }
     topo_gauges(control);
+    control_topo_events(control, old, topo);
     topo_unref(old);
     if (control->workers != NULL) {
         workers_post_topo(control->workers, topo);
+    }
+    if (control->admin != NULL) {
+        admin_on_topo(control->admin);
     }
 }
 
@@ -163,6 +169,23 @@ static void take_snapshot(struct control *control, struct mail *mail)
     }
 }
 
+static void take_answer(struct control *control, struct mail *mail)
+{
+    struct admin_answer answer;
+
+    ask_take(mail, &answer);
+    admin_on_answer(control->admin, &answer);
+}
+
+static void take_killed(struct control *control, struct mail *mail)
+{
+    const struct sess_kill *kill = ask_kill(mail);
+
+    if (control->admin != NULL) {
+        admin_on_killed(control->admin, kill->requester_id, kill->outcome);
+    }
+}
+
 static void on_mail(void *arg, struct mail *mail)
 {
     struct control *control = arg;
@@ -175,6 +198,12 @@ static void on_mail(void *arg, struct mail *mail)
         break;
     case CONTROL_MAIL_DRAINED:
         drain_on_worker(control);
+        break;
+    case CONTROL_MAIL_ANSWER:
+        take_answer(control, mail);
+        break;
+    case CONTROL_MAIL_KILLED:
+        take_killed(control, mail);
         break;
     }
     mail->free_fn(mail);
@@ -292,10 +321,12 @@ int control_create(const struct control_conf *conf, struct control **ret_control
     control->log_fd = conf->log_fd;
     control->log.room = "core";
     control->monitor_log.room = "monitor";
+    control->admin_log.room = "admin";
 
     int rc = loop_create(&control->loop);
 
     if (rc == 0) {
+        control->started_us = loop_now_us(control->loop);
         drain_init(control);
         timer_init(&control->watchdog, control->loop, on_watchdog, control);
         rc = mailbox_create(control->loop, on_mail, control, &control->box);
@@ -306,6 +337,7 @@ int control_create(const struct control_conf *conf, struct control **ret_control
     }
     if (rc == 0) {
         rc = log_ring_create(control->logger, "control", &control->log.ring);
+        control->admin_log.ring = control->log.ring;
     }
     if (rc == 0) {
         rc = log_ring_create(control->logger, "monitor", &monitor_ring);
@@ -313,6 +345,9 @@ int control_create(const struct control_conf *conf, struct control **ret_control
     }
     if (rc == 0) {
         rc = metric_shard_create(control->registry, &control->metrics);
+    }
+    if (rc == 0) {
+        rc = events_create(&control->events);
     }
     if (rc == 0) {
         control->catalogue = catalogue_create_unloaded();
@@ -341,12 +376,8 @@ void control_destroy(struct control *control, int *ret_log_fd)
     catalogue_unref(control->catalogue);
     accounts_unref(control->accounts);
     settings_unref(control->settings);
+    events_destroy(control->events);
     free(control);
-}
-
-void control_attach(struct control *control, const struct control_parts *parts)
-{
-    control->parts = *parts;
 }
 
 struct mailbox *control_mailbox(struct control *control)
@@ -416,8 +447,10 @@ static int http_start(struct control *control)
     return 0;
 }
 
-int control_serve(struct control *control, struct listener_set *listeners, struct workers *workers)
+int control_serve(struct control *control, const struct control_house *house)
 {
+    struct listener_set *listeners = house->listeners;
+    struct workers *workers = house->workers;
     const struct listener_calls calls = {.load = on_load, .on_accept = on_accept, .arg = control};
     const struct listener_limits limits = {
         .max_clients = control->config->limits.max_clients,
@@ -426,11 +459,15 @@ int control_serve(struct control *control, struct listener_set *listeners, struc
 
     control->listeners = listeners;
     control->workers = workers;
+    control->house = house;
     metric_set(control->metrics, METRIC_CONFIG_GENERATION, METRIC_NONE,
                (int64_t)control->settings->snap.generation);
 
     int rc = http_start(control);
 
+    if (rc == 0) {
+        rc = control_admin_start(control);
+    }
     if (rc == 0) {
         rc = listener_start(listeners, control->loop, &calls, &limits, control->metrics,
                             &control->log);
@@ -440,14 +477,17 @@ int control_serve(struct control *control, struct listener_set *listeners, struc
             log_info(&control->log, "listening", "%s", listener_text(listeners, i));
         }
         log_info(&control->log, "ready", "%u workers", (unsigned)workers_count(workers));
+        control_event(control, EVENT_START, "", "weir " WEIR_VERSION);
         timer_arm_in(&control->watchdog, WATCHDOG_US);
         rc = loop_run(control->loop);
     }
     timer_cancel(&control->watchdog);
     timer_cancel(&control->drain_limit);
     listener_stop(listeners);
+    control_admin_stop(control);
     admin_http_destroy(control->http);
     control->http = NULL;
+    control->house = NULL;
     control->workers = NULL;
     control->listeners = NULL;
     return rc;

@@ -18,11 +18,14 @@
 
 #include "weir/core/control.h"
 #include "weir/io/timer.h"
+#include "weir/observe/events.h"
 #include "weir/util/log.h"
 
 struct accounts;
+struct admin;
 struct admin_http;
 struct catalogue;
+struct events;
 struct mailbox;
 struct metric_shard;
 struct sigwatch;
@@ -34,6 +37,8 @@ struct control {
     struct mailbox *box;
     struct sigwatch *signals;
     struct admin_http *http;
+    struct admin *admin; /* control_serve() */
+    struct events *events;
     int log_fd;
     /* counted */
     const struct topo *topo;
@@ -45,19 +50,22 @@ struct control {
     struct logger *logger;
     struct metric_registry *registry;
     struct metric_shard *metrics;
-    struct listener_set *listeners; /* control_serve() */
-    struct workers *workers;        /* control_serve() */
-    struct control_parts parts;     /* control_attach() */
+    struct listener_set *listeners;    /* control_serve() */
+    struct workers *workers;           /* control_serve() */
+    const struct control_house *house; /* control_serve() */
     /* values */
     struct log_ctx log;
     struct log_ctx monitor_log; /* the monitor's callbacks, one at a time */
+    struct log_ctx admin_log;
     struct timer watchdog;
     struct timer drain_limit;
     uint64_t slow_turn_us[WORKERS_MAX]; /* start of the turn that was counted last */
+    uint64_t started_us;
     uint64_t drain_began_us;
     uint32_t drain_left; /* workers that still have sessions */
     bool is_draining;
     bool is_drained;
+    char last_primary[EVENT_SERVER_BYTES]; /* who was it last; "": nobody yet */
 };
 
 /* --- drain.c --- */
@@ -65,5 +73,17 @@ struct control {
 void drain_begin(struct control *control, const char *why);
 void drain_on_worker(struct control *control);
 void drain_init(struct control *control);
+
+/* --- control_event.c --- */
+/* Into the ring, the log and the metric. server and text may be "". */
+void control_event(struct control *control, enum event_kind kind, const char *server,
+                   const char *text);
+/* What the new picture says that the old one (NULL: there was none) did not. */
+void control_topo_events(struct control *control, const struct topo *old, const struct topo *topo);
+
+/* --- control_admin.c --- */
+/* The admin listener, when it is configured. */
+int control_admin_start(struct control *control);
+void control_admin_stop(struct control *control);
 
 #endif

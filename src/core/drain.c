@@ -60,6 +60,7 @@ void drain_begin(struct control *control, const char *why)
     log_info(&control->log, "drain_begin", "%s: %u sessions, at most %u ms", why,
              (unsigned)workers_load(control->workers),
              (unsigned)(control->config->drain.timeout_us / CLOCK_US_PER_MS));
+    control_event(control, EVENT_SHUTDOWN, "", why);
     listener_stop(control->listeners);
     drain_post(control, now_us + control->config->drain.timeout_us);
 }

@@ -58,6 +58,7 @@ static void say(struct reloading *r, enum log_level level, const char *event, co
         report->dropped++;
         return;
     }
+    report->mistakes |= level == LOG_ERROR ? UINT64_C(1) << report->line_count : 0;
     memcpy(report->line[report->line_count++], text, sizeof(text));
 }
 
@@ -133,12 +134,12 @@ static void apply_users(const struct control *control, const struct config *old,
         .max_checks_per_user = new->auth.max_checks_per_user,
     };
 
-    users_set_conf(control->parts.users, &conf);
+    users_set_conf(control->house->users, &conf);
     for (uint32_t i = 0; i < old->users.list_count; i++) {
         const struct config_user *user = &old->users.list[i];
 
         if (!is_same_user(user, config_find_user(new, user->name))) {
-            users_forget(control->parts.users, span_of(user->name));
+            users_forget(control->house->users, span_of(user->name));
         }
     }
 }
@@ -148,7 +149,7 @@ static void apply_slots(const struct control *control, const struct config *new)
     for (uint16_t i = 0; i < control->topo->server_count; i++) {
         uint32_t max = new->servers[control->topo->servers[i].config_index].max_connections;
 
-        slots_set_max(control->parts.slots, i, max == 0 ? UINT32_MAX : max);
+        slots_set_max(control->house->slots, i, max == 0 ? UINT32_MAX : max);
     }
 }
 
@@ -174,7 +175,7 @@ static void apply(struct control *control, const struct settings *new, int log_f
     listener_set_config(control->listeners, new->config, &limits);
     apply_users(control, old->config, new->config);
     apply_slots(control, new->config);
-    monitor_retune(control->parts.monitor, new->config);
+    monitor_retune(control->house->monitor, new->config);
     metric_set(control->metrics, METRIC_CONFIG_GENERATION, METRIC_NONE,
                (int64_t) new->snap.generation);
     settings_unref(old);
@@ -234,7 +235,8 @@ static int reload(struct reloading *r)
     struct control *control = r->control;
     struct settings *new = NULL;
     int log_fd = -1;
-    int rc = control->is_draining ? -WR_E_STATE : load(r, &new);
+    bool is_served = control->house != NULL && !control->is_draining;
+    int rc = is_served ? load(r, &new) : -WR_E_STATE;
 
     if (rc == 0) {
         rc = log_open(r, new->config, &log_fd);
@@ -257,6 +259,25 @@ static int reload(struct reloading *r)
     return 0;
 }
 
+static void event(const struct reloading *r, int rc)
+{
+    const struct reload_report *report = r->report;
+    char text[EVENT_TEXT_BYTES] = "";
+
+    if (rc == 0) {
+        (void)snprintf(text, sizeof(text), "configuration %llu: %u changes",
+                       (unsigned long long)report->generation, (unsigned)report->changes);
+        control_event(r->control, EVENT_RELOAD, "", text);
+        return;
+    }
+    for (uint32_t i = 0; i < report->line_count && text[0] == '\0'; i++) {
+        if ((report->mistakes >> i & 1) != 0) {
+            (void)snprintf(text, sizeof(text), "%.*s", (int)sizeof(text) - 1, report->line[i]);
+        }
+    }
+    control_event(r->control, EVENT_RELOAD_FAILED, "", text[0] != '\0' ? text : err_text(rc));
+}
+
 int control_reload(struct control *control, struct reload_report *ret_report)
 {
     struct reloading r = {.control = control, .report = ret_report};
@@ -265,21 +286,25 @@ int control_reload(struct control *control, struct reload_report *ret_report)
     ret_report->changes = 0;
     ret_report->line_count = 0;
     ret_report->dropped = 0;
+    ret_report->mistakes = 0;
     rc = reload(&r);
     ret_report->generation = control->settings->snap.generation;
     if (rc == 0) {
         metric_inc(control->metrics, METRIC_RELOADS, METRIC_RELOAD_APPLIED);
         say(&r, LOG_INFO, "reload_applied", "configuration %llu is in force: %u changes",
             (unsigned long long)ret_report->generation, (unsigned)ret_report->changes);
+        event(&r, rc);
         return 0;
     }
     metric_inc(control->metrics, METRIC_RELOADS, METRIC_RELOAD_REFUSED);
     say(&r, LOG_ERROR, "reload_refused",
         "%.200s: %s; nothing of it was taken over, configuration %llu stays in force",
         control->config->path,
-        r.restarts > 0         ? "it changes what needs a restart"
-        : control->is_draining ? "weir is about to end"
-                               : err_text(rc),
+        r.restarts > 0           ? "it changes what needs a restart"
+        : control->is_draining   ? "weir is about to end"
+        : control->house == NULL ? "weir is still starting"
+                                 : err_text(rc),
         (unsigned long long)ret_report->generation);
+    event(&r, rc);
     return rc;
 }

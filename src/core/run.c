@@ -45,6 +45,7 @@ struct run {
     struct control *control;
     const struct log_ctx *log;
     struct listener_set *listeners;
+    struct listener_set *admin_listeners;
     struct conn_tls conn_tls[CONFIG_SERVERS_MAX];
     struct users *users;
     struct guard_board *board;
@@ -53,6 +54,7 @@ struct run {
     struct slots *slots;
     struct workers *workers;
     struct worker_start start;
+    uint8_t instance_tag;
 };
 
 static int config_step(struct run *run, const char *path)
@@ -135,6 +137,24 @@ static int listen_step(struct run *run)
 
     if (rc < 0) {
         log_error(run->log, "listen_failed", "%s", why);
+    }
+    return rc;
+}
+
+static int admin_listen_step(struct run *run)
+{
+    const struct config_admin *admin = &run->config->admin;
+    const struct config_listener listener = {
+        .address = admin->address, .tls = admin->tls, .backlog = admin->max_clients};
+    char why[LISTENER_WHY_BYTES] = "";
+    int rc = 0;
+
+    if (!config_has_admin(run->config)) {
+        return 0;
+    }
+    rc = listener_open_list(&listener, 1, why, &run->admin_listeners);
+    if (rc < 0) {
+        log_error(run->log, "listen_failed", "admin.address: %s", why);
     }
     return rc;
 }
@@ -293,8 +313,6 @@ static uint32_t worker_count(const struct run *run)
 
 static int workers_step(struct run *run)
 {
-    const struct control_parts parts = {
-        .monitor = run->monitor, .users = run->users, .slots = run->slots};
     struct worker_shared shared = {
         .settings = run->settings,
         .registry = run->registry,
@@ -308,9 +326,9 @@ static int workers_step(struct run *run)
         .control = control_mailbox(run->control),
     };
 
-    control_attach(run->control, &parts);
     settings_labels(run->settings, run->registry, run->log);
-    crypto_random(&shared.instance_tag, sizeof(shared.instance_tag));
+    crypto_random(&run->instance_tag, sizeof(run->instance_tag));
+    shared.instance_tag = run->instance_tag;
     return workers_create(&shared, &run->start, worker_count(run), &run->workers);
 }
 
@@ -332,6 +350,7 @@ static void run_stop(struct run *run)
         tls_unref(run->conn_tls[i].ctx);
     }
     listener_destroy(run->listeners);
+    listener_destroy(run->admin_listeners);
     if (run->log != NULL) {
         log_info(run->log, "stop", "weir %s", WEIR_VERSION);
     }
@@ -352,6 +371,7 @@ static int run_start(struct run *run, const char *config_path)
     } steps[] = {
         {"file descriptors", fds_step},
         {"listeners", listen_step},
+        {"admin listener", admin_listen_step},
         {"TLS of listeners", server_tls_step},
         {"TLS of servers", conn_tls_step},
         {"users", users_step},
@@ -392,7 +412,18 @@ int run_serve(const char *config_path)
     bool is_usage = rc == -WR_E_CONFIG;
 
     if (rc == 0) {
-        rc = control_serve(run->control, run->listeners, run->workers);
+        const struct control_house house = {
+            .listeners = run->listeners,
+            .admin_listeners = run->admin_listeners,
+            .workers = run->workers,
+            .monitor = run->monitor,
+            .users = run->users,
+            .slots = run->slots,
+            .board = run->board,
+            .instance_tag = run->instance_tag,
+        };
+
+        rc = control_serve(run->control, &house);
     }
     run_stop(run);
     free(run);

@@ -52,6 +52,9 @@ int settings_load(const char *path, uint64_t generation, struct config_errors *e
 
 static bool wants_server_tls(const struct config *config)
 {
+    if (config_has_admin(config) && config->admin.tls != CONFIG_TLS_OFF) {
+        return true;
+    }
     for (uint32_t i = 0; i < config->listener_count; i++) {
         if (config->listeners[i].tls != CONFIG_TLS_OFF) {
             return true;

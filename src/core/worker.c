@@ -21,6 +21,7 @@
 #include "weir/io/loop.h"
 #include "weir/io/timer.h"
 #include "weir/monitor/monitor.h"
+#include "weir/observe/digests.h"
 #include "weir/util/assert.h"
 #include "weir/util/clock.h"
 #include "weir/util/err.h"
@@ -28,6 +29,7 @@
 #include "weir/util/metric.h"
 #include "weir/util/rand.h"
 
+#include "ask_priv.h"
 #include "mail_priv.h"
 #include "settings_priv.h"
 
@@ -42,6 +44,7 @@ enum worker_mail {
     WORKER_MAIL_CATALOGUE,
     WORKER_MAIL_ACCOUNTS,
     WORKER_MAIL_SETTINGS,
+    WORKER_MAIL_ASK,
     WORKER_MAIL_DRAIN,
     WORKER_MAIL_STOP,
 };
@@ -49,11 +52,6 @@ enum worker_mail {
 struct accept_mail {
     struct mail mail;
     struct sess_accept accept;
-};
-
-struct kill_mail {
-    struct mail mail;
-    struct sess_kill kill;
 };
 
 struct drain_mail {
@@ -67,6 +65,7 @@ struct worker {
     struct mailbox *box;
     struct sess_set *set;
     struct svec_values *values;
+    struct digests *digests; /* NULL: none are remembered */
     /* counted */
     const struct topo *topo;
     const struct catalogue *catalogue;
@@ -111,28 +110,31 @@ uint32_t workers_default(uint32_t cores, uint32_t smallest_limit, bool *ret_is_t
 
 /* --- what sessions call, in the worker's thread --- */
 
-static void kill_mail_free(struct mail *mail)
+/* Without memory for the letter the requester's own time limit answers it. */
+static void kill_post(struct mailbox *box, uint32_t kind, const struct sess_kill *kill)
 {
-    free(WR_CONTAINER_OF(mail, struct kill_mail, mail));
+    struct mail *mail = ask_kill_create(kind, kill);
+
+    if (mail != NULL) {
+        (void)mailbox_post(box, mail);
+    }
 }
 
 static void on_mail_kill(void *arg, uint32_t index, const struct sess_kill *kill)
 {
     struct worker *worker = arg;
-    struct kill_mail *mail = calloc(1, sizeof(*mail));
+    struct sess_kill reply = *kill;
 
-    if (mail == NULL) {
-        return; /* the requester's own time limit answers it */
-    }
-    mail->mail = (struct mail){.kind = WORKER_MAIL_KILL, .free_fn = kill_mail_free};
-    mail->kill = *kill;
-    if (index >= worker->workers->count) {
+    if (index == SESS_KILL_CONTROL) {
+        kill_post(worker->workers->shared.control, CONTROL_MAIL_KILLED, kill);
+    } else if (index < worker->workers->count) {
+        kill_post(worker->workers->items[index].box, WORKER_MAIL_KILL, kill);
+    } else {
         /* An id that no worker of this process can have given out. */
-        mail->kill.is_reply = true;
-        mail->kill.outcome = -WR_E_NOT_FOUND;
-        index = worker->index;
+        reply.is_reply = true;
+        reply.outcome = -WR_E_NOT_FOUND;
+        kill_post(worker->box, WORKER_MAIL_KILL, &reply);
     }
-    (void)mailbox_post(worker->workers->items[index].box, &mail->mail);
 }
 
 static void on_report_failure(void *arg, uint32_t server, int err)
@@ -231,6 +233,15 @@ static void worker_take_snapshot(struct worker *worker, struct mail *mail)
     }
 }
 
+static void answer_post(struct worker *worker, struct mail *question)
+{
+    struct mail *mail = ask_answer(CONTROL_MAIL_ANSWER, question, worker->set, worker->digests);
+
+    if (mail != NULL) {
+        (void)mailbox_post(worker->workers->shared.control, mail);
+    }
+}
+
 static void on_mail(void *arg, struct mail *mail)
 {
     struct worker *worker = arg;
@@ -240,7 +251,10 @@ static void on_mail(void *arg, struct mail *mail)
         worker_accept(worker, WR_CONTAINER_OF(mail, struct accept_mail, mail));
         break;
     case WORKER_MAIL_KILL:
-        sess_set_on_kill(worker->set, &WR_CONTAINER_OF(mail, struct kill_mail, mail)->kill);
+        sess_set_on_kill(worker->set, ask_kill(mail));
+        break;
+    case WORKER_MAIL_ASK:
+        answer_post(worker, mail);
         break;
     case WORKER_MAIL_TOPO:
     case WORKER_MAIL_CATALOGUE:
@@ -309,6 +323,7 @@ static int worker_init(struct workers *workers, uint32_t index, const struct wor
     atomic_init(&worker->taken, 0);
     rand_seed_system(&worker->rand);
 
+    uint32_t digests = shared->settings->config->observe.digests;
     int rc = loop_create(&worker->loop);
 
     if (rc == 0) {
@@ -322,6 +337,10 @@ static int worker_init(struct workers *workers, uint32_t index, const struct wor
     }
     if (rc == 0) {
         rc = svec_values_create(&worker->values);
+    }
+    if (rc == 0 && digests > 0) {
+        /* an equal share each, and at least one */
+        rc = digests_create(1 + (digests - 1) / workers->count, &worker->digests);
     }
     if (rc < 0) {
         return rc;
@@ -348,6 +367,7 @@ static int worker_init(struct workers *workers, uint32_t index, const struct wor
         .users = shared->users,
         .board = shared->board,
         .slots = shared->slots,
+        .digests = worker->digests,
         .conn_env = &worker->conn_env,
         .worker = index,
         .instance_tag = shared->instance_tag,
@@ -417,6 +437,7 @@ static void worker_fini(struct worker *worker)
     }
     loop_destroy(worker->loop);
     svec_values_destroy(worker->values);
+    digests_destroy(worker->digests);
     topo_unref(worker->topo);
     catalogue_unref(worker->catalogue);
     accounts_unref(worker->accounts);
@@ -613,6 +634,38 @@ void workers_drain(struct workers *workers, uint64_t deadline_us)
     for (uint32_t i = 0; i < workers->count; i++) {
         (void)letter_post(&workers->items[i], WORKER_MAIL_DRAIN, deadline_us);
     }
+}
+
+uint32_t workers_ask(struct workers *workers, uint32_t ticket, unsigned what)
+{
+    uint32_t asked = 0;
+
+    for (uint32_t i = 0; i < workers->count; i++) {
+        struct mail *mail = ask_create(WORKER_MAIL_ASK, ticket, what);
+
+        if (mail != NULL && mailbox_post(workers->items[i].box, mail) == 0) {
+            asked++;
+        }
+    }
+    return asked;
+}
+
+int workers_kill(struct workers *workers, uint32_t ticket, uint32_t id, bool is_query_only)
+{
+    uint32_t worker = sess_id_worker(id);
+    const struct sess_kill kill = {
+        .target_id = id,
+        .requester_id = ticket,
+        .worker = SESS_KILL_CONTROL,
+        .is_query_only = is_query_only,
+        .is_operator = true,
+    };
+
+    if (worker >= workers->count) {
+        return -WR_E_NOT_FOUND;
+    }
+    kill_post(workers->items[worker].box, WORKER_MAIL_KILL, &kill);
+    return 0;
 }
 
 uint64_t workers_busy_since_us(const struct workers *workers, uint32_t index)

@@ -192,7 +192,12 @@ void monitor_retune(struct monitor *monitor, const struct config *config)
     for (uint16_t i = 0; i < monitor->server_count; i++) {
         struct mon_server *server = &monitor->servers[i];
 
-        server->weight = config->servers[server->config_index].weight;
+        uint32_t weight = config->servers[server->config_index].weight;
+
+        if (weight != server->weight) { /* the newer word, and it is the file's */
+            server->has_set_weight = false;
+        }
+        server->weight = weight;
         server->is_probe_due = true; /* not only when the old interval is over */
     }
     monitor->is_retuned = true;
@@ -324,6 +329,19 @@ void monitor_drain(struct monitor *monitor, uint16_t server, bool is_drained)
     }
     (void)pthread_mutex_lock(&monitor->lock);
     monitor->servers[server].is_drain_asked = is_drained;
+    monitor->is_work = true;
+    (void)pthread_cond_signal(&monitor->verdict_wake);
+    (void)pthread_mutex_unlock(&monitor->lock);
+}
+
+void monitor_set_weight(struct monitor *monitor, uint16_t server, uint32_t weight)
+{
+    if (server >= monitor->server_count) {
+        return;
+    }
+    (void)pthread_mutex_lock(&monitor->lock);
+    monitor->servers[server].has_set_weight = weight != MONITOR_WEIGHT_CONFIGURED;
+    monitor->servers[server].set_weight = weight;
     monitor->is_work = true;
     (void)pthread_cond_signal(&monitor->verdict_wake);
     (void)pthread_mutex_unlock(&monitor->lock);

@@ -53,7 +53,7 @@ static void server_take(struct mon_server *server, struct taken *ret)
     ret->report_count = server->report_count;
     ret->report_err = server->report_err;
     ret->is_drain_asked = server->is_drain_asked;
-    ret->weight = server->weight;
+    ret->weight = server->has_set_weight ? server->set_weight : server->weight;
     ret->addr = server->addr;
     ret->addr_len = server->addr_len;
     if (server->has_sample) {
@@ -223,6 +223,7 @@ static bool server_judge(struct monitor *monitor, struct mon_server *server,
     enum topo_state before = verdict->state;
     enum topo_why why_before = verdict->why;
     uint32_t scale_before = verdict->scale;
+    uint32_t weight_before = server->weight_now;
     uint32_t bad = count_min(taken->bad_count, conf->failures + 8);
     uint32_t reports = count_min(taken->report_count, conf->failures + 8);
 
@@ -252,8 +253,9 @@ static bool server_judge(struct monitor *monitor, struct mon_server *server,
         event_call(monitor, MONITOR_EV_PROBE_ERROR, true, server->name, server->last_error);
     }
     state_report(monitor, server, before, why_before);
+    server->weight_now = taken->weight;
     return taken->has_good || before != verdict->state || why_before != verdict->why ||
-           scale_before != verdict->scale;
+           scale_before != verdict->scale || weight_before != server->weight_now;
 }
 
 /* --- publication --- */
@@ -268,8 +270,8 @@ static void server_fill(const struct mon_server *server, const struct taken *tak
     to->role = server->role;
     to->state = server->verdict.state;
     to->why = server->verdict.why;
-    to->weight = taken->weight;
-    to->weight_eff = taken->weight * server->verdict.scale;
+    to->weight = server->weight_now;
+    to->weight_eff = server->weight_now * server->verdict.scale;
     to->last_good_us = server->verdict.last_good_us;
     if (!server->has_good) {
         return;

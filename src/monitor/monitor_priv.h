@@ -48,7 +48,9 @@ struct mon_server {
     int report_err; /* the newest, for the record */
     bool is_probed; /* at least once, well or not */
     bool is_drain_asked;
+    bool has_set_weight; /* an operator's, instead of the configured one */
     bool is_probe_due;
+    uint32_t set_weight;
     uint32_t weight; /* configured */
 
     /* the verdict thread's own */
@@ -60,6 +62,7 @@ struct mon_server {
     enum topo_role role;
     enum topo_why role_why;
     char last_error[DB_ERROR_MAX];
+    uint32_t weight_now; /* as published */
 };
 
 /* What a reload may change. */

@@ -30,6 +30,7 @@ static const char *const labels_DIR[] = {METRIC_SET_DIR(X)};
 static const char *const labels_PIN[] = {METRIC_SET_PIN(X)};
 static const char *const labels_ERROR[] = {METRIC_SET_ERROR(X)};
 static const char *const labels_RELOAD[] = {METRIC_SET_RELOAD(X)};
+static const char *const labels_EVENT[] = {METRIC_SET_EVENT(X)};
 #undef X
 static const char *const labels_NONE[] = {""};
 static const char *const *const labels_SERVER = NULL;

@@ -56,3 +56,38 @@ size_t span_copy(struct span a, char *dst, size_t cap)
     dst[len] = '\0';
     return len;
 }
+
+unsigned span_distance_nocase(struct span a, struct span b)
+{
+    enum {
+        MAX = 40,
+        FAR = 99
+    };
+    unsigned row[3][MAX + 1];
+
+    if (a.len > MAX || b.len > MAX) {
+        return FAR;
+    }
+    for (unsigned k = 0; k <= b.len; k++) {
+        row[0][k] = k;
+    }
+    for (unsigned i = 1; i <= a.len; i++) {
+        unsigned *cur = row[i % 3];
+        const unsigned *prev = row[(i + 2) % 3];
+        const unsigned *old = row[(i + 1) % 3];
+
+        cur[0] = i;
+        for (unsigned k = 1; k <= b.len; k++) {
+            unsigned best = prev[k - 1] + (fold(a.p[i - 1]) == fold(b.p[k - 1]) ? 0 : 1);
+
+            best = prev[k] + 1 < best ? prev[k] + 1 : best;
+            best = cur[k - 1] + 1 < best ? cur[k - 1] + 1 : best;
+            if (i > 1 && k > 1 && fold(a.p[i - 1]) == fold(b.p[k - 2]) &&
+                fold(a.p[i - 2]) == fold(b.p[k - 1]) && old[k - 2] + 1 < best) {
+                best = old[k - 2] + 1;
+            }
+            cur[k] = best;
+        }
+    }
+    return row[a.len % 3][b.len];
+}

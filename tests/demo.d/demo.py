@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """demo.py mariadb|mysql|stop: what tests/demo does once weir is built."""
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -20,6 +21,8 @@ from weirlab import REPO, RIG, StatementLog, wait_for, weir_binary  # noqa: E402
 
 WEIR_PORT = 3310
 HTTP_PORT = 9310
+ADMIN_PORT = 3311
+ADMIN_USER = "ops"
 ENV = os.path.join(REPO, "build", "demo.env")
 CONF = os.path.join(REPO, "build", "demo.yaml")
 BINARY = weir_binary()
@@ -43,9 +46,10 @@ class Daemon(rigserver.Process):
         self.log = os.path.join(self.dir, "out.log")
         self.socket = os.path.join(self.dir, "weir.sock")
         self.tls = os.path.join(self.dir, "tls")
+        self.admin_password = os.path.join(self.dir, "admin.password")
 
     def begin(self):
-        for port in (WEIR_PORT, HTTP_PORT):
+        for port in (WEIR_PORT, HTTP_PORT, ADMIN_PORT):
             if not rigserver.port_free(port):
                 raise DemoError(f"port {port} is in use by another program")
         if os.path.exists(self.log):
@@ -77,6 +81,7 @@ def write_private(path, text):
 def write_conf(cluster, daemon):
     secret = os.path.join(daemon.dir, "monitor.password")
     write_private(secret, cluster.env["MONITOR_PASSWORD"])
+    write_private(daemon.admin_password, secrets.token_hex(12))
     os.makedirs(daemon.tls, exist_ok=True)
     servers = "".join(f'  - {{name: {n.name}, address: "127.0.0.1:{n.port}"}}\n' for n in cluster.nodes)
     write_private(CONF, f"""# The demo's configuration, written by tests/demo. conf/weir.yaml has every setting.
@@ -90,6 +95,9 @@ servers:
 {"users: {source: [passthrough, server]}" if cluster.flavour == "mariadb" else "users: {source: passthrough}"}
 tls: {{dir: {daemon.tls}}}
 http: {{address: "127.0.0.1:{HTTP_PORT}"}}
+admin:
+  address: "127.0.0.1:{ADMIN_PORT}"
+  users: [{{name: {ADMIN_USER}, role: operate, password_file: {daemon.admin_password}}}]
 drain: {{timeout: {DRAIN_SECONDS}s}}
 """)
 
@@ -100,15 +108,20 @@ def certificate(daemon):
     return path if os.path.exists(path) else ""
 
 
+def admin_password(daemon):
+    with open(daemon.admin_password, encoding="ascii") as f:
+        return f.read()
+
+
 def write_env(cluster, daemon):
     env = cluster.env
     rigcluster.write_env(ENV, {
         "WEIR_HOST": "127.0.0.1", "WEIR_PORT": WEIR_PORT, "WEIR_SOCKET": daemon.socket,
         "WEIR_TLS_CA": certificate(daemon), "PRIMARY_PORT": env["PRIMARY_PORT"],
         "REPLICA1_PORT": env["REPLICA1_PORT"], "REPLICA2_PORT": env["REPLICA2_PORT"],
-        "REDIS_PORT": env["REDIS_PORT"], "ADMIN_PORT": "", "HTTP_PORT": HTTP_PORT,
+        "REDIS_PORT": env["REDIS_PORT"], "ADMIN_PORT": ADMIN_PORT, "HTTP_PORT": HTTP_PORT,
         "DB_USER": env["DB_USER"], "DB_PASSWORD": env["DB_PASSWORD"], "DB_NAME": env["DB_NAME"],
-        "FLAVOUR": cluster.flavour, "ADMIN_USER": "", "ADMIN_PASSWORD": "",
+        "FLAVOUR": cluster.flavour, "ADMIN_USER": ADMIN_USER, "ADMIN_PASSWORD": admin_password(daemon),
         "WEIR_PID": daemon.pid() or "", "PRIMARY_PID": env["PRIMARY_PID"],
         "REPLICA1_PID": env["REPLICA1_PID"], "REPLICA2_PID": env["REPLICA2_PID"], "WEIR_CONF": CONF})
 
@@ -250,6 +263,7 @@ def start(flavour):
     print(f"\nRunning: weir on port {WEIR_PORT}, metrics http://127.0.0.1:{HTTP_PORT}/metrics; "
           f"{os.path.relpath(ENV, REPO)} has users and ports.\n"
           f"  . build/demo.env; mariadb -h $WEIR_HOST -P $WEIR_PORT -u $DB_USER -p\"$DB_PASSWORD\" $DB_NAME\n"
+          f"  . build/demo.env; mariadb -h $WEIR_HOST -P $ADMIN_PORT -u $ADMIN_USER -p\"$ADMIN_PASSWORD\" -e 'SHOW SERVERS'\n"
           f"  tests/demo stop")
     return 1 if bad else 0
 

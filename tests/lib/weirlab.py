@@ -114,7 +114,7 @@ class Weir:
         self.binary = binary or weir_binary()
         self.wait_replicas = wait_replicas
         self.dir = tempfile.mkdtemp(prefix="weir-", dir="/tmp")
-        self.port, self.http_port = rigcluster.free_ports(2)
+        self.port, self.http_port, self.admin_port = rigcluster.free_ports(3)
         self.socket = os.path.join(self.dir, "weir.sock")
         self.conf = os.path.join(self.dir, "weir.yaml")
         self.log_path = os.path.join(self.dir, "weir.log")
@@ -128,6 +128,9 @@ class Weir:
             "servers": [{"name": n.name, "address": f"127.0.0.1:{n.port}"} for n in self.rig.nodes],
             "monitor": {"user": self.rig.env["MONITOR_USER"], "password": self.rig.env["MONITOR_PASSWORD"]},
             "http": {"address": f"127.0.0.1:{self.http_port}"},
+            "admin": {"address": f"127.0.0.1:{self.admin_port}", "users": [
+                {"name": "ops", "role": "operate", "password": "ops secret"},
+                {"name": "look", "role": "read", "password": "look secret"}]},
             "log": {"level": "info"},
         }
 
@@ -204,6 +207,19 @@ class Weir:
         options.setdefault("autocommit", True)
         options.setdefault("connect_timeout", 10)
         return pymysql.connect(host="127.0.0.1", port=self.port, **options)
+
+    def connect_admin(self, user="ops", password=None, **options):
+        """As an operator, at the admin listener."""
+        import pymysql
+        return pymysql.connect(host="127.0.0.1", port=self.admin_port, user=user,
+                               password=password or f"{user} secret", connect_timeout=10, **options)
+
+    def admin(self, statement, user="ops"):
+        """Rows of one admin statement, each a dict."""
+        import pymysql
+        with self.connect_admin(user) as c, c.cursor(pymysql.cursors.DictCursor) as cur:
+            cur.execute(statement)
+            return list(cur.fetchall())
 
     def explain(self, sql, connection=None, **options):
         """What EXPLAIN ROUTE says, as one text."""

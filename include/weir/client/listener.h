@@ -25,6 +25,7 @@
 #define LISTENER_WHY_BYTES 256
 
 struct config;
+struct config_listener;
 struct listener_set;
 struct log_ctx;
 struct loop;
@@ -40,6 +41,7 @@ struct listener_load {
 struct listener_limits {
     uint32_t max_clients;
     uint32_t max_in_login;
+    const char *setting; /* of max_clients, for the log; NULL: limits.max_clients */
 };
 
 struct listener_calls {
@@ -53,6 +55,10 @@ struct listener_calls {
  * nobody serves any more is replaced, a live one is not. */
 WR_NODISCARD int listener_open(const struct config *config, char ret_why[LISTENER_WHY_BYTES],
                                struct listener_set **ret_set);
+/* The same for listeners that are not clients' (the admin's). */
+WR_NODISCARD int listener_open_list(const struct config_listener *items, uint32_t count,
+                                    char ret_why[LISTENER_WHY_BYTES],
+                                    struct listener_set **ret_set);
 /* Begin to accept. metrics and log are borrowed until listener_stop(). */
 WR_NODISCARD int listener_start(struct listener_set *set, struct loop *loop,
                                 const struct listener_calls *calls,

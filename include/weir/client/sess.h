@@ -26,6 +26,7 @@ struct accounts;
 struct catalogue;
 struct config;
 struct conn_env;
+struct digests;
 struct guard_board;
 struct log_ring;
 struct loop;
@@ -39,12 +40,15 @@ struct tls_ctx;
 struct topo;
 struct users;
 
+#define SESS_KILL_CONTROL UINT32_MAX
+
 /* A KILL on its way to the worker that owns the target, or its outcome on the way back. */
 struct sess_kill {
     uint32_t target_id;    /* weir's id of the session to end or interrupt */
     uint32_t requester_id; /* weir's id of the session that waits for the outcome */
-    uint32_t worker;       /* where the requester lives */
+    uint32_t worker;       /* where the requester lives, or SESS_KILL_CONTROL */
     bool is_query_only;
+    bool is_operator; /* from the admin listener: any session, requester_id is its own number */
     bool is_reply;
     int outcome; /* reply: 0, -WR_E_NOT_FOUND (1094) or -WR_E_AUTH (1095) */
     char user[128];
@@ -65,6 +69,7 @@ struct sess_env {
     struct users *users;               /* verifiers, shared by all workers */
     struct guard_board *board;         /* read-after-write marks of users and of all */
     struct slots *slots;               /* connections per server, across workers */
+    struct digests *digests;           /* this worker's; NULL: none are remembered */
     const struct conn_env *conn_env;   /* for opening backend connections */
     struct tls_ctx *server_tls;        /* NULL: TLS is off on the listeners */
     uint32_t worker;                   /* 0.. */
@@ -107,5 +112,8 @@ void sess_set_on_snapshot(struct sess_set *set);
  * deadline (with 1053). Ask sess_set_count() for the rest. */
 void sess_set_drain(struct sess_set *set, uint64_t deadline_us);
 uint32_t sess_set_count(const struct sess_set *set);
+
+/* The worker that gave out a connection id. */
+uint32_t sess_id_worker(uint32_t id);
 
 #endif

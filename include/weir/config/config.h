@@ -28,6 +28,7 @@
 #define CONFIG_LISTENERS_MAX 16
 #define CONFIG_SERVERS_MAX   64
 #define CONFIG_USERS_MAX     10000
+#define CONFIG_ADMINS_MAX    64
 #define CONFIG_SOURCES_MAX   3
 #define CONFIG_RULES_MAX     4096
 #define CONFIG_WORDS_MAX     256 /* of one condition of a rule */
@@ -240,6 +241,31 @@ struct config_http {
     struct config_addr address; /* kind NONE: off */
 };
 
+enum config_admin_role {
+    CONFIG_ADMIN_READ,   /* sees everything but secrets, changes nothing */
+    CONFIG_ADMIN_OPERATE /* drains, kills, weighs, reloads */
+};
+
+struct config_admin_user {
+    const char *name;
+    enum config_admin_role role;
+    struct config_secret password; /* exactly one of the two is set, and not empty */
+    const uint8_t *native_hash;    /* SHA1(SHA1(password)), 20 bytes of secret memory; or NULL */
+};
+
+struct config_admin {
+    struct config_addr address; /* loopback or unix; kind NONE: off */
+    enum config_tls_mode tls;   /* never CONFIG_TLS_VERIFY */
+    uint32_t max_clients;
+    uint64_t idle_us;
+    struct config_admin_user *users;
+    uint32_t user_count; /* 0: off */
+};
+
+struct config_observe {
+    uint32_t digests; /* statement digests remembered, by all workers together; 0: none */
+};
+
 /* Values are those of util/log.h's levels, most severe first. */
 enum config_log_level {
     CONFIG_LOG_ERROR,
@@ -289,6 +315,8 @@ struct config {
     struct config_raw read_after_write;
     struct config_limits limits;
     struct config_http http;
+    struct config_admin admin;
+    struct config_observe observe;
     struct config_log log;
     struct config_drain drain;
 
@@ -352,5 +380,12 @@ WR_NODISCARD int config_diff(const struct config *before, const struct config *a
 
 /* Every setting with the value in force, as YAML; secrets as "(set)". */
 void config_print(const struct config *config, FILE *out);
+/* The same one by one: "servers[0].weight", "100", and the default ("" when there is none). All
+ * borrowed for the call. Returns 0, or -ENOMEM. */
+typedef void (*config_each_fn)(void *arg, const char *path, const char *value,
+                               const char *by_default);
+WR_NODISCARD int config_each(const struct config *config, config_each_fn each, void *arg);
+/* Whether there is an admin listener: it has an address, and users that may log in. */
+bool config_has_admin(const struct config *config);
 
 #endif

@@ -36,19 +36,23 @@
     X("read_after_write", "who sees their own writes, and how")                    \
     X("limits", "bounds on what clients may use")                                  \
     X("http", "where /metrics and /health are served")                             \
+    X("admin", "operators' statements over the MySQL protocol, for those listed")  \
+    X("observe", "what is remembered of the statements that clients send")         \
     X("log", "what is written, and where to")                                      \
     X("drain", "the end of the process on SIGTERM")
 
 /* X(path, owner, member, count, max, help): lists of mappings */
-#define CONFIG_LISTS(X)                                                     \
-    X("listeners", config, listeners, listener_count, CONFIG_LISTENERS_MAX, \
-      "where clients connect")                                              \
-    X("servers", config, servers, server_count, CONFIG_SERVERS_MAX,         \
-      "the database servers; exactly one can be the primary at a time")     \
-    X("rules", config, rules, rule_count, CONFIG_RULES_MAX,                 \
-      "the first rule whose conditions all hold counts")                    \
-    X("users.list", config, users.list, users.list_count, CONFIG_USERS_MAX, \
-      "accounts for source: list; each with exactly one kind of password")
+#define CONFIG_LISTS(X)                                                        \
+    X("listeners", config, listeners, listener_count, CONFIG_LISTENERS_MAX,    \
+      "where clients connect")                                                 \
+    X("servers", config, servers, server_count, CONFIG_SERVERS_MAX,            \
+      "the database servers; exactly one can be the primary at a time")        \
+    X("rules", config, rules, rule_count, CONFIG_RULES_MAX,                    \
+      "the first rule whose conditions all hold counts")                       \
+    X("users.list", config, users.list, users.list_count, CONFIG_USERS_MAX,    \
+      "accounts for source: list; each with exactly one kind of password")     \
+    X("admin.users", config, admin.users, admin.user_count, CONFIG_ADMINS_MAX, \
+      "operators; without any there is no admin listener")
 
 /* The verbs of weir/classify/facts.h, for rules[].class; a test holds the two together. */
 #define CONFIG_VERBS                                                                            \
@@ -238,6 +242,27 @@
       300000000, "time", "for connecting and logging in to a server for a client")                 \
     X("http.address", ADDRESS, config, http.address, "127.0.0.1:9310", 0, 0, "listen|off",         \
       "IP:PORT; off: not served")                                                                  \
+    X("admin.address", ADDRESS, config, admin.address, "127.0.0.1:3311", 0, 0, "listen|off",       \
+      "a loopback address or unix:/PATH")                                                          \
+    X("admin.tls", ENUM, config, admin.tls, "preferred", 0, 0, "off|preferred|required",           \
+      "preferred: offered; required: no login without it")                                         \
+    X("admin.max_clients", COUNT, config, admin.max_clients, "16", 1, 1000, "connections",         \
+      "operators connected at one time")                                                           \
+    X("admin.idle", DURATION, config, admin.idle_us, "1h", 1000000, 31536000000000, "time",        \
+      "an operator's connection that says nothing for so long is closed")                          \
+    X("admin.users[].name", USER, config_admin_user, name, "-", 0, 0, "text", "account name")      \
+    X("admin.users[].role", ENUM, config_admin_user, role, "read", 0, 0, "read|operate",           \
+      "read: looks only; operate: also drains, kills, sets weights, reloads")                      \
+    X("admin.users[].password", SECRET, config_admin_user, password, "", 0, 0, "text",             \
+      "the password; the file must then be readable by its owner alone")                           \
+    X("admin.users[].password_file", SECRET_FILE, config_admin_user, password, "", 0, 0, "file",   \
+      "a file that holds the password and nothing else")                                           \
+    X("admin.users[].password_env", SECRET_ENV, config_admin_user, password, "", 0, 0, "name",     \
+      "an environment variable that holds the password")                                           \
+    X("admin.users[].password_hash", NATIVE_HASH, config_admin_user, native_hash, "", 0, 0,        \
+      "text", "\"*\" and 40 hex digits, as mysql_native_password stores it")                       \
+    X("observe.digests", COUNT, config, observe.digests, "10000", 0, 1000000, "statements",        \
+      "digests remembered, by all workers together; 0: none")                                      \
     X("log.level", ENUM, config, log.level, "info", 0, 0, "error|warn|info|debug|trace",           \
       "the least severe lines that are written")                                                   \
     X("log.format", ENUM, config, log.format, "logfmt", 0, 0, "logfmt|json",                       \
@@ -252,7 +277,6 @@
     X("failover")       \
     X("cache")          \
     X("redis")          \
-    X("admin")          \
     X("alarms")         \
     X("cloudwatch")
 

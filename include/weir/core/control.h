@@ -20,6 +20,7 @@
 #include "weir/util/attr.h"
 
 struct control;
+struct guard_board;
 struct listener_set;
 struct log_ctx;
 struct logger;
@@ -38,6 +39,18 @@ struct control_conf {
     struct metric_registry *registry;
 };
 
+/* What it serves with; all borrowed until control_serve() returns. */
+struct control_house {
+    struct listener_set *listeners;
+    struct listener_set *admin_listeners; /* NULL: no admin */
+    struct workers *workers;
+    struct monitor *monitor;
+    struct users *users;
+    struct slots *slots;
+    struct guard_board *board;
+    uint8_t instance_tag;
+};
+
 /* Blocks the signals that control takes: before any other thread is started. */
 WR_NODISCARD int control_block_signals(void);
 WR_NODISCARD int control_create(const struct control_conf *conf, struct control **ret_control);
@@ -53,17 +66,8 @@ const struct log_ctx *control_log(const struct control *control);
  * -WR_E_STATE: the monitor has not published a topology. */
 WR_NODISCARD int control_settle(struct control *control, struct worker_start *ret_start);
 
-/* What a reload reaches beside the workers; borrowed until control_destroy(). */
-struct control_parts {
-    struct monitor *monitor;
-    struct users *users;
-    struct slots *slots;
-};
-void control_attach(struct control *control, const struct control_parts *parts);
-
 /* Start HTTP (when configured) and accepting, then serve until a signal has ended it and every
  * session is gone or the drain's time is up. */
-WR_NODISCARD int control_serve(struct control *control, struct listener_set *listeners,
-                               struct workers *workers);
+WR_NODISCARD int control_serve(struct control *control, const struct control_house *house);
 
 #endif

@@ -28,7 +28,8 @@ struct reload_report {
     uint64_t generation; /* in force afterwards */
     uint32_t changes;    /* between the old file and the new one */
     uint32_t line_count;
-    uint32_t dropped; /* lines without room */
+    uint32_t dropped;  /* lines without room */
+    uint64_t mistakes; /* a bit for each line that is why it was refused */
     char line[RELOAD_LINES_MAX][RELOAD_LINE_BYTES];
 };
 

@@ -37,6 +37,8 @@ enum control_mail {
     CONTROL_MAIL_CATALOGUE,
     CONTROL_MAIL_ACCOUNTS,
     CONTROL_MAIL_DRAINED, /* a worker has no session left */
+    CONTROL_MAIL_ANSWER,  /* of a worker, to a question of the admin's */
+    CONTROL_MAIL_KILLED,  /* the outcome of an operator's KILL */
 };
 
 /* What all workers use. It outlives them; they only read it. */
@@ -88,6 +90,13 @@ void workers_post_accounts(struct workers *workers, const struct accounts *accou
 WR_NODISCARD int workers_post_settings(struct workers *workers, const struct settings *settings);
 /* Each worker that has no session left sends CONTROL_MAIL_DRAINED, once for each call. */
 void workers_drain(struct workers *workers, uint64_t deadline_us);
+
+/* A question of the admin's to each worker; returns how many will answer (CONTROL_MAIL_ANSWER). */
+uint32_t workers_ask(struct workers *workers, uint32_t ticket, unsigned what);
+/* An operator's KILL; the outcome comes as CONTROL_MAIL_KILLED. -WR_E_NOT_FOUND: an id that no
+ * worker can have given out. */
+WR_NODISCARD int workers_kill(struct workers *workers, uint32_t ticket, uint32_t id,
+                              bool is_query_only);
 
 /* Since when worker index runs its present turn; 0: it waits. */
 uint64_t workers_busy_since_us(const struct workers *workers, uint32_t index);

@@ -5,8 +5,9 @@
  * WHY       Workers must never wait for a sick server to say that it is sick.
  * OWNS      One thread per server and a verdict thread; their connections (user: monitor.user).
  * THREADS   create, start, stop, destroy: the control thread. report_failure, poke_catalogue,
- *           drain: any thread. Callbacks come from the verdict thread or a probe thread, one at a
- *           time, never from inside a call into this room but monitor_start().
+ *           drain, set_weight: any thread. Callbacks come from the verdict thread or a probe
+ *           thread, one at a time, never from inside a call into this room but
+ *           monitor_start().
  * REENTRY   A callback may not call monitor_stop() or monitor_destroy().
  * UNITS     *_us: microseconds of clock_now_us().
  * ERRORS    0 or a negative err code.
@@ -85,6 +86,9 @@ void monitor_report_failure(struct monitor *monitor, uint16_t server, int err);
 void monitor_poke_catalogue(struct monitor *monitor);
 /* Take a server out (or back in) by hand. */
 void monitor_drain(struct monitor *monitor, uint16_t server, bool is_drained);
+/* Another weight than the configured one; MONITOR_WEIGHT_CONFIGURED goes back to it. */
+#define MONITOR_WEIGHT_CONFIGURED UINT32_MAX
+void monitor_set_weight(struct monitor *monitor, uint16_t server, uint32_t weight);
 
 /* Waits until every server has been probed once (well or not), at most timeout_us: so that a start
  * has something to decide by. */

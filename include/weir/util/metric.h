@@ -80,13 +80,33 @@
     X(RELOAD, APPLIED, "outcome=\"applied\"") \
     X(RELOAD, REFUSED, "outcome=\"refused\"")
 
+/* weir/observe/events.h has the same names. */
+#define METRIC_SET_EVENT(X)                                 \
+    X(EVENT, START, "kind=\"start\"")                       \
+    X(EVENT, SHUTDOWN, "kind=\"shutdown\"")                 \
+    X(EVENT, PRIMARY_FOUND, "kind=\"primary_found\"")       \
+    X(EVENT, PRIMARY_LOST, "kind=\"primary_lost\"")         \
+    X(EVENT, SWITCH, "kind=\"switch\"")                     \
+    X(EVENT, SPLIT_BRAIN, "kind=\"split_brain\"")           \
+    X(EVENT, SPLIT_BRAIN_OVER, "kind=\"split_brain_over\"") \
+    X(EVENT, SERVER_UP, "kind=\"server_up\"")               \
+    X(EVENT, SERVER_DOWN, "kind=\"server_down\"")           \
+    X(EVENT, SERVER_LAGGING, "kind=\"server_lagging\"")     \
+    X(EVENT, DRAIN, "kind=\"drain\"")                       \
+    X(EVENT, UNDRAIN, "kind=\"undrain\"")                   \
+    X(EVENT, WEIGHT, "kind=\"weight\"")                     \
+    X(EVENT, KILL, "kind=\"kill\"")                         \
+    X(EVENT, RELOAD, "kind=\"reload\"")                     \
+    X(EVENT, RELOAD_FAILED, "kind=\"reload_failed\"")
+
 #define METRIC_SETS(X) \
     X(CLASS)           \
     X(LOGIN)           \
     X(DIR)             \
     X(PIN)             \
     X(ERROR)           \
-    X(RELOAD)
+    X(RELOAD)          \
+    X(EVENT)
 
 /* X(name, prometheus name, kind, label set, help); add at the end of its block. */
 #define METRIC_LIST(X)                                                                             \
@@ -148,7 +168,14 @@
     X(CONFIG_GENERATION, "weir_config_generation", GAUGE, NONE,                                    \
       "Generation of the configuration: 1 at the start, one more for each that was taken over.")   \
     X(WORKER_TURNS_SLOW, "weir_worker_turns_slow_total", COUNTER, NONE,                            \
-      "Loop turns of a worker longer than 100 ms.")
+      "Loop turns of a worker longer than 100 ms.")                                                \
+    X(EVENTS, "weir_events_total", COUNTER, EVENT, "Events by kind, see SHOW EVENTS.")             \
+    X(DIGESTS, "weir_digests_tracked", GAUGE, NONE, "Statement digests held, by all workers.")     \
+    X(DIGESTS_EVICTED, "weir_digests_evicted_total", COUNTER, NONE,                                \
+      "Statement digests that made room for others.")                                              \
+    X(ADMIN_SESSIONS, "weir_admin_sessions_open", GAUGE, NONE, "Admin sessions open now.")         \
+    X(ADMIN_REFUSED, "weir_admin_logins_failed_total", COUNTER, NONE, "Admin logins that failed.") \
+    X(ADMIN_COMMANDS, "weir_admin_commands_total", COUNTER, NONE, "Admin statements answered.")
 
 enum metric_kind {
     METRIC_KIND_COUNTER,
@@ -175,6 +202,9 @@ enum metric_error {
 };
 enum metric_reload {
     METRIC_SET_RELOAD(X) METRIC_RELOAD_COUNT_
+};
+enum metric_event {
+    METRIC_SET_EVENT(X) METRIC_EVENT_COUNT_
 };
 #undef X
 enum metric_none {

@@ -32,6 +32,10 @@ bool span_eq_nocase(struct span a, struct span b);
 bool span_eq_text(struct span a, const char *text);
 bool span_eq_text_nocase(struct span a, const char *text);
 
+/* Edits (insert, delete, replace, swap of neighbours) between two words, ASCII case folded; 99 when
+ * either is longer than 40 bytes. */
+unsigned span_distance_nocase(struct span a, struct span b);
+
 /* Copies at most cap-1 bytes and terminates; returns the number copied. */
 size_t span_copy(struct span a, char *dst, size_t cap);
 

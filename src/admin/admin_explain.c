@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * EXPLAIN ROUTE for a session that does not exist: a fresh one, of any user and in any schema, in
+ * the topology, catalogue and settings of this moment. Classification, decision and words are those
+ * of a statement.
+ */
+#include <string.h>
+
+#include "weir/backend/catalogue.h"
+#include "weir/backend/topo.h"
+#include "weir/classify/classify.h"
+#include "weir/classify/facts.h"
+#include "weir/route/decide.h"
+#include "weir/route/guard.h"
+#include "weir/route/rule.h"
+#include "weir/util/crypto.h"
+
+#include "admin_priv.h"
+
+static void env_fill(const struct topo *topo, struct span schema, struct classify_env *ret_env)
+{
+    const struct topo_server *model = topo_primary(topo);
+
+    for (uint16_t i = 0; model == NULL && i < topo->server_count; i++) {
+        model = topo->servers[i].flavour != TOPO_FLAVOUR_UNKNOWN ? &topo->servers[i] : NULL;
+    }
+    *ret_env = (struct classify_env){
+        .flavour = model != NULL && model->flavour == TOPO_FLAVOUR_MARIADB ? CLASSIFY_MARIADB
+                                                                           : CLASSIFY_MYSQL,
+        .version = model != NULL ? model->version : 0,
+        .charset = CLASSIFY_CS_SAFE,
+        .schema = schema,
+    };
+    if (model != NULL && model->has_defaults) {
+        ret_env->sql_mode = classify_mode_parse(span_of(model->defaults.sql_mode));
+    }
+    for (uint16_t i = 0; i < topo->server_count; i++) {
+        const struct topo_server *server = &topo->servers[i];
+
+        /* executable comments are judged by version: servers that differ leave it open what runs */
+        if (server->flavour != TOPO_FLAVOUR_UNKNOWN && server->version != ret_env->version) {
+            ret_env->version = 0;
+        }
+    }
+}
+
+static void item(void *arg, const char *name, const char *text)
+{
+    rows_text(arg, name);
+    rows_text(arg, text);
+}
+
+/* The rule that fits a client of whom no address is known; NULL: none. */
+static int rule_of(const struct admin_view *view, const struct words_explain *asked,
+                   struct rule_input *in, const struct config_rule **ret_rule)
+{
+    struct rule_scratch *scratch = NULL;
+    struct rule_who who = {.bits = NULL};
+    int found = -1;
+    int rc = rule_scratch_create(&scratch);
+
+    *ret_rule = NULL;
+    in->user = span_of(asked->has_user ? asked->user : "");
+    in->host = "";
+    if (rc == 0) {
+        found = rules_match(view->rules, scratch, &who, in);
+        *ret_rule = found < 0 ? NULL : rules_get(view->rules, (uint32_t)found);
+    }
+    rule_who_reset(&who);
+    rule_scratch_destroy(scratch);
+    return rc;
+}
+
+static void explain(struct admin_sess *sess, const struct words_explain *asked)
+{
+    const struct topo_server *primary = NULL;
+    struct span schema = span_of(asked->has_schema ? asked->schema : "");
+    struct classify_env env;
+    struct facts facts;
+    struct route_conf conf;
+    struct route_decision decision;
+    struct admin_view view;
+    struct admin_rows rows;
+    struct route_sess fresh = {
+        .is_utf8 = true, .ro_tx_server = -1, .last_server = -1, .schema = schema};
+    struct route_view world;
+    struct rule_input in = {.facts = &facts, .sql = asked->sql, .env = &env, .schema = schema};
+
+    admin_view(sess, &view);
+    primary = topo_primary(view.topo);
+    env_fill(view.topo, schema, &env);
+    classify_sql(asked->sql, &env, &facts);
+    route_conf_init(view.config, &conf);
+    if (primary != NULL && primary->has_defaults) {
+        fresh.isolation = primary->defaults.isolation;
+        fresh.autocommit_off = !primary->defaults.autocommit;
+    }
+    if (view.board != NULL && asked->has_user) {
+        fresh.raw_until_us =
+            guard_until_us(view.board, &conf, 0, guard_user_slot(span_of(asked->user)));
+    } else if (view.board != NULL && conf.raw_scope == CONFIG_SCOPE_GLOBAL) {
+        fresh.raw_until_us = guard_until_us(view.board, &conf, 0, 0);
+    }
+    world = (struct route_view){
+        .topo = view.topo,
+        .catalogue = view.catalogue,
+        .ddl_seen = catalogue_ddl_seen(),
+        .conf = &conf,
+        .now_us = loop_now_us(sess->admin->conf.loop),
+    };
+    crypto_random(&world.random, sizeof(world.random));
+    if (rule_of(&view, asked, &in, &world.rule) < 0) {
+        admin_error(sess, 1041, "HY000", "weir: out of memory");
+        return;
+    }
+    route_decide(&facts, &fresh, &world, &decision);
+    rows_begin(&rows, sess, "item,value", NULL, true);
+    if (asked->has_user) {
+        item(&rows, "user", asked->user);
+    }
+    route_explain(&facts, &fresh, &world, &decision, item, &rows);
+    rows_end(&rows);
+}
+
+void admin_explain(struct admin_sess *sess, const struct words *words, size_t at)
+{
+    struct words_explain asked;
+
+    (void)at;
+    if (!words_explain(words->text, &asked)) {
+        admin_error(sess, 1064, "42000",
+                    "weir: EXPLAIN ROUTE [AS user] [IN schema] statement; a statement is missing, "
+                    "or a value behind AS or IN");
+        return;
+    }
+    explain(sess, &asked);
+}
