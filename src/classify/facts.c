@@ -8,13 +8,15 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "weir/util/attr.h"
+
 #include "parse_priv.h"
 
 /* Of a text that is too large to be examined, this much is, for its verb. */
 #define PREFIX_BYTES 4096U
 
-static void parser_init(struct parser *ps, struct span sql, const struct classify_env *env,
-                        struct facts *facts)
+void parser_init(struct parser *ps, struct span sql, const struct classify_env *env,
+                 struct facts *facts)
 {
     lex_init(&ps->lex, sql, env, facts);
     ps->f = facts;
@@ -30,6 +32,7 @@ static void parser_init(struct parser *ps, struct span sql, const struct classif
     ps->is_into = false;
     ps->is_target = false;
     ps->is_account = false;
+    ps->body = NULL;
     ps->depth = 0;
     ps->cte_count = 0;
     ps->name.p = NULL;
@@ -111,8 +114,17 @@ static void large_finish(struct span sql, const struct classify_env *env, struct
     }
 }
 
+/* Nothing but calls of functions that only the catalogue knows keeps it from being a read. */
+WR_COLD static bool has_only_calls(const struct facts *f, const struct parser *ps,
+                                   const struct classify_env *env)
+{
+    const uint64_t never = FACT(MULTI) | FACT(LARGE) | FACT(OVERFLOW) | FACT(BAD_LEX);
+    return !ps->is_failed && !ps->is_last && (f->bits & never) == 0 && ps->lex.flags == 0 &&
+           env->charset != CLASSIFY_CS_UNKNOWN && (env->sql_mode & CLASSIFY_MODE_ORACLE) == 0;
+}
+
 /* Lexical doubts, then the verdict. */
-static void facts_finish(struct facts *f, const struct parser *ps, const struct classify_env *env)
+void facts_finish(struct facts *f, const struct parser *ps, const struct classify_env *env)
 {
     uint8_t flags = ps->lex.flags;
     if ((flags & LEXF_OPEN) != 0) {
@@ -147,6 +159,11 @@ static void facts_finish(struct facts *f, const struct parser *ps, const struct 
         f->bits |= FACT(WRITE); /* a stored function may */
     }
     f->bits |= FACT(UNCACHEABLE);
+    if (f->call_count > 0 && has_only_calls(f, ps, env)) {
+        f->bits |= FACT(CALLS);
+        return;
+    }
+    f->call_count = 0;
     f->table_count = 0;
 }
 

@@ -16,6 +16,8 @@
  * and a word before "(" must be known. Where a word means different things to different versions
  * (WINDOW, LATERAL, INTERSECT may be aliases to some), only the shape that all read alike passes.
  */
+#include "weir/util/attr.h"
+
 #include "query_priv.h"
 
 void frame_push(struct parser *ps, enum frame_kind kind, unsigned flags)
@@ -108,7 +110,11 @@ bool query_word_common(struct parser *ps, struct frame *fr, const struct tok *to
         parser_fail(ps, WHY_LOCKING);
         return true;
     case KW_INTO:
-        parser_fail(ps, WHY_INTO);
+        if (ps->body == NULL || ps->depth != 0) {
+            parser_fail(ps, WHY_INTO);
+        } else {
+            body_into(ps);
+        }
         return true;
     case KW_UNION:
     case KW_EXCEPT:
@@ -180,13 +186,73 @@ static bool paren_by_place(struct parser *ps, const struct tok *word)
            (tok_is(before, KW_AS) || (fr->fn == KW_CONVERT && before->kind == TOK_COMMA));
 }
 
+/* Whether the server resolves a bare or quoted name before it looks for stored functions. */
+static bool is_known_word(struct span name)
+{
+    char plain[KW_MAX_LEN + 1];
+    size_t len = classify_name_decode(name, plain, sizeof(plain));
+    return len <= KW_MAX_LEN && keyword_find((const uint8_t *)plain, len) != KW_NONE;
+}
+
+/* The schema before the dot at parser_back(ps, 2). Not one of three names (MariaDB: a package's
+ * function), and none of the schemas of built-in functions. */
+static bool call_schema(const struct parser *ps, struct span *ret_schema)
+{
+    static const char *const built_in[] = {"mariadb_schema", "oracle_schema", "maxdb_schema"};
+    const struct tok *schema = parser_back(ps, 3);
+    if (!tok_is_name(schema) || parser_back(ps, 4)->kind == TOK_DOT) {
+        return false;
+    }
+    for (size_t i = 0; i < WR_ARRAY_LEN(built_in); i++) {
+        char plain[24];
+        size_t len = classify_name_decode(tok_span(schema), plain, sizeof(plain));
+        if (len < sizeof(plain) && span_eq_text_nocase(span_of(plain), built_in[i])) {
+            return false;
+        }
+    }
+    *ret_schema = tok_span(schema);
+    return true;
+}
+
+static bool call_add(struct facts *f, struct span schema, struct span name)
+{
+    for (unsigned i = 0; i < f->call_count; i++) {
+        if (span_eq(f->calls[i].name, name) && span_eq(f->calls[i].schema, schema)) {
+            return true;
+        }
+    }
+    if (f->call_count == FACTS_MAX_CALLS) {
+        return false;
+    }
+    f->calls[f->call_count++] = (struct facts_call){.schema = schema, .name = name};
+    return true;
+}
+
+/* A name that is, or may be, a stored or loadable function's: whether the statement is a read is up
+ * to the catalogue, when it is one otherwise. */
+WR_COLD static void expr_call_stored(struct parser *ps, const struct tok *word)
+{
+    bool is_qualified = (word->flags & TOKF_DOT) != 0 || parser_back(ps, 2)->kind == TOK_DOT;
+    struct span name = tok_span(word);
+    struct span schema = {NULL, 0};
+    bool is_told = is_qualified ? call_schema(ps, &schema) : !is_known_word(name);
+    if (!is_told || ps->verb != VERB_SELECT || !call_add(ps->f, schema, name)) {
+        parser_fail(ps, is_qualified ? WHY_FUNCTION_QUALIFIED : WHY_FUNCTION_UNKNOWN);
+        return;
+    }
+    if (ps->f->why == WHY_NONE) {
+        ps->f->why = is_qualified ? WHY_FUNCTION_QUALIFIED : WHY_FUNCTION_UNKNOWN;
+        ps->f->culprit = name;
+    }
+    frame_push(ps, FR_EXPR, FRF_START);
+}
+
 /* tok: the "(" behind a word or a quoted name. */
 static void expr_call(struct parser *ps, const struct tok *tok, const struct tok *word)
 {
     if (word->kind == TOK_QUOTED || (word->flags & TOKF_DOT) != 0 || word->kw == KW_NONE ||
         parser_back(ps, 2)->kind == TOK_DOT) {
-        bool is_qualified = (word->flags & TOKF_DOT) != 0 || parser_back(ps, 2)->kind == TOK_DOT;
-        parser_fail(ps, is_qualified ? WHY_FUNCTION_QUALIFIED : WHY_FUNCTION_UNKNOWN);
+        expr_call_stored(ps, word);
         return;
     }
     const struct kw_def *def = keyword_def(word->kw);
@@ -633,6 +699,21 @@ void query_parse(struct parser *ps)
     query_start(ps, Q_START);
     query_run(ps);
     parser_skip(ps);
+}
+
+void query_begin_steps(struct parser *ps, bool is_expression)
+{
+    query_start(ps, is_expression ? Q_TAIL : Q_START);
+}
+
+void query_step(struct parser *ps)
+{
+    query_shape(ps, parser_tok(ps));
+}
+
+void query_end_steps(struct parser *ps)
+{
+    query_end(ps);
 }
 
 void query_parse_tail(struct parser *ps)

@@ -171,15 +171,23 @@ static bool decide(struct sess *sess, const struct facts *facts)
     route_decide(facts, &route, &view, &decision);
     cmd->target = decision.target;
     cmd->reason = route_decision_reason(&decision);
-    cmd->route_flags = decision.flags;
+    cmd->route_flags = decision.flags & (uint8_t)~ROUTE_F_CALLS_READ;
     cmd->server = decision.server;
+    if ((decision.flags & ROUTE_F_CALLS_READ) != 0) {
+        /* for this once: the catalogue may say something else the next time */
+        cmd->bits = (cmd->bits & ~(FACT(WRITE) | FACT(PRIMARY))) | FACT(READ);
+        cmd->may_write = false;
+    } else if ((facts->bits & FACT(CALLS)) != 0) {
+        cmd->bits = facts->bits;
+        cmd->may_write = true;
+    }
     if (decision.target == ROUTE_TO_NONE) {
         no_server(sess, facts, &decision);
         return false;
     }
     /* what may be asked of another server when this one fails: proven reads outside transactions,
      * whatever server was chosen for them */
-    cmd->is_read = (facts->bits & FACT(READ)) != 0 && !sess->tx_open && !sess->autocommit_off &&
+    cmd->is_read = (cmd->bits & FACT(READ)) != 0 && !sess->tx_open && !sess->autocommit_off &&
                    sess->ro_tx_server < 0 && sess->pins == 0 && cmd->target != ROUTE_TO_LAST;
     return true;
 }

@@ -29,6 +29,7 @@
 #define CONFIG_SERVERS_MAX   64
 #define CONFIG_USERS_MAX     10000
 #define CONFIG_SOURCES_MAX   3
+#define CONFIG_FUNCTIONS_MAX 1000 /* of each list */
 
 enum config_tls_mode {
     CONFIG_TLS_OFF,
@@ -167,6 +168,21 @@ struct config_raw { /* read_after_write */
     bool unsafe;
 };
 
+struct config_function {
+    const char *schema; /* NULL: a loadable function; in primary, any of that name */
+    const char *name;
+};
+
+struct config_function_list {
+    struct config_function *list;
+    uint32_t count;
+};
+
+struct config_functions {                /* names in both lists: primary wins */
+    struct config_function_list replica; /* the operator vouches for them */
+    struct config_function_list primary; /* never on a replica */
+};
+
 struct config_limits {
     uint32_t max_clients;
     uint32_t max_packet_bytes;   /* a client's whole command, all its 16 MiB parts */
@@ -225,6 +241,7 @@ struct config {
     struct config_monitor monitor;
     struct config_balance balance;
     struct config_raw read_after_write;
+    struct config_functions functions;
     struct config_limits limits;
     struct config_http http;
     struct config_log log;
