@@ -15,14 +15,15 @@
 /* Of a text that is too large to be examined, this much is, for its verb. */
 #define PREFIX_BYTES 4096U
 
-void parser_init(struct parser *ps, struct span sql, const struct classify_env *env,
-                 struct facts *facts)
+static WR_ALWAYS_INLINE void init(struct parser *ps, struct span sql,
+                                  const struct classify_env *env, struct facts *facts)
 {
     lex_init(&ps->lex, sql, env, facts);
     ps->f = facts;
     ps->env = env;
-    memset(ps->ring, 0, sizeof(ps->ring));
-    ps->at = 0;
+    /* no further back than this is looked at the first token */
+    memset(&ps->ring[PARSER_RING - PARSER_BACK_MAX], 0, PARSER_BACK_MAX * sizeof(ps->ring[0]));
+    ps->at = PARSER_RING - 1;
     ps->verb = VERB_EMPTY;
     ps->has_call = false;
     ps->is_first = true;
@@ -124,7 +125,8 @@ WR_COLD static bool has_only_calls(const struct facts *f, const struct parser *p
 }
 
 /* Lexical doubts, then the verdict. */
-void facts_finish(struct facts *f, const struct parser *ps, const struct classify_env *env)
+static WR_ALWAYS_INLINE void finish(struct facts *f, const struct parser *ps,
+                                    const struct classify_env *env)
 {
     uint8_t flags = ps->lex.flags;
     if ((flags & LEXF_OPEN) != 0) {
@@ -167,6 +169,18 @@ void facts_finish(struct facts *f, const struct parser *ps, const struct classif
     f->table_count = 0;
 }
 
+/* For body.c. What classify_sql() runs for every statement has its own copies. */
+WR_COLD void parser_init(struct parser *ps, struct span sql, const struct classify_env *env,
+                         struct facts *facts)
+{
+    init(ps, sql, env, facts);
+}
+
+WR_COLD void facts_finish(struct facts *f, const struct parser *ps, const struct classify_env *env)
+{
+    finish(f, ps, env);
+}
+
 void classify_sql(struct span sql, const struct classify_env *env, struct facts *ret_facts)
 {
     struct parser ps;
@@ -174,14 +188,14 @@ void classify_sql(struct span sql, const struct classify_env *env, struct facts 
     bool is_large = sql.len > CLASSIFY_MAX_SQL;
     memset(f, 0, offsetof(struct facts, hint));
     f->verb = VERB_EMPTY;
-    parser_init(&ps, is_large ? (struct span){sql.p, PREFIX_BYTES} : sql, env, f);
+    init(&ps, is_large ? (struct span){sql.p, PREFIX_BYTES} : sql, env, f);
     unsigned count = parse_text(&ps);
     if (is_large) {
         large_finish(sql, env, f);
     } else if (count == 0) {
         doubt(f, WHY_EMPTY);
     }
-    facts_finish(f, &ps, env);
+    finish(f, &ps, env);
     if (f->id_count > 0) {
         ids_find_items(sql, env, f);
     }

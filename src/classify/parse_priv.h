@@ -19,6 +19,7 @@
 
 #define PARSER_MAX_CTES 16
 #define PARSER_RING     8U /* the current token and those before it; a power of two */
+#define PARSER_BACK_MAX 4U /* how many before the current one are looked at */
 
 struct frame {
     uint8_t kind;   /* enum frame_kind */
@@ -65,7 +66,7 @@ static inline const struct tok *parser_tok(const struct parser *ps)
     return &ps->ring[ps->at % PARSER_RING];
 }
 
-/* back: 1 is the token before the current one; at most PARSER_RING - 1. */
+/* back: 1 is the token before the current one; at most PARSER_BACK_MAX. */
 static inline const struct tok *parser_back(const struct parser *ps, unsigned back)
 {
     return &ps->ring[(ps->at - back) % PARSER_RING];

@@ -372,7 +372,7 @@ static void dml_behind_cte(struct parser *ps, const struct tok *tok)
     parser_fail(ps, WHY_WRITE);
 }
 
-static void query_token(struct parser *ps, struct frame *fr, const struct tok *tok)
+static WR_ALWAYS_INLINE void query_token(struct parser *ps, struct frame *fr, const struct tok *tok)
 {
     switch ((enum query_clause)fr->clause) {
     case Q_LIST:
@@ -579,7 +579,7 @@ static void brace_open(struct parser *ps)
 
 /* --- the loop ----------------------------------------------------------------------------------- */
 
-static void frame_token(struct parser *ps, const struct tok *tok)
+static WR_ALWAYS_INLINE void frame_token(struct parser *ps, const struct tok *tok)
 {
     struct frame *fr = frame_top(ps);
     switch ((enum frame_kind)fr->kind) {
@@ -623,7 +623,7 @@ static inline bool frame_is_expression(const struct frame *fr)
                                 : fr->kind == FR_EXPR && (fr->flags & (FRF_START | FRF_QUERY)) == 0;
 }
 
-static void query_end(struct parser *ps)
+static WR_ALWAYS_INLINE void query_end(struct parser *ps)
 {
     from_commit(ps);
     if (ps->depth != 0 || !query_is_complete(frame_top(ps)) ||
@@ -632,8 +632,8 @@ static void query_end(struct parser *ps)
     }
 }
 
-/* A token that is not the end. */
-static void query_shape(struct parser *ps, const struct tok *tok)
+/* A token that is not the end. A part of query_run() still, though query_step() has a copy. */
+static WR_ALWAYS_INLINE void query_shape(struct parser *ps, const struct tok *tok)
 {
     switch ((enum tok_kind)tok->kind) {
     case TOK_LPAREN:
@@ -706,12 +706,12 @@ void query_begin_steps(struct parser *ps, bool is_expression)
     query_start(ps, is_expression ? Q_TAIL : Q_START);
 }
 
-void query_step(struct parser *ps)
+WR_COLD void query_step(struct parser *ps)
 {
     query_shape(ps, parser_tok(ps));
 }
 
-void query_end_steps(struct parser *ps)
+WR_COLD void query_end_steps(struct parser *ps)
 {
     query_end(ps);
 }

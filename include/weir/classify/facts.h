@@ -265,11 +265,11 @@ struct facts {
     uint32_t pins;   /* PIN_BIT()s that this statement begins when it succeeds (or may have) */
     uint32_t unpins; /* PIN_BIT()s that it certainly ends when it succeeds */
     uint32_t hints;  /* HINT_BIT()s present */
-    uint16_t hint_unknown_count;
+    uint8_t hint_unknown_count; /* at most 255 are counted */
     uint8_t table_count;
     uint8_t id_count;
-    struct facts_kill kill;
     uint8_t call_count;
+    struct facts_kill kill;
     struct span use_schema;      /* of VERB_USE: the name as written */
     struct span inner;           /* of VERB_EXPLAIN_ROUTE: the statement to explain */
     struct span culprit;         /* the token that gave why, when there is one: for explanations */
