@@ -173,7 +173,8 @@ static bool decide(struct sess *sess, const struct facts *facts)
     cmd->reason = route_decision_reason(&decision);
     cmd->route_flags = decision.flags & (uint8_t)~ROUTE_F_CALLS_READ;
     cmd->server = decision.server;
-    if ((decision.flags & ROUTE_F_CALLS_READ) != 0) {
+    cmd->is_calls_read = (decision.flags & ROUTE_F_CALLS_READ) != 0;
+    if (cmd->is_calls_read) {
         /* for this once: the catalogue may say something else the next time */
         cmd->bits = (cmd->bits & ~(FACT(WRITE) | FACT(PRIMARY))) | FACT(READ);
         cmd->may_write = false;

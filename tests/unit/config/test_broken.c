@@ -182,7 +182,7 @@ static const struct broken_case cases[] = {
      {"3:22: functions.replica takes one value, not a mapping"}},
     {SERVER MONITOR "functions: {replica: }\n", {"3:22: functions.replica has no value"}},
     {SERVER MONITOR "functions: {replicas: [a.b]}\n",
-     {"3:13: unknown setting functions.replicas; did you mean functions.replica?"}},
+     {"3:13: unknown setting functions.replicas; did you mean replica?"}},
     {SERVER MONITOR "users: {source: []}\n", {"3:17: users.source is empty"}},
     {SERVER MONITOR "users: {source: list}\n", {"3:17: users.source names list, and there is no"}},
     {SERVER MONITOR "users: {list: [{name: a, password: b}]}\n",
