@@ -226,8 +226,8 @@ static bool is_unexplained(const struct sess_cmd *cmd)
                                FACT(ENDS_TX);
 
     /* a function of another schema makes the server change its schema and back, and say so */
-    if (!cmd->state_changed || cmd->is_calls_read || cmd->com == COM_STMT_PREPARE || cmd->com == COM_INIT_DB ||
-        cmd->com == COM_RESET_CONNECTION || cmd->com == COM_SET_OPTION ||
+    if (!cmd->state_changed || cmd->is_calls_read || cmd->com == COM_STMT_PREPARE ||
+        cmd->com == COM_INIT_DB || cmd->com == COM_RESET_CONNECTION || cmd->com == COM_SET_OPTION ||
         cmd->com == COM_STMT_RESET) {
         return false;
     }
