@@ -120,7 +120,7 @@ WR_COLD static bool has_only_calls(const struct facts *f, const struct parser *p
                                    const struct classify_env *env)
 {
     const uint64_t never = FACT(MULTI) | FACT(LARGE) | FACT(OVERFLOW) | FACT(BAD_LEX);
-    return !ps->is_failed && !ps->is_last && (f->bits & never) == 0 && ps->lex.flags == 0 &&
+    return !ps->is_failed && !ps->is_last && (f->bits & never) == 0 &&
            env->charset != CLASSIFY_CS_UNKNOWN && (env->sql_mode & CLASSIFY_MODE_ORACLE) == 0;
 }
 
