@@ -608,28 +608,28 @@ static bool is_plain_text(struct span body, const struct classify_env *env)
     return true;
 }
 
-void classify_function_body(struct span text, const struct classify_env *env,
+void classify_function_body(struct span body, const struct classify_env *env,
                             const struct span *params, size_t param_count, struct facts *ret_facts)
 {
     struct parser ps;
-    struct body body;
+    struct body state;
     memset(ret_facts, 0, offsetof(struct facts, hint));
-    body.params = params;
-    body.param_count = param_count;
-    body.depth = 0;
-    body.local_count = 0;
-    body.into_count = 0;
-    body.may_into = false;
-    body.may_assign = false;
-    parser_init(&ps, text, env, ret_facts);
+    state.params = params;
+    state.param_count = param_count;
+    state.depth = 0;
+    state.local_count = 0;
+    state.into_count = 0;
+    state.may_into = false;
+    state.may_assign = false;
+    parser_init(&ps, body, env, ret_facts);
     ps.lex.facts = NULL; /* hints in it are no hints for the statement that calls it */
-    ps.body = &body;
+    ps.body = &state;
     parser_set_verb(&ps, VERB_SELECT);
-    if (text.len > CLASSIFY_MAX_BODY) {
+    if (body.len > CLASSIFY_MAX_BODY) {
         parser_fail(&ps, WHY_TOO_LARGE);
-    } else if (has_code_comment(text)) {
+    } else if (has_code_comment(body)) {
         parser_fail(&ps, WHY_COMMENT); /* what it holds runs on some versions only */
-    } else if (!is_plain_text(text, env)) {
+    } else if (!is_plain_text(body, env)) {
         parser_fail(&ps, WHY_CHARSET);
     } else {
         body_run(&ps);

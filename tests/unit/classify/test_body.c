@@ -391,8 +391,9 @@ static size_t repeat(char *dst, const char *part, unsigned times)
 {
     size_t len = 0;
     for (unsigned i = 0; i < times; i++) {
-        memcpy(dst + len, part, strlen(part));
-        len += strlen(part);
+        for (const char *p = part; *p != '\0'; p++) {
+            dst[len++] = *p;
+        }
     }
     return len;
 }
