@@ -125,6 +125,7 @@ static const struct row rows[] = {
     {B("SELECT 1 INTO OUTFILE '/tmp/x';"), BOTH, "into", "-"},
     {B("SELECT 1 INTO DUMPFILE '/tmp/x';"), BOTH, "into", "-"},
     {B("SELECT 1 INTO p INTO p;"), BOTH, "into", "-"},
+    {B("SELECT x INTO p FROM t INTO p;"), BOTH, "into", "-"},
     {B("SELECT 1;"), BOTH, "shape", "-"},
     {B("SELECT p := x INTO p FROM t;"), BOTH, "user_variable", "-"},
     {B("SELECT x INTO p FROM t FOR UPDATE;"), BOTH, "locking", "-"},
