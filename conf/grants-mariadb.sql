@@ -22,6 +22,10 @@ GRANT BINLOG MONITOR ON *.* TO weir_monitor@'%';
 GRANT SHOW VIEW ON *.* TO weir_monitor@'%';
 GRANT SELECT ON mysql.proc TO weir_monitor@'%';
 
+-- The names of loadable functions, which hide stored ones: without them, statements that call stored
+-- functions go to the primary.
+GRANT SELECT ON mysql.func TO weir_monitor@'%';
+
 -- Views: their definition is shown only to those who may read them. Without this, statements that
 -- use a view go to the primary. For each schema whose views are to be read from replicas (this one
 -- lets the account read the rows of that schema too), or for single views:

@@ -24,6 +24,10 @@ GRANT SELECT ON performance_schema.replication_applier_status_by_worker TO weir_
 GRANT SHOW VIEW ON *.* TO weir_monitor@'%';
 GRANT SHOW_ROUTINE ON *.* TO weir_monitor@'%';
 
+-- The names of loadable functions, which hide stored ones: without them, statements that call stored
+-- functions go to the primary.
+GRANT SELECT ON performance_schema.user_defined_functions TO weir_monitor@'%';
+
 -- Views: their definition is shown only to those who may read them. Without this, statements that
 -- use a view go to the primary. For each schema whose views are to be read from replicas (this one
 -- lets the account read the rows of that schema too), or for single views:

@@ -23,7 +23,8 @@ struct entry {
     uint32_t hash;
     uint16_t schema_len;
     uint16_t name_len;
-    uint8_t kind; /* enum catalogue_kind; 0 (NOT_LOADED): a free place */
+    uint8_t kind;  /* enum catalogue_kind; 0 (NOT_LOADED): a free place */
+    uint16_t note; /* of functions: index in notes, from 1; 0: none */
 };
 
 /* Owning. */
@@ -36,9 +37,19 @@ struct names {
     size_t cap; /* a power of two, or 0 */
 };
 
+/* Owning. What is said of functions, each with a terminator behind it. */
+struct notes {
+    char *text;
+    size_t len;
+    size_t cap;
+    uint32_t *start; /* where each begins */
+    size_t count;
+};
+
 struct catalogue_builder {
     struct names tables;
-    struct names functions; /* by name alone: schema is empty, case folded */
+    struct names functions; /* names case folded; schema empty: loadable */
+    struct notes notes;
     size_t kind_count[CATALOGUE_PROCEDURE + 1];
     size_t hidden;
     bool fold;
@@ -216,20 +227,119 @@ void catalogue_builder_destroy(struct catalogue_builder *builder)
     if (builder) {
         names_fini(&builder->tables);
         names_fini(&builder->functions);
+        free(builder->notes.text);
+        free(builder->notes.start);
         free(builder);
     }
 }
 
-static int function_add(struct catalogue_builder *builder, struct span name)
+static struct entry *function_find(const struct catalogue_builder *content, struct span schema,
+                                   struct span name)
 {
-    uint8_t folded[NAME_BYTES_MAX];
-    struct span none = {folded, 0};
+    uint8_t folded_schema[NAME_BYTES_MAX];
+    uint8_t folded_name[NAME_BYTES_MAX];
 
-    name = span_fold(name, folded);
-    if (names_find(&builder->functions, none, name)) {
+    if (!name_is_fit(schema, name)) {
+        return NULL;
+    }
+    if (content->fold || schema.len == 0) {
+        schema = span_fold(schema, folded_schema); /* an empty one may have no pointer */
+    }
+    return names_find(&content->functions, schema, span_fold(name, folded_name));
+}
+
+/* As a call means it. */
+static struct entry *call_find(const struct catalogue_builder *content, struct span schema,
+                               struct span name, bool is_bare)
+{
+    struct span none = {(const uint8_t *)"", 0};
+    struct entry *entry = is_bare ? function_find(content, none, name) : NULL;
+
+    /* an empty schema is the place of the loadable ones only */
+    return entry || schema.len == 0 ? entry : function_find(content, schema, name);
+}
+
+/* A note more; 0 when there is no room for it, which costs an explanation and nothing else. */
+static int note_add(struct notes *notes, struct span note, uint16_t *ret_note)
+{
+    size_t len = note.len < CATALOGUE_NOTE_MAX ? note.len : CATALOGUE_NOTE_MAX;
+
+    *ret_note = 0;
+    if (len == 0 || notes->count == CATALOGUE_NOTES_MAX) {
         return 0;
     }
-    return names_add(&builder->functions, CATALOGUE_FUNCTION, none, name);
+    if (!notes->start) {
+        notes->start = malloc(CATALOGUE_NOTES_MAX * sizeof(*notes->start));
+        if (!notes->start) {
+            return -ENOMEM;
+        }
+    }
+    if (notes->len + len + 1 > notes->cap) {
+        size_t cap = notes->cap ? notes->cap * 2 : 4096;
+        char *text = realloc(notes->text, cap);
+
+        if (!text) {
+            return -ENOMEM;
+        }
+        notes->text = text;
+        notes->cap = cap;
+    }
+    memcpy(notes->text + notes->len, note.p, len);
+    notes->text[notes->len + len] = '\0';
+    notes->start[notes->count++] = (uint32_t)notes->len;
+    notes->len += len + 1;
+    *ret_note = (uint16_t)notes->count;
+    return 0;
+}
+
+static bool kind_is_function(enum catalogue_kind kind)
+{
+    return kind >= CATALOGUE_FUNCTION && kind <= CATALOGUE_FUNCTION_LOADABLE;
+}
+
+int catalogue_builder_function(struct catalogue_builder *builder, enum catalogue_kind kind,
+                               struct span schema, struct span name, struct span note)
+{
+    uint8_t folded_schema[NAME_BYTES_MAX];
+    uint8_t folded_name[NAME_BYTES_MAX];
+    struct entry *entry = NULL;
+    uint16_t note_at = 0;
+    int rc = 0;
+
+    if (!name_is_fit(schema, name) || !kind_is_function(kind)) {
+        return -WR_E_TOO_LARGE;
+    }
+    entry = function_find(builder, schema, name);
+    if (!entry && builder->tables.count + builder->functions.count >= CATALOGUE_OBJECTS_MAX) {
+        return -WR_E_LIMIT;
+    }
+    rc = note_add(&builder->notes, note, &note_at);
+    if (rc == 0 && !entry) {
+        if (builder->fold || schema.len == 0) {
+            schema = span_fold(schema, folded_schema);
+        }
+        name = span_fold(name, folded_name);
+        rc = names_add(&builder->functions, kind, schema, name);
+        entry = rc == 0 ? names_find(&builder->functions, schema, name) : NULL;
+        builder->kind_count[kind] += rc == 0;
+    } else if (rc == 0) {
+        builder->kind_count[entry->kind]--;
+        builder->kind_count[kind]++;
+    }
+    if (rc == 0 && entry) {
+        entry->kind = (uint8_t)kind;
+        entry->note = note_at;
+    }
+    return rc;
+}
+
+enum catalogue_kind catalogue_builder_get_function(const struct catalogue_builder *builder,
+                                                   struct span schema, struct span name,
+                                                   bool is_bare)
+{
+    const struct entry *entry = call_find(builder, schema, name, is_bare);
+
+    return entry ? (enum catalogue_kind)entry->kind : CATALOGUE_UNKNOWN;
 }
 
 int catalogue_builder_add(struct catalogue_builder *builder, enum catalogue_kind kind,
@@ -245,9 +355,12 @@ int catalogue_builder_add(struct catalogue_builder *builder, enum catalogue_kind
     if (builder->tables.count + builder->functions.count >= CATALOGUE_OBJECTS_MAX) {
         return -WR_E_LIMIT;
     }
-    if (kind == CATALOGUE_FUNCTION) {
-        rc = function_add(builder, name);
-    } else if (kind != CATALOGUE_PROCEDURE) {
+    if (kind_is_function(kind)) {
+        struct span none = {(const uint8_t *)"", 0};
+
+        return catalogue_builder_function(builder, kind, schema, name, none);
+    }
+    if (kind != CATALOGUE_PROCEDURE) {
         if (builder->fold) {
             schema = span_fold(schema, folded_schema);
             name = span_fold(name, folded_name);
@@ -362,21 +475,27 @@ enum catalogue_kind catalogue_table(const struct catalogue *cat, uint64_t seen, 
     return catalogue_builder_get(cat->content, schema, name);
 }
 
-enum catalogue_kind catalogue_function(const struct catalogue *cat, uint64_t seen, struct span name)
+enum catalogue_kind catalogue_function(const struct catalogue *cat, uint64_t seen,
+                                       struct span schema, struct span name, bool is_bare)
 {
     enum catalogue_kind usable = catalogue_is_usable(cat, seen);
-    uint8_t folded[NAME_BYTES_MAX];
-    struct span none = {folded, 0};
 
     if (usable != CATALOGUE_UNKNOWN) {
         return usable;
     }
-    if (name.len > NAME_BYTES_MAX) {
-        return CATALOGUE_UNKNOWN;
+    return catalogue_builder_get_function(cat->content, schema, name, is_bare);
+}
+
+struct span catalogue_function_note(const struct catalogue *cat, struct span schema,
+                                    struct span name, bool is_bare)
+{
+    const struct entry *entry =
+        cat && cat->content ? call_find(cat->content, schema, name, is_bare) : NULL;
+
+    if (!entry || entry->note == 0) {
+        return span_of("");
     }
-    name = span_fold(name, folded);
-    return names_find(&cat->content->functions, none, name) ? CATALOGUE_FUNCTION
-                                                            : CATALOGUE_UNKNOWN;
+    return span_of(cat->content->notes.text + cat->content->notes.start[entry->note - 1]);
 }
 
 uint64_t catalogue_generation(const struct catalogue *cat)

@@ -8,19 +8,22 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "weir/util/attr.h"
+
 #include "parse_priv.h"
 
 /* Of a text that is too large to be examined, this much is, for its verb. */
 #define PREFIX_BYTES 4096U
 
-static void parser_init(struct parser *ps, struct span sql, const struct classify_env *env,
-                        struct facts *facts)
+static WR_ALWAYS_INLINE void init(struct parser *ps, struct span sql,
+                                  const struct classify_env *env, struct facts *facts)
 {
     lex_init(&ps->lex, sql, env, facts);
     ps->f = facts;
     ps->env = env;
-    memset(ps->ring, 0, sizeof(ps->ring));
-    ps->at = 0;
+    /* no further back than this is looked at the first token */
+    memset(&ps->ring[PARSER_RING - PARSER_BACK_MAX], 0, PARSER_BACK_MAX * sizeof(ps->ring[0]));
+    ps->at = PARSER_RING - 1;
     ps->verb = VERB_EMPTY;
     ps->has_call = false;
     ps->is_first = true;
@@ -30,6 +33,7 @@ static void parser_init(struct parser *ps, struct span sql, const struct classif
     ps->is_into = false;
     ps->is_target = false;
     ps->is_account = false;
+    ps->body = NULL;
     ps->depth = 0;
     ps->cte_count = 0;
     ps->name.p = NULL;
@@ -111,8 +115,18 @@ static void large_finish(struct span sql, const struct classify_env *env, struct
     }
 }
 
+/* Nothing but calls of functions that only the catalogue knows keeps it from being a read. */
+WR_COLD static bool has_only_calls(const struct facts *f, const struct parser *ps,
+                                   const struct classify_env *env)
+{
+    const uint64_t never = FACT(MULTI) | FACT(LARGE) | FACT(OVERFLOW) | FACT(BAD_LEX);
+    return !ps->is_failed && !ps->is_last && (f->bits & never) == 0 &&
+           env->charset != CLASSIFY_CS_UNKNOWN && (env->sql_mode & CLASSIFY_MODE_ORACLE) == 0;
+}
+
 /* Lexical doubts, then the verdict. */
-static void facts_finish(struct facts *f, const struct parser *ps, const struct classify_env *env)
+static WR_ALWAYS_INLINE void finish(struct facts *f, const struct parser *ps,
+                                    const struct classify_env *env)
 {
     uint8_t flags = ps->lex.flags;
     if ((flags & LEXF_OPEN) != 0) {
@@ -147,7 +161,24 @@ static void facts_finish(struct facts *f, const struct parser *ps, const struct 
         f->bits |= FACT(WRITE); /* a stored function may */
     }
     f->bits |= FACT(UNCACHEABLE);
+    if (f->call_count > 0 && has_only_calls(f, ps, env)) {
+        f->bits |= FACT(CALLS);
+        return;
+    }
+    f->call_count = 0;
     f->table_count = 0;
+}
+
+/* For body.c. What classify_sql() runs for every statement has its own copies. */
+WR_COLD void parser_init(struct parser *ps, struct span sql, const struct classify_env *env,
+                         struct facts *facts)
+{
+    init(ps, sql, env, facts);
+}
+
+WR_COLD void facts_finish(struct facts *f, const struct parser *ps, const struct classify_env *env)
+{
+    finish(f, ps, env);
 }
 
 void classify_sql(struct span sql, const struct classify_env *env, struct facts *ret_facts)
@@ -157,14 +188,14 @@ void classify_sql(struct span sql, const struct classify_env *env, struct facts 
     bool is_large = sql.len > CLASSIFY_MAX_SQL;
     memset(f, 0, offsetof(struct facts, hint));
     f->verb = VERB_EMPTY;
-    parser_init(&ps, is_large ? (struct span){sql.p, PREFIX_BYTES} : sql, env, f);
+    init(&ps, is_large ? (struct span){sql.p, PREFIX_BYTES} : sql, env, f);
     unsigned count = parse_text(&ps);
     if (is_large) {
         large_finish(sql, env, f);
     } else if (count == 0) {
         doubt(f, WHY_EMPTY);
     }
-    facts_finish(f, &ps, env);
+    finish(f, &ps, env);
     if (f->id_count > 0) {
         ids_find_items(sql, env, f);
     }

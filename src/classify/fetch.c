@@ -145,7 +145,7 @@ static inline bool tok_is_silent(const struct tok *tok)
 static inline struct tok *fetch(struct parser *ps)
 {
     ps->at++;
-    struct tok *tok = &ps->ring[ps->at & 3U];
+    struct tok *tok = &ps->ring[ps->at % PARSER_RING];
     cut_token(&ps->lex, tok);
     return tok;
 }

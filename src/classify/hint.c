@@ -64,7 +64,7 @@ static void hint_add(struct facts *facts, struct span name, struct span value)
             return;
         }
     }
-    if (facts->hint_unknown_count < UINT16_MAX) {
+    if (facts->hint_unknown_count < UINT8_MAX) {
         facts->hint_unknown_count++;
     }
 }

@@ -209,7 +209,9 @@ void parser_note(struct parser *ps, const struct tok *tok)
         if (before->kind == TOK_USERVAR) {
             ps->f->pins |= PIN_BIT(PIN_USER_VARIABLE);
         }
-        parser_fail(ps, WHY_USER_VARIABLE);
+        if (ps->body == NULL || !body_may_assign(ps->body)) {
+            parser_fail(ps, WHY_USER_VARIABLE);
+        }
     }
 }
 

@@ -18,6 +18,8 @@
 #include "token_priv.h"
 
 #define PARSER_MAX_CTES 16
+#define PARSER_RING     8U /* the current token and those before it; a power of two */
+#define PARSER_BACK_MAX 4U /* how many before the current one are looked at */
 
 struct frame {
     uint8_t kind;   /* enum frame_kind */
@@ -26,6 +28,8 @@ struct frame {
     uint8_t flags;
     uint16_t fn; /* keyword of the function whose arguments these are */
 };
+
+struct body;
 
 struct cte {
     struct span name;
@@ -38,8 +42,8 @@ struct parser {
     struct facts *f;
     const struct classify_env *env;
     bool is_first; /* the first statement of the text */
-    struct tok ring[4];
-    unsigned at;             /* ring[at & 3] is the current token */
+    struct tok ring[PARSER_RING];
+    unsigned at;             /* ring[at % PARSER_RING] is the current token */
     enum classify_verb verb; /* of the statement being read; f->verb is the first one's */
     bool has_call;           /* calls something that may be a stored function */
     bool is_failed;          /* no replica: f->why says so */
@@ -48,6 +52,7 @@ struct parser {
     bool is_into;            /* behind SELECT ... INTO: variables are written */
     bool is_target;          /* variables here are written (CALL, LOAD, GET DIAGNOSTICS) */
     bool is_account;         /* user@host may stand here */
+    struct body *body;       /* of a stored function: its variables; NULL elsewhere */
     unsigned depth;
     unsigned cte_count;
     struct span name_schema; /* the table name being read */
@@ -58,13 +63,13 @@ struct parser {
 
 static inline const struct tok *parser_tok(const struct parser *ps)
 {
-    return &ps->ring[ps->at & 3U];
+    return &ps->ring[ps->at % PARSER_RING];
 }
 
-/* back: 1 is the token before the current one; at most 3. */
+/* back: 1 is the token before the current one; at most PARSER_BACK_MAX. */
 static inline const struct tok *parser_back(const struct parser *ps, unsigned back)
 {
-    return &ps->ring[(ps->at - back) & 3U];
+    return &ps->ring[(ps->at - back) % PARSER_RING];
 }
 
 static inline struct span tok_span(const struct tok *tok)
@@ -113,6 +118,11 @@ void parser_set_verb(struct parser *ps, enum classify_verb verb);
 
 /* query.c: from the current token to the end of the statement: one query expression. */
 void query_parse(struct parser *ps);
+/* query.c: the same, or an expression, token by token: begin; a step for each that is current, none
+ * of which ends the statement; the end before the one that is current then. */
+void query_begin_steps(struct parser *ps, bool is_expression);
+void query_step(struct parser *ps);
+void query_end_steps(struct parser *ps);
 /* query.c: an expression tail (SHOW ... WHERE expr) up to the end of the statement. */
 void query_parse_tail(struct parser *ps);
 /* query.c: remember a table of a statement that is no query (DESCRIBE t). */
@@ -120,6 +130,18 @@ void query_add_table(struct parser *ps, struct span schema, struct span name);
 
 /* statement.c: one statement, from its first token to the token that ends it. */
 void statement_parse(struct parser *ps);
+/* statement.c: whether statements begin with that word, and why they are no reads by that alone. */
+bool statement_has_word(uint16_t kw, enum classify_why *ret_why);
+
+/* body.c: INTO in a stored function is the current token: past the variables that it fills. */
+void body_into(struct parser *ps);
+/* body.c: whether the token being fetched may be the := of a local variable. */
+bool body_may_assign(const struct body *body);
+
+/* facts.c */
+void parser_init(struct parser *ps, struct span sql, const struct classify_env *env,
+                 struct facts *facts);
+void facts_finish(struct facts *f, const struct parser *ps, const struct classify_env *env);
 
 /* explain.c: from the token behind EXPLAIN, DESCRIBE or MariaDB's ANALYZE. */
 void explain_parse(struct parser *ps, bool is_explain_word, bool is_run);

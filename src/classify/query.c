@@ -16,6 +16,8 @@
  * and a word before "(" must be known. Where a word means different things to different versions
  * (WINDOW, LATERAL, INTERSECT may be aliases to some), only the shape that all read alike passes.
  */
+#include "weir/util/attr.h"
+
 #include "query_priv.h"
 
 void frame_push(struct parser *ps, enum frame_kind kind, unsigned flags)
@@ -108,7 +110,11 @@ bool query_word_common(struct parser *ps, struct frame *fr, const struct tok *to
         parser_fail(ps, WHY_LOCKING);
         return true;
     case KW_INTO:
-        parser_fail(ps, WHY_INTO);
+        if (ps->body == NULL || ps->depth != 0) {
+            parser_fail(ps, WHY_INTO);
+        } else {
+            body_into(ps);
+        }
         return true;
     case KW_UNION:
     case KW_EXCEPT:
@@ -185,8 +191,7 @@ static void expr_call(struct parser *ps, const struct tok *tok, const struct tok
 {
     if (word->kind == TOK_QUOTED || (word->flags & TOKF_DOT) != 0 || word->kw == KW_NONE ||
         parser_back(ps, 2)->kind == TOK_DOT) {
-        bool is_qualified = (word->flags & TOKF_DOT) != 0 || parser_back(ps, 2)->kind == TOK_DOT;
-        parser_fail(ps, is_qualified ? WHY_FUNCTION_QUALIFIED : WHY_FUNCTION_UNKNOWN);
+        call_stored(ps, word);
         return;
     }
     const struct kw_def *def = keyword_def(word->kw);
@@ -306,7 +311,7 @@ static void dml_behind_cte(struct parser *ps, const struct tok *tok)
     parser_fail(ps, WHY_WRITE);
 }
 
-static void query_token(struct parser *ps, struct frame *fr, const struct tok *tok)
+static WR_ALWAYS_INLINE void query_token(struct parser *ps, struct frame *fr, const struct tok *tok)
 {
     switch ((enum query_clause)fr->clause) {
     case Q_LIST:
@@ -513,7 +518,7 @@ static void brace_open(struct parser *ps)
 
 /* --- the loop ----------------------------------------------------------------------------------- */
 
-static void frame_token(struct parser *ps, const struct tok *tok)
+static WR_ALWAYS_INLINE void frame_token(struct parser *ps, const struct tok *tok)
 {
     struct frame *fr = frame_top(ps);
     switch ((enum frame_kind)fr->kind) {
@@ -557,7 +562,7 @@ static inline bool frame_is_expression(const struct frame *fr)
                                 : fr->kind == FR_EXPR && (fr->flags & (FRF_START | FRF_QUERY)) == 0;
 }
 
-static void query_end(struct parser *ps)
+static WR_ALWAYS_INLINE void query_end(struct parser *ps)
 {
     from_commit(ps);
     if (ps->depth != 0 || !query_is_complete(frame_top(ps)) ||
@@ -566,8 +571,8 @@ static void query_end(struct parser *ps)
     }
 }
 
-/* A token that is not the end. */
-static void query_shape(struct parser *ps, const struct tok *tok)
+/* A token that is not the end. A part of query_run() still, though query_step() has a copy. */
+static WR_ALWAYS_INLINE void query_shape(struct parser *ps, const struct tok *tok)
 {
     switch ((enum tok_kind)tok->kind) {
     case TOK_LPAREN:
@@ -633,6 +638,21 @@ void query_parse(struct parser *ps)
     query_start(ps, Q_START);
     query_run(ps);
     parser_skip(ps);
+}
+
+void query_begin_steps(struct parser *ps, bool is_expression)
+{
+    query_start(ps, is_expression ? Q_TAIL : Q_START);
+}
+
+WR_COLD void query_step(struct parser *ps)
+{
+    query_shape(ps, parser_tok(ps));
+}
+
+WR_COLD void query_end_steps(struct parser *ps)
+{
+    query_end(ps);
 }
 
 void query_parse_tail(struct parser *ps)

@@ -82,6 +82,10 @@ bool query_word_tail(struct parser *ps, struct frame *fr, const struct tok *tok)
 /* query.c: a parenthesis in an expression; tok is it. */
 void query_expr_paren(struct parser *ps, const struct tok *tok);
 
+/* call.c: word stands before a parenthesis and is, or may be, a stored or loadable function's name:
+ * the frame of its arguments is on top, or the statement is no read. */
+void call_stored(struct parser *ps, const struct tok *word);
+
 /* from.c: a token, and an opening parenthesis, in a list of tables. */
 void from_token(struct parser *ps, struct frame *fr, const struct tok *tok);
 void from_paren(struct parser *ps, struct frame *fr, const struct tok *tok);

@@ -467,6 +467,13 @@ static const struct statement *statement_find(uint16_t kw)
     return NULL;
 }
 
+bool statement_has_word(uint16_t kw, enum classify_why *ret_why)
+{
+    const struct statement *st = kw != KW_NONE ? statement_find(kw) : NULL;
+    *ret_why = st != NULL && st->why != WHY_NONE ? st->why : WHY_STATEMENT;
+    return st != NULL;
+}
+
 void statement_parse(struct parser *ps)
 {
     const struct tok *tok = parser_tok(ps);

@@ -104,6 +104,7 @@ struct sess_cmd {
     uint8_t tries;
     int16_t server;     /* -1: none yet */
     bool is_local;      /* answered by weir: no server is involved */
+    bool is_calls_read; /* a read as the functions that it calls are harmless */
     bool is_read;       /* a replica may run it, so it may be run again while fresh */
     bool is_forced;     /* the server is given (cursor, long data), not decided */
     bool may_write;     /* counts as a write for reads after it */

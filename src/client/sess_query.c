@@ -187,15 +187,25 @@ static bool decide(struct sess *sess, const struct facts *facts)
     cmd->target = decision.target;
     cmd->reason = route_decision_reason(&decision);
     /* preparing ends no transaction, and its place is not where a transaction has to be */
-    cmd->route_flags = cmd->com == COM_STMT_PREPARE ? 0 : decision.flags;
+    cmd->route_flags =
+        cmd->com == COM_STMT_PREPARE ? 0 : decision.flags & (uint8_t)~ROUTE_F_CALLS_READ;
     cmd->server = decision.server;
+    cmd->is_calls_read = (decision.flags & ROUTE_F_CALLS_READ) != 0;
+    if (cmd->is_calls_read) {
+        /* for this once: the catalogue may say something else the next time */
+        cmd->bits = (cmd->bits & ~(FACT(WRITE) | FACT(PRIMARY))) | FACT(READ);
+        cmd->may_write = false;
+    } else if ((facts->bits & FACT(CALLS)) != 0) {
+        cmd->bits = facts->bits;
+        cmd->may_write = true;
+    }
     if (decision.target == ROUTE_TO_NONE) {
         no_server(sess, facts, &decision);
         return false;
     }
     /* what may be asked of another server when this one fails: proven reads outside transactions,
      * whatever server was chosen for them */
-    cmd->is_read = (facts->bits & FACT(READ)) != 0 && !sess->tx_open && !sess->autocommit_off &&
+    cmd->is_read = (cmd->bits & FACT(READ)) != 0 && !sess->tx_open && !sess->autocommit_off &&
                    sess->ro_tx_server < 0 && sess->pins == 0 && cmd->target != ROUTE_TO_LAST;
     return true;
 }

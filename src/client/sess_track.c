@@ -128,6 +128,9 @@ static void track_entry(struct sess *sess, struct conn *conn, const struct ok_tr
         }
         break;
     case OK_TRACK_SCHEMA:
+        if (track->value.len == 0 && svec_get(&conn->svec, SVEC_SCHEMA).len == 0) {
+            break; /* none before and none now: no value that would have to be replayed */
+        }
         err = svec_track_schema(&conn->svec, track->value);
         if (err >= 0) {
             err = svec_track_schema(&sess->svec, track->value);
@@ -229,8 +232,9 @@ static bool is_unexplained(const struct sess_cmd *cmd)
     if ((cmd->bits & FACT(READ)) != 0 && cmd->target == ROUTE_TO_REPLICA) {
         return false;
     }
-    if (!cmd->state_changed || cmd->com == COM_STMT_PREPARE || cmd->com == COM_INIT_DB ||
-        cmd->com == COM_RESET_CONNECTION || cmd->com == COM_SET_OPTION ||
+    /* a function of another schema makes the server change its schema and back, and say so */
+    if (!cmd->state_changed || cmd->is_calls_read || cmd->com == COM_STMT_PREPARE ||
+        cmd->com == COM_INIT_DB || cmd->com == COM_RESET_CONNECTION || cmd->com == COM_SET_OPTION ||
         cmd->com == COM_STMT_RESET) {
         return false;
     }

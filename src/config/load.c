@@ -173,6 +173,10 @@ static void load_setting(struct loader *l, const struct schema_setting *s,
         set_words(l, s, place->base, node, name);
         return;
     }
+    if (s->type == SCHEMA_T_FUNCTIONS && node->kind != YAML_KIND_MAP && !load_is_empty(node)) {
+        set_value(l, s, place->base, node, name, "");
+        return;
+    }
     if (node->kind != YAML_KIND_SCALAR) {
         errors_add(l->errs, node, "%s takes one value, not a %s", name,
                    node->kind == YAML_KIND_LIST ? "list" : "mapping");

@@ -54,6 +54,10 @@ void set_words(struct loader *l, const struct schema_setting *s, void *base,
                const struct yaml_node *node, const char *name);
 void set_sources(struct loader *l, const struct yaml_node *node, const char *name);
 
+/* functions.c: a list of names of functions, or one of them. */
+void functions_set(struct loader *l, const struct yaml_node *node, const char *name,
+                   struct config_function_list *ret_list);
+
 /* secret.c: into secret memory. */
 void secret_take_text(struct loader *l, const struct yaml_node *node, const char *name,
                       struct span text, struct config_secret *ret_secret);

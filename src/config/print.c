@@ -66,6 +66,17 @@ static void print_number(const struct schema_setting *s, uint64_t value, FILE *o
     (void)fputs(text, out);
 }
 
+static void print_functions(const struct config_function_list *names, FILE *out)
+{
+    for (uint32_t i = 0; i < names->count; i++) {
+        const struct config_function *f = &names->list[i];
+
+        (void)fprintf(out, "%s\"%s%s%s\"", i == 0 ? "[" : ", ", f->schema == NULL ? "" : f->schema,
+                      f->schema == NULL ? "" : ".", f->name);
+    }
+    (void)fputc(']', out);
+}
+
 /* Whether the setting has something to show. */
 bool print_is_set(const struct schema_setting *s, const void *target)
 {
@@ -82,6 +93,8 @@ bool print_is_set(const struct schema_setting *s, const void *target)
         return ((const struct config_words *)target)->count != 0;
     case SCHEMA_T_SECRET:
         return ((const struct config_secret *)target)->p != NULL;
+    case SCHEMA_T_FUNCTIONS:
+        return ((const struct config_function_list *)target)->count > 0;
     case SCHEMA_T_SECRET_FILE: /* the same member as SECRET */
     case SCHEMA_T_SECRET_ENV:
         return false;
@@ -131,6 +144,9 @@ void print_value(const struct config *config, const struct schema_setting *s, co
             print_words(s->unit, (unsigned)config->users.source[i], out);
         }
         (void)fputc(']', out);
+        break;
+    case SCHEMA_T_FUNCTIONS:
+        print_functions(target, out);
         break;
     case SCHEMA_T_ADDRESS:
         print_quoted(((const struct config_addr *)target)->text, out);

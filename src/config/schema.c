@@ -19,6 +19,7 @@
 #define SIZEOF_PATH        sizeof(const char *)
 #define SIZEOF_ENUM        sizeof(unsigned)
 #define SIZEOF_SOURCES     (CONFIG_SOURCES_MAX * sizeof(enum config_user_source))
+#define SIZEOF_FUNCTIONS   sizeof(struct config_function_list)
 #define SIZEOF_ADDRESS     sizeof(struct config_addr)
 #define SIZEOF_SECRET      sizeof(struct config_secret)
 #define SIZEOF_SECRET_FILE sizeof(struct config_secret)

@@ -28,6 +28,7 @@
     X(PATH)             \
     X(ENUM)             \
     X(SOURCES)          \
+    X(FUNCTIONS)        \
     X(ADDRESS)          \
     X(SECRET)           \
     X(SECRET_FILE)      \

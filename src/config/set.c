@@ -234,6 +234,9 @@ void set_value(struct loader *l, const struct schema_setting *s, void *base,
                 (enum config_user_source)index;
         }
         break;
+    case SCHEMA_T_FUNCTIONS:
+        functions_set(l, node, name, target);
+        break;
     case SCHEMA_T_ADDRESS:
         set_address(l, s, node, name, text, target);
         break;

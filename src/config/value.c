@@ -144,6 +144,38 @@ const char *value_check_name(struct span text)
     return NULL;
 }
 
+/* Bytes that may stand in a bare name of a schema or function; letters beyond ASCII, too. */
+static bool value_is_identifier(struct span text)
+{
+    for (size_t i = 0; i < text.len; i++) {
+        uint8_t c = text.p[i];
+        bool is_alnum = (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z');
+
+        if (!is_alnum && c != '_' && c != '$' && c != '-' && c < 0x80) {
+            return false;
+        }
+    }
+    return text.len > 0 && text.len <= 256;
+}
+
+const char *value_parse_function(struct span text, struct span *ret_schema, struct span *ret_name)
+{
+    const uint8_t *dot = memchr(text.p, '.', text.len);
+    struct span schema = {text.p, 0};
+    struct span name = text;
+
+    if (dot != NULL) {
+        schema.len = (size_t)(dot - text.p);
+        name = (struct span){dot + 1, text.len - schema.len - 1};
+    }
+    if (!value_is_identifier(name) || (dot != NULL && !value_is_identifier(schema))) {
+        return "write SCHEMA.NAME, or NAME for a loadable function, without quotes";
+    }
+    *ret_schema = schema;
+    *ret_name = name;
+    return NULL;
+}
+
 static int value_hex(uint8_t c)
 {
     if (c >= '0' && c <= '9') {

@@ -23,6 +23,9 @@ WR_NODISCARD const char *value_parse_duration(struct span text, uint64_t *ret_us
 WR_NODISCARD const char *value_parse_size(struct span text, uint64_t *ret_bytes);
 /* words: "a|b|c"; the position of text among them. */
 WR_NODISCARD const char *value_parse_enum(struct span text, const char *words, unsigned *ret_index);
+/* SCHEMA.NAME, or NAME: then ret_schema is empty. Both borrow from text. */
+WR_NODISCARD const char *value_parse_function(struct span text, struct span *ret_schema,
+                                              struct span *ret_name);
 /* Letters, digits and . _ - #, 1 to 64 of them. */
 WR_NODISCARD const char *value_check_name(struct span text);
 /* "*" and 40 hex digits. */

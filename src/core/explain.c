@@ -99,7 +99,24 @@ static struct span name_of(struct span raw, char dst[NAME_BYTES])
     return (struct span){(const uint8_t *)dst, len < NAME_BYTES ? len : NAME_BYTES - 1};
 }
 
-static struct catalogue *catalogue_of(const struct facts *facts, struct span schema)
+/* What the file says of functions; nothing else is known of any without a server. */
+static int functions_add(struct catalogue_builder *builder, const struct config_functions *lists)
+{
+    const struct config_function_list *both[] = {&lists->replica, &lists->primary};
+    const enum catalogue_kind kinds[] = {CATALOGUE_FUNCTION_LISTED, CATALOGUE_FUNCTION_FORBIDDEN};
+    int rc = 0;
+
+    for (size_t i = 0; i < 2; i++) {
+        for (uint32_t k = 0; rc == 0 && k < both[i]->count; k++) {
+            rc = catalogue_builder_function(builder, kinds[i], span_of(both[i]->list[k].schema),
+                                            span_of(both[i]->list[k].name), span_of(""));
+        }
+    }
+    return rc;
+}
+
+static struct catalogue *catalogue_of(const struct config *config, const struct facts *facts,
+                                      struct span schema)
 {
     struct catalogue_builder *builder = catalogue_builder_create(false);
 
@@ -118,6 +135,10 @@ static struct catalogue *catalogue_of(const struct facts *facts, struct span sch
             catalogue_builder_destroy(builder);
             return NULL;
         }
+    }
+    if (config != NULL && functions_add(builder, &config->functions) < 0) {
+        catalogue_builder_destroy(builder);
+        return NULL;
     }
     return catalogue_builder_finish(builder, 1, catalogue_ddl_seen());
 }
@@ -180,7 +201,7 @@ static int explain(const struct settings *settings, const struct run_explain_arg
         in.sql = facts.inner;
         classify_sql(in.sql, &env, &facts);
     }
-    catalogue = catalogue_of(&facts, schema);
+    catalogue = catalogue_of(config, &facts, schema);
     if (topo != NULL && catalogue != NULL && rule_of(settings, args, &in, &rule) == 0) {
         rand_seed_system(&rng);
         if (config != NULL) {

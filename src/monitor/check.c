@@ -74,6 +74,26 @@ static void check_statements(struct checking *check, const struct config_server 
     }
 }
 
+static void check_functions(struct checking *check, const struct config_server *server,
+                            const struct load_report *report)
+{
+    char text[DB_ERROR_MAX];
+
+    if (report->hidden_functions > 0) {
+        (void)snprintf(text, sizeof(text),
+                       "%zu stored functions whose body may not be read (conf/grants-*.sql): "
+                       "statements that call them go to the primary",
+                       report->hidden_functions);
+        say(check, server->name, "catalogue", text);
+    }
+    if (report->no_loadable[0] != '\0') {
+        say(check, server->name,
+            "statements that call stored functions go to the primary, as the names of loadable "
+            "functions cannot be read (conf/grants-*.sql)",
+            report->no_loadable);
+    }
+}
+
 static void check_catalogue(struct checking *check, const struct config_server *server,
                             const struct load_source *source)
 {
@@ -85,10 +105,14 @@ static void check_catalogue(struct checking *check, const struct config_server *
     if (load_catalogue(source, 1, &catalogue, &report) < 0) {
         fault(check, server->name, "catalogue", report.error);
     } else {
-        (void)snprintf(text, sizeof(text), "%zu tables, %zu views harmless, %zu other",
-                       catalogue_count(catalogue, CATALOGUE_BASE_TABLE),
-                       catalogue_count(catalogue, CATALOGUE_VIEW_HARMLESS),
-                       catalogue_count(catalogue, CATALOGUE_VIEW_OTHER));
+        (void)snprintf(
+            text, sizeof(text),
+            "%zu tables, %zu views harmless, %zu other, %zu functions harmless, %zu other",
+            catalogue_count(catalogue, CATALOGUE_BASE_TABLE),
+            catalogue_count(catalogue, CATALOGUE_VIEW_HARMLESS),
+            catalogue_count(catalogue, CATALOGUE_VIEW_OTHER),
+            catalogue_count(catalogue, CATALOGUE_FUNCTION_HARMLESS),
+            catalogue_count(catalogue, CATALOGUE_FUNCTION));
         say(check, server->name, "catalogue", text);
         catalogue_unref(catalogue);
         if (!report.sees_all) {
@@ -103,6 +127,7 @@ static void check_catalogue(struct checking *check, const struct config_server *
                 report.hidden_views);
             say(check, server->name, "catalogue", text);
         }
+        check_functions(check, server, &report);
     }
     if (load_accounts(source, 1, &accounts, &report) < 0) {
         if (config_has_source(check->config, CONFIG_SOURCE_SERVER)) {
@@ -141,7 +166,10 @@ static void check_address(struct checking *check, struct mon_server *server)
         check_connections(check, server->config, &sample);
         check_statements(check, server->config, db, &state);
         if (sample.is_writable) {
-            struct load_source source = {db, sample.flavour, sample.version};
+            struct load_source source = {.db = db,
+                                         .flavour = sample.flavour,
+                                         .version = sample.version,
+                                         .lists = &check->config->functions};
 
             check_catalogue(check, server->config, &source);
         } else if (sample.channel_count == 0) {

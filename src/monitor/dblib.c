@@ -294,6 +294,13 @@ bool db_rows_next(struct db_rows *rows)
     return rows->row != NULL;
 }
 
+void db_rows_rewind(struct db_rows *rows)
+{
+    if (rows->result) {
+        mysql_data_seek(rows->result, 0);
+    }
+}
+
 int db_rows_column(const struct db_rows *rows, const char *name)
 {
     unsigned count = rows->result ? mysql_num_fields(rows->result) : 0;

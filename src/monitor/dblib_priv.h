@@ -63,6 +63,8 @@ const char *db_error(const struct db *db);
 void db_rows_free(struct db_rows *rows);
 /* To the next row; false: there is none. */
 bool db_rows_next(struct db_rows *rows);
+/* Before the first row again. What was got before stays good: all rows are kept. */
+void db_rows_rewind(struct db_rows *rows);
 /* -1: no such column (names without case). */
 int db_rows_column(const struct db_rows *rows, const char *name);
 /* p is NULL for SQL NULL, and for a column that is not there. Borrowed until the next row. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Views are judged by weir's own classifier: a view is harmless when its body is one read over base
- * tables and harmless views. All views begin as "other"; passes over those left turn the ones that
- * may be turned, until a pass turns none.
+ * Views and functions are judged by weir's own classifier: one is harmless when its body only reads
+ * base tables and harmless views and calls harmless functions. All begin as "other"; passes over those
+ * left turn the ones that may be turned, until a pass turns none: what calls itself never is.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -22,9 +22,6 @@ static const char TABLES_SQL[] =
 static const char VIEWS_SQL[] =
     "SELECT TABLE_SCHEMA, TABLE_NAME, VIEW_DEFINITION FROM information_schema.VIEWS"
     " WHERE TABLE_SCHEMA NOT IN ('information_schema','performance_schema','mysql','sys')";
-static const char ROUTINES_SQL[] =
-    "SELECT ROUTINE_SCHEMA, ROUTINE_NAME, ROUTINE_TYPE FROM information_schema.ROUTINES"
-    " WHERE ROUTINE_SCHEMA NOT IN ('mysql','sys')";
 
 /* One view left to judge; the spans borrow from the rows that hold it. */
 struct view {
@@ -46,29 +43,68 @@ static int query_failed(const struct load_source *source, const char *what,
     return -WR_E_SERVER_ERROR;
 }
 
-static bool reads_only_harmless(const struct facts *facts, const struct catalogue_builder *builder)
+/* The plain name of a span in facts. */
+static bool name_plain(struct span written, char dst[NAME_BYTES], struct span *ret_name)
 {
-    for (uint8_t i = 0; i < facts->table_count; i++) {
-        char schema[NAME_BYTES];
-        char name[NAME_BYTES];
-        size_t schema_len = classify_name_decode(facts->tables[i].schema, schema, sizeof(schema));
-        size_t name_len = classify_name_decode(facts->tables[i].name, name, sizeof(name));
-        enum catalogue_kind kind = CATALOGUE_UNKNOWN;
+    size_t len = classify_name_decode(written, dst, NAME_BYTES);
 
-        if (schema_len == 0 || schema_len >= sizeof(schema) || name_len == 0 ||
-            name_len >= sizeof(name)) {
+    *ret_name = (struct span){(const uint8_t *)dst, len};
+    return len > 0 && len < NAME_BYTES;
+}
+
+static void note_set(char *note, const char *what, struct span schema, struct span name,
+                     enum catalogue_kind kind)
+{
+    if (note) {
+        (void)snprintf(note, CATALOGUE_NOTE_MAX, "%s %.*s.%.*s, %s", what, (int)schema.len,
+                       (const char *)schema.p, (int)name.len, (const char *)name.p,
+                       catalogue_kind_text(kind));
+    }
+}
+
+bool load_names_are_harmless(const struct facts *facts, struct span schema,
+                             const struct catalogue_builder *builder, char *ret_note)
+{
+    char bytes[2][NAME_BYTES];
+    enum catalogue_kind kind = CATALOGUE_UNKNOWN;
+
+    for (uint8_t i = 0; i < facts->table_count; i++) {
+        struct span in = schema;
+        struct span name = {NULL, 0};
+
+        if (!name_plain(facts->tables[i].name, bytes[0], &name) ||
+            (facts->tables[i].schema.len > 0 &&
+             !name_plain(facts->tables[i].schema, bytes[1], &in)) ||
+            in.len == 0) {
             return false;
         }
-        kind = catalogue_builder_get(builder, span_of(schema), span_of(name));
+        kind = catalogue_builder_get(builder, in, name);
         if (kind != CATALOGUE_BASE_TABLE && kind != CATALOGUE_VIEW_HARMLESS) {
+            note_set(ret_note, "it reads", in, name, kind);
+            return false;
+        }
+    }
+    for (uint8_t i = 0; i < facts->call_count; i++) {
+        bool is_bare = facts->calls[i].schema.len == 0;
+        struct span in = schema;
+        struct span name = {NULL, 0};
+
+        if (!name_plain(facts->calls[i].name, bytes[0], &name) ||
+            (!is_bare && !name_plain(facts->calls[i].schema, bytes[1], &in)) || in.len == 0) {
+            return false;
+        }
+        kind = catalogue_builder_get_function(builder, in, name, is_bare);
+        if (kind != CATALOGUE_FUNCTION_HARMLESS && kind != CATALOGUE_FUNCTION_LISTED) {
+            note_set(ret_note, "it calls", in, name, kind);
             return false;
         }
     }
     return true;
 }
 
-bool load_view_is_harmless(const struct load_source *source, struct span body,
-                           const struct catalogue_builder *builder)
+/* Its body is as information_schema gives it. */
+static bool view_is_harmless(const struct load_source *source, const struct view *view,
+                             const struct catalogue_builder *builder)
 {
     /* Both servers write a stored body with backslash escapes and backticks, whatever the sql_mode
      * was when the view was made (seen on MySQL 9.7 and MariaDB 10.11). */
@@ -79,9 +115,14 @@ bool load_view_is_harmless(const struct load_source *source, struct span body,
     };
     struct facts facts;
 
-    classify_sql(body, &env, &facts);
-    return (facts.bits & FACT(READ)) != 0 && (facts.bits & (FACT(MULTI) | FACT(WRITE))) == 0 &&
-           reads_only_harmless(&facts, builder);
+    classify_sql(view->body, &env, &facts);
+    if ((facts.bits & FACT(CALLS)) == 0 &&
+        ((facts.bits & FACT(READ)) == 0 || (facts.bits & (FACT(MULTI) | FACT(WRITE))) != 0)) {
+        return false;
+    }
+    /* A function without a schema belongs to the view's, whatever was selected when it was made; both
+     * servers leave the schema out where it was (seen on MySQL 9.7 and MariaDB 10.11). */
+    return load_names_are_harmless(&facts, view->schema, builder, NULL);
 }
 
 static enum catalogue_kind kind_of_type(struct span type)
@@ -121,29 +162,6 @@ static int tables_read(const struct load_source *source, struct catalogue_builde
     return rc;
 }
 
-static int routines_read(const struct load_source *source, struct catalogue_builder *builder,
-                         struct load_report *report)
-{
-    struct db_rows *rows = NULL;
-    int rc = 0;
-
-    if (db_query(source->db, ROUTINES_SQL, &rows) < 0) {
-        return query_failed(source, "information_schema.ROUTINES", report);
-    }
-    while (rc == 0 && db_rows_next(rows)) {
-        enum catalogue_kind kind = span_eq_text_nocase(db_rows_get(rows, 2), "FUNCTION")
-                                       ? CATALOGUE_FUNCTION
-                                       : CATALOGUE_PROCEDURE;
-
-        rc = catalogue_builder_add(builder, kind, db_rows_get(rows, 0), db_rows_get(rows, 1));
-    }
-    db_rows_free(rows);
-    if (rc < 0) {
-        (void)snprintf(report->error, sizeof(report->error), "catalogue: %s", err_text(rc));
-    }
-    return rc;
-}
-
 static int views_add(struct views *views, const struct view *view)
 {
     if (views->count == views->cap) {
@@ -169,7 +187,7 @@ static bool views_pass(const struct load_source *source, struct views *views,
     for (size_t i = 0; i < views->count; i++) {
         struct view *view = &views->list[i];
 
-        if (!load_view_is_harmless(source, view->body, builder) ||
+        if (!view_is_harmless(source, view, builder) ||
             catalogue_builder_set(builder, CATALOGUE_VIEW_HARMLESS, view->schema, view->name) < 0) {
             views->list[left++] = *view;
         }
@@ -181,11 +199,13 @@ static bool views_pass(const struct load_source *source, struct views *views,
     return true;
 }
 
-static int views_judge(const struct load_source *source, struct catalogue_builder *builder,
-                       struct load_report *report)
+/* Views and functions by turns, for each may use the other. */
+static int bodies_judge(const struct load_source *source, struct load_functions *functions,
+                        struct catalogue_builder *builder, struct load_report *report)
 {
     struct views views = {NULL, 0, 0};
     struct db_rows *rows = NULL;
+    bool is_turning = true;
     int rc = 0;
 
     if (db_query(source->db, VIEWS_SQL, &rows) < 0) {
@@ -200,12 +220,14 @@ static int views_judge(const struct load_source *source, struct catalogue_builde
             rc = views_add(&views, &view);
         }
     }
-    while (rc == 0 && views.count > 0 && views_pass(source, &views, builder)) {
+    while (rc == 0 && is_turning) {
+        is_turning = views.count > 0 && views_pass(source, &views, builder);
+        is_turning = load_functions_pass(functions, builder) || is_turning;
     }
     catalogue_builder_hidden(builder, report->hidden_views);
     free(views.list);
     db_rows_free(rows);
-    return rc;
+    return rc < 0 ? rc : load_functions_finish(functions, builder);
 }
 
 /* A right on *.* by which information_schema shows every table. */
@@ -249,6 +271,7 @@ int load_catalogue(const struct load_source *source, uint64_t generation,
     /* Before the first query: whatever changes from here on is not covered. */
     uint64_t covers = catalogue_ddl_seen();
     struct catalogue_builder *builder = NULL;
+    struct load_functions *functions = NULL;
     struct catalogue *catalogue = NULL;
     bool fold = false;
     int rc = 0;
@@ -264,11 +287,12 @@ int load_catalogue(const struct load_source *source, uint64_t generation,
     }
     rc = tables_read(source, builder, report);
     if (rc == 0) {
-        rc = views_judge(source, builder, report);
+        rc = load_functions_read(source, builder, report, &functions);
     }
     if (rc == 0) {
-        rc = routines_read(source, builder, report);
+        rc = bodies_judge(source, functions, builder, report);
     }
+    load_functions_destroy(functions);
     if (rc < 0) {
         catalogue_builder_destroy(builder);
         return rc;

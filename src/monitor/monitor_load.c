@@ -22,15 +22,18 @@ struct loader {
     uint64_t covers; /* of the last catalogue read */
     uint64_t accounts_generation;
     size_t hidden_reported; /* what was last said, to say it once */
+    size_t hidden_functions_reported;
     bool sees_all_reported;
     bool wants_accounts;
-    char said[3][DB_ERROR_MAX]; /* the last text of each kind: nothing is said twice in a row */
+    char said[5][DB_ERROR_MAX]; /* the last text of each kind: nothing is said twice in a row */
 };
 
 enum said {
     SAID_CATALOGUE,
     SAID_CATALOGUE_ERROR,
     SAID_ACCOUNTS_ERROR,
+    SAID_LOADABLE,
+    SAID_TOO_MANY,
 };
 
 static void loader_say(struct loader *loader, enum said kind, enum monitor_event event, bool is_bad,
@@ -42,6 +45,23 @@ static void loader_say(struct loader *loader, enum said kind, enum monitor_event
             monitor_event_post(loader->monitor, event, is_bad, server, text);
         }
     }
+}
+
+static void loader_close(struct loader *loader)
+{
+    load_bodies_destroy(loader->source.bodies);
+    loader->source.bodies = NULL;
+    db_close(loader->db);
+    loader->db = NULL;
+}
+
+/* How old a definition must be for every replica in use to have it: the lag that one may have reached
+ * before its verdict says so, and two seconds for the servers' whole ones. */
+static uint64_t settle_s(const struct config *config)
+{
+    const struct config_monitor *m = &config->monitor;
+
+    return (m->max_lag_us + m->interval_us * (m->failures + 1)) / CLOCK_US_PER_SECOND + 2;
 }
 
 static bool loader_connect(struct loader *loader, int16_t index)
@@ -56,8 +76,7 @@ static bool loader_connect(struct loader *loader, int16_t index)
     if (loader->db && loader->server == index) {
         return true;
     }
-    db_close(loader->db);
-    loader->db = NULL;
+    loader_close(loader);
     memset(&sample, 0, sizeof(sample));
     (void)pthread_mutex_lock(&loader->monitor->lock);
     addr = server->addr;
@@ -73,12 +92,18 @@ static bool loader_connect(struct loader *loader, int16_t index)
     if (!probe_run(loader->db, &state, NULL, &sample)) {
         loader_say(loader, SAID_CATALOGUE_ERROR, MONITOR_EV_CATALOGUE_ERROR, true, server->name,
                    sample.error);
-        db_close(loader->db);
-        loader->db = NULL;
+        loader_close(loader);
         return false;
     }
     loader->server = index;
-    loader->source = (struct load_source){loader->db, sample.flavour, sample.version};
+    loader->source = (struct load_source){
+        .db = loader->db,
+        .flavour = sample.flavour,
+        .version = sample.version,
+        .lists = &loader->monitor->config->functions,
+        .settle_s = settle_s(loader->monitor->config),
+        .bodies = load_bodies_create(), /* NULL, without memory: read anew each time */
+    };
     return true;
 }
 
@@ -108,6 +133,40 @@ static void hand_over_accounts(struct monitor *monitor, struct accounts *account
     accounts_unref(old);
 }
 
+static void functions_report(struct loader *loader, const char *name,
+                             const struct load_report *report)
+{
+    char text[DB_ERROR_MAX] = "";
+
+    if (report->hidden_functions != loader->hidden_functions_reported &&
+        report->hidden_functions > 0) {
+        (void)snprintf(
+            text, sizeof(text),
+            "%zu stored functions whose body the monitor account may not read: statements "
+            "that call them go to the primary; see conf/grants-*.sql",
+            report->hidden_functions);
+        monitor_event_post(loader->monitor, MONITOR_EV_CATALOGUE_HIDDEN, true, name, text);
+        text[0] = '\0';
+    }
+    loader->hidden_functions_reported = report->hidden_functions;
+    if (report->no_loadable[0] != '\0') {
+        (void)snprintf(text, sizeof(text),
+                       "the names of loadable functions cannot be read, so statements that call "
+                       "stored functions go to the primary; see conf/grants-*.sql: %.160s",
+                       report->no_loadable);
+    }
+    loader_say(loader, SAID_LOADABLE, MONITOR_EV_CATALOGUE_HIDDEN, true, name, text);
+    text[0] = '\0';
+    if (report->too_many_functions) {
+        (void)snprintf(
+            text, sizeof(text),
+            "more than %d stored functions, or %u MiB of them: none is judged, and "
+            "statements that call them go to the primary; list them in functions.replica",
+            LOAD_FUNCTIONS_MAX, LOAD_BODIES_MAX >> 20);
+    }
+    loader_say(loader, SAID_TOO_MANY, MONITOR_EV_CATALOGUE_HIDDEN, true, name, text);
+}
+
 /* What the account may not see is said, once per change: such names count as unknown, and reads of
  * them go to the primary. */
 static void hidden_report(struct loader *loader, const char *name, const struct load_report *report)
@@ -130,6 +189,7 @@ static void hidden_report(struct loader *loader, const char *name, const struct 
         monitor_event_post(loader->monitor, MONITOR_EV_CATALOGUE_HIDDEN, true, name, text);
     }
     loader->hidden_reported = report->hidden_views;
+    functions_report(loader, name, report);
 }
 
 static bool loader_catalogue(struct loader *loader)
@@ -149,10 +209,13 @@ static bool loader_catalogue(struct loader *loader)
     loader->catalogue_generation++;
     loader->covers = catalogue_covers(catalogue);
     hidden_report(loader, name, &report);
-    (void)snprintf(text, sizeof(text), "%zu tables, %zu views harmless, %zu other",
+    (void)snprintf(text, sizeof(text),
+                   "%zu tables, %zu views harmless, %zu other, %zu functions harmless, %zu other",
                    catalogue_count(catalogue, CATALOGUE_BASE_TABLE),
                    catalogue_count(catalogue, CATALOGUE_VIEW_HARMLESS),
-                   catalogue_count(catalogue, CATALOGUE_VIEW_OTHER));
+                   catalogue_count(catalogue, CATALOGUE_VIEW_OTHER),
+                   catalogue_count(catalogue, CATALOGUE_FUNCTION_HARMLESS),
+                   catalogue_count(catalogue, CATALOGUE_FUNCTION));
     loader_say(loader, SAID_CATALOGUE_ERROR, MONITOR_EV_CATALOGUE_ERROR, false, name, "");
     loader_say(loader, SAID_CATALOGUE, MONITOR_EV_CATALOGUE, false, name, text);
     hand_over_catalogue(monitor, catalogue);
@@ -191,8 +254,7 @@ static uint64_t loader_round(struct loader *loader, int16_t primary)
     }
     spent_us = clock_now_us() - begin_us;
     if (!is_well) {
-        db_close(loader->db);
-        loader->db = NULL;
+        loader_close(loader);
         return clock_now_us() + RETRY_US;
     }
     return clock_now_us() + (spent_us * 2 > LOAD_GAP_MIN_US ? spent_us * 2 : LOAD_GAP_MIN_US);
@@ -234,7 +296,7 @@ void *monitor_loader_thread(void *arg)
         }
     }
     (void)pthread_mutex_unlock(&monitor->lock);
-    db_close(loader.db);
+    loader_close(&loader);
     db_thread_fini();
     return NULL;
 }

@@ -7,7 +7,8 @@
  *   about the statement before? -> the server that ran that one
  *   open transaction, pins, pending SET TRANSACTION, autocommit off, isolation
  *                               -> the primary: the session's state is there
- *   not proven to be one read?  -> the primary (a hint may move what only differs per server)
+ *   not proven to be one read?  -> the primary (a hint may move what only differs per server); one
+ *                                  that only calls functions is a read when they are harmless
  *   hinted to the primary, or sent there by a rule?
  *                               -> the primary
  *   a name not known harmless?  -> the primary
@@ -26,10 +27,9 @@
 
 #include "weir/classify/classify.h"
 #include "weir/util/assert.h"
+#include "weir/util/attr.h"
 
 #include "decide_priv.h"
-
-#define TABLE_NAME_MAX 256
 
 /* Everything of one decision under way; borrowed for the call. */
 struct deciding {
@@ -213,7 +213,7 @@ static bool is_bound_by_isolation(struct deciding *d)
 /* --- names --- */
 
 /* The plain name without a copy where there are no quotes, which is nearly always. */
-static bool name_plain(struct span written, char *dst, struct span *ret_plain)
+bool route_name_plain(struct span written, char *dst, struct span *ret_plain)
 {
     size_t len = 0;
 
@@ -224,8 +224,8 @@ static bool name_plain(struct span written, char *dst, struct span *ret_plain)
         *ret_plain = written;
         return true;
     }
-    len = classify_name_decode(written, dst, TABLE_NAME_MAX);
-    if (len == 0 || len >= TABLE_NAME_MAX) {
+    len = classify_name_decode(written, dst, ROUTE_NAME_MAX);
+    if (len == 0 || len >= ROUTE_NAME_MAX) {
         return false;
     }
     *ret_plain = (struct span){(const uint8_t *)dst, len};
@@ -242,19 +242,53 @@ static bool span_is_ascii(struct span text)
     return true;
 }
 
+/* The function as the catalogue knows it. */
+static enum catalogue_kind call_kind(const struct deciding *d, uint8_t at)
+{
+    char bytes[2][ROUTE_NAME_MAX];
+    struct span schema = d->sess->schema;
+    struct span name = {NULL, 0};
+    const struct facts_call *call = &d->facts->calls[at];
+
+    if (!route_name_plain(call->name, bytes[0], &name) ||
+        (call->schema.len > 0 && !route_name_plain(call->schema, bytes[1], &schema)) ||
+        (!d->sess->is_utf8 && (!span_is_ascii(name) || !span_is_ascii(schema)))) {
+        return CATALOGUE_UNKNOWN;
+    }
+    return catalogue_function(d->view->catalogue, d->view->ddl_seen, schema, name,
+                              call->schema.len == 0);
+}
+
+/* Whether all functions of a statement that is a read otherwise only read. */
+WR_COLD static bool calls_are_harmless(struct deciding *d)
+{
+    for (uint8_t i = 0; i < d->facts->call_count; i++) {
+        enum catalogue_kind kind = call_kind(d, i);
+
+        if (kind != CATALOGUE_FUNCTION_HARMLESS && kind != CATALOGUE_FUNCTION_LISTED) {
+            struct route_step *step = step_add(d->ret, ROUTE_FUNCTION);
+
+            step->detail = (uint8_t)kind;
+            step->table = i;
+            return false;
+        }
+    }
+    return d->facts->call_count > 0;
+}
+
 static bool table_is_harmless(struct deciding *d, uint8_t at)
 {
     const struct facts_table *table = &d->facts->tables[at];
-    char schema_bytes[TABLE_NAME_MAX];
-    char name_bytes[TABLE_NAME_MAX];
+    char schema_bytes[ROUTE_NAME_MAX];
+    char name_bytes[ROUTE_NAME_MAX];
     struct span schema = d->sess->schema;
     struct span name = {NULL, 0};
     enum route_reason reason = ROUTE_TABLE;
     enum catalogue_kind kind = CATALOGUE_UNKNOWN;
     struct route_step *step = NULL;
 
-    if (!name_plain(table->name, name_bytes, &name) ||
-        (table->schema.len > 0 && !name_plain(table->schema, schema_bytes, &schema))) {
+    if (!route_name_plain(table->name, name_bytes, &name) ||
+        (table->schema.len > 0 && !route_name_plain(table->schema, schema_bytes, &schema))) {
         reason = ROUTE_TABLE_NAME;
     } else if (schema.len == 0) {
         reason = ROUTE_TABLE_NO_SCHEMA;
@@ -562,10 +596,19 @@ void route_decide(const struct facts *facts, const struct route_sess *sess,
         return;
     }
     if (!is_read && !is_ro_start) {
-        decide_not_a_read(&d);
-        return;
+        bool is_but_calls = has_bit(facts, FACT(CALLS)) &&
+                            !has_bit(facts, FACT(MULTI) | FACT(OVERFLOW) | FACT(LARGE));
+
+        if (!is_but_calls || !calls_are_harmless(&d)) {
+            decide_not_a_read(&d);
+            return;
+        }
+        ret_decision->flags |= ROUTE_F_CALLS_READ;
+        step_add(ret_decision, ROUTE_READ);
+        step_add(ret_decision, ROUTE_FUNCTIONS_KNOWN)->detail = (uint8_t)call_kind(&d, 0);
+    } else {
+        step_add(ret_decision, is_read ? ROUTE_READ : ROUTE_RO_TX_START);
     }
-    step_add(ret_decision, is_read ? ROUTE_READ : ROUTE_RO_TX_START);
     if (is_bound_by_isolation(&d)) {
         note_ignored_hints(&d);
         go_primary(&d);

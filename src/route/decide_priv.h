@@ -2,13 +2,14 @@
 /*
  * decide_priv - what the files of this room share.
  *
- * WHY       Hints carry durations; the decision and its explanation both deal in them.
+ * WHY       Hints carry durations, statements names; the decision and its explanation both deal in
+ *           them.
  * OWNS      none
  * THREADS   any
  * REENTRY   none
  * UNITS     *_us: microseconds.
  * ERRORS    false: not understood, the target is untouched.
- * BOUNDS    Durations up to a day.
+ * BOUNDS    Durations up to a day. Names up to ROUTE_NAME_MAX - 1 bytes.
  */
 #ifndef WEIR_ROUTE_DECIDE_PRIV_H
 #define WEIR_ROUTE_DECIDE_PRIV_H
@@ -18,6 +19,11 @@
 #include <stdint.h>
 
 #include "weir/util/str.h"
+
+#define ROUTE_NAME_MAX 256
+
+/* The plain name of a span in facts; dst (ROUTE_NAME_MAX bytes) holds it when there were quotes. */
+bool route_name_plain(struct span written, char *dst, struct span *ret_plain);
 
 /* "250ms", "5s", "2m", "1h"; a bare number is seconds. */
 bool route_duration_parse(struct span text, uint64_t *ret_us);

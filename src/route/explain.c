@@ -20,6 +20,7 @@ enum reason_arg {
     ARG_SERVER,
     ARG_LEFT,
     ARG_TABLE,
+    ARG_CALL,
     ARG_CULPRIT,
     ARG_RULE,
 };
@@ -54,10 +55,10 @@ static void line_add(struct line *line, const char *text)
 }
 
 /* Bytes of a statement: control bytes as spaces, so that a line stays a line. */
-static void line_quote(struct line *line, struct span bytes)
+static void line_show(struct line *line, struct span bytes, size_t max)
 {
-    char shown[QUOTE_MAX + 4];
-    size_t len = bytes.len < QUOTE_MAX ? bytes.len : QUOTE_MAX;
+    char shown[CATALOGUE_NOTE_MAX + 4];
+    size_t len = bytes.len < max ? bytes.len : max;
 
     for (size_t i = 0; i < len; i++) {
         shown[i] = bytes.p[i] < 0x20 || bytes.p[i] == 0x7f ? ' ' : (char)bytes.p[i];
@@ -65,6 +66,11 @@ static void line_quote(struct line *line, struct span bytes)
     shown[len] = '\0';
     line_add(line, shown);
     line_add(line, len < bytes.len ? "..." : "");
+}
+
+static void line_quote(struct line *line, struct span bytes)
+{
+    line_show(line, bytes, QUOTE_MAX);
 }
 
 static const char *server_name(const struct route_view *view, int16_t server)
@@ -99,6 +105,33 @@ static void line_add_table(struct line *line, const struct facts *facts,
     if (step->reason == ROUTE_TABLE) {
         line_add(line, ", ");
         line_add(line, catalogue_kind_text((enum catalogue_kind)step->detail));
+    }
+}
+
+static void line_add_call(struct line *line, const struct facts *facts,
+                          const struct route_sess *sess, const struct route_view *view,
+                          const struct route_step *step)
+{
+    const struct facts_call *call = &facts->calls[step->table];
+    char bytes[2][ROUTE_NAME_MAX];
+    struct span schema = sess->schema;
+    struct span name = {NULL, 0};
+    struct span note = {NULL, 0};
+
+    if (call->schema.len > 0) {
+        line_quote(line, call->schema);
+        line_add(line, ".");
+    }
+    line_quote(line, call->name);
+    line_add(line, ", ");
+    line_add(line, catalogue_kind_text((enum catalogue_kind)step->detail));
+    if (route_name_plain(call->name, bytes[0], &name) &&
+        (call->schema.len == 0 || route_name_plain(call->schema, bytes[1], &schema))) {
+        note = catalogue_function_note(view->catalogue, schema, name, call->schema.len == 0);
+    }
+    if (note.len > 0 && step->detail >= CATALOGUE_FUNCTION) {
+        line_add(line, ": ");
+        line_show(line, note, CATALOGUE_NOTE_MAX);
     }
 }
 
@@ -152,7 +185,8 @@ static void line_add_rule(struct line *line, const struct config_rule *rule, boo
 }
 
 static void line_add_arg(struct line *line, const struct facts *facts,
-                         const struct route_view *view, const struct route_step *step)
+                         const struct route_sess *sess, const struct route_view *view,
+                         const struct route_step *step)
 {
     switch (REASONS[step->reason].arg) {
     case ARG_NONE:
@@ -174,6 +208,9 @@ static void line_add_arg(struct line *line, const struct facts *facts,
         return;
     case ARG_TABLE:
         line_add_table(line, facts, step);
+        return;
+    case ARG_CALL:
+        line_add_call(line, facts, sess, view, step);
         return;
     case ARG_CULPRIT:
         line_add_culprit(line, facts);
@@ -243,7 +280,7 @@ void route_explain(const struct facts *facts, const struct route_sess *sess,
         line_add(&line, REASONS[step->reason].text);
         if (REASONS[step->reason].arg != ARG_NONE) {
             line_add(&line, ": ");
-            line_add_arg(&line, facts, view, step);
+            line_add_arg(&line, facts, sess, view, step);
         }
         fn(arg, item, line.text);
     }

@@ -3,11 +3,14 @@
  *
  * Oracles: never past the end (ASan); a read has no effects and one statement; poison behind a
  * read is seen, so a read never ends inside what weir took for code wrongly; a comment in front
- * changes nothing; the digest of a digest is itself; a rewrite leaves no use of an id. */
+ * changes nothing; the digest of a digest is itself; a rewrite leaves no use of an id. The same bytes
+ * as the body of a function: harmless only if it has no effects, and with poison behind any of its
+ * semicolons it is not. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "weir/classify/body.h"
 #include "weir/classify/classify.h"
 #include "weir/util/buf.h"
 
@@ -85,6 +88,46 @@ static void check_rewrite(struct span sql, const struct facts *f)
     buf_fini(&out);
 }
 
+/* What stands behind a semicolon of a body is a statement, but in quotes and comments. */
+static bool is_plain_body(const uint8_t *sql, size_t len)
+{
+    for (size_t i = 0; i < len; i++) {
+        if (strchr("'\"`#/*-", sql[i]) != NULL) { /* NUL, too */
+            return false;
+        }
+    }
+    return true;
+}
+
+static void check_body(const uint8_t *sql, size_t len, const struct classify_env *env)
+{
+    static const struct span params[] = {{(const uint8_t *)"p", 1}};
+    static const char poison[] = ";SET a.b = p;";
+    struct facts f;
+    classify_function_body((struct span){sql, len}, env, params, 1, &f);
+    bool is_harmless = (f.bits & (FACT(READ) | FACT(CALLS))) != 0;
+    need(is_harmless == ((f.why == WHY_NONE) || (f.bits & FACT(CALLS)) != 0));
+    if (!is_harmless) {
+        return;
+    }
+    need(f.pins == 0 && f.hints == 0 && f.kill.form == KILL_NONE && f.id_count == 0 &&
+         (f.bits & (FACT(MULTI) | FACT(BAD_LEX) | FACT(LOCKING) | FACT(USER_VARIABLE))) == 0);
+    need((f.call_count > 0) == ((f.bits & FACT(CALLS)) != 0));
+    uint8_t *text = malloc(len + sizeof(poison));
+    need(text != NULL);
+    for (size_t at = 0; at < len && is_plain_body(sql, len); at++) {
+        if (sql[at] == ';') {
+            memcpy(text, sql, at);
+            memcpy(text + at, poison, sizeof(poison) - 1);
+            memcpy(text + at + sizeof(poison) - 1, sql + at + 1, len - at - 1);
+            classify_function_body((struct span){text, len + sizeof(poison) - 2}, env, params, 1,
+                                   &f);
+            need((f.bits & (FACT(READ) | FACT(CALLS))) == 0);
+        }
+    }
+    free(text);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     if (size < 2) {
@@ -116,7 +159,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     classify_copy(sql, len, "/**/ #x\n", &env, &g, true);
     need(f.bits == g.bits && f.verb == g.verb && f.why == g.why && f.pins == g.pins &&
-         f.table_count == g.table_count && f.id_count == g.id_count && f.hints == g.hints);
+         f.table_count == g.table_count && f.id_count == g.id_count && f.hints == g.hints &&
+         f.call_count == g.call_count);
+    need((f.bits & FACT(CALLS)) == 0 || ((f.bits & FACT(PRIMARY)) != 0 && f.call_count > 0));
     for (unsigned i = 0; i < f.table_count; i++) {
         char name[64];
         (void)classify_name_decode(f.tables[i].name, name, sizeof(name));
@@ -124,6 +169,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     check_digest(text, &env);
     check_mentions(text, &env);
     check_rewrite(text, &f);
+    check_body(exact, len, &env);
     free(exact);
     return 0;
 }

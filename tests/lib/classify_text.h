@@ -156,6 +156,7 @@ static inline void classify_text_pins(const struct facts *f, char *dst, size_t c
     }
 }
 
+/* Tables, then calls as "name()"; "-" for none. */
 static inline void classify_text_tables(const struct facts *f, char *dst, size_t cap)
 {
     dst[0] = '\0';
@@ -170,6 +171,19 @@ static inline void classify_text_tables(const struct facts *f, char *dst, size_t
         (void)classify_name_decode(f->tables[i].name, part, sizeof(part));
         size_t at = strlen(name);
         (void)snprintf(name + at, sizeof(name) - at, "%s", part);
+        classify_text_add(dst, cap, name, strlen(name), ",");
+    }
+    for (unsigned i = 0; i < f->call_count; i++) {
+        char name[600];
+        char part[256];
+        name[0] = '\0';
+        if (f->calls[i].schema.len > 0) {
+            (void)classify_name_decode(f->calls[i].schema, part, sizeof(part));
+            (void)snprintf(name, sizeof(name), "%s.", part);
+        }
+        (void)classify_name_decode(f->calls[i].name, part, sizeof(part));
+        size_t at = strlen(name);
+        (void)snprintf(name + at, sizeof(name) - at, "%s()", part);
         classify_text_add(dst, cap, name, strlen(name), ",");
     }
     if (dst[0] == '\0') {

@@ -17,6 +17,8 @@ SCHEMA = "include/weir/config/schema.h"
 
 # What to show for a setting that has no default. None of these is ever read by weir.
 EXAMPLES = {
+    "functions.replica": "[app.price_of, app.tax, my_loadable]",
+    "functions.primary": "[app.next_number]",
     "tls.cert": "/etc/weir/server-cert.pem",
     "tls.key": "/etc/weir/server-key.pem",
     "tls.ca": "/etc/weir/ca.pem",
@@ -155,6 +157,7 @@ class Setting:
             return text
         return {"ADDRESS": "address", "PATH": "file name", "SECRET_FILE": "file name",
                 "SECRET_ENV": "variable name", "NAME": "name", "WORDS": "one or a list",
+                "FUNCTIONS": "names",
                 "REGEX": "regular expression", "ROUTE": "primary, replica, server NAME"}.get(self.type, "text")
 
 

@@ -10,6 +10,7 @@
  * UNITS     none
  * ERRORS    Builder functions: 0, or a negative err code; a failed builder builds nothing.
  * BOUNDS    CATALOGUE_OBJECTS_MAX objects; a primary with more has its catalogue left "not loaded".
+ *           Of CATALOGUE_NOTES_MAX functions a note is kept, each CATALOGUE_NOTE_MAX bytes at most.
  */
 #ifndef WEIR_BACKEND_CATALOGUE_H
 #define WEIR_BACKEND_CATALOGUE_H
@@ -23,17 +24,23 @@
 #include "weir/util/str.h"
 
 #define CATALOGUE_OBJECTS_MAX 2000000
+#define CATALOGUE_NOTES_MAX   20000
+#define CATALOGUE_NOTE_MAX    250
 
 /* X(name, text). The first three are answers of a look-up only. */
-#define CATALOGUE_KINDS(X)                                                 \
-    X(NOT_LOADED, "the catalogue is not loaded")                           \
-    X(OUTDATED, "a definition has changed since the catalogue was read")   \
-    X(UNKNOWN, "not a known name")                                         \
-    X(BASE_TABLE, "base table")                                            \
-    X(VIEW_HARMLESS, "view that only reads")                               \
-    X(VIEW_OTHER, "view that may do more than read, or is not understood") \
-    X(SEQUENCE, "sequence")                                                \
-    X(FUNCTION, "stored function")                                         \
+#define CATALOGUE_KINDS(X)                                                          \
+    X(NOT_LOADED, "the catalogue is not loaded")                                    \
+    X(OUTDATED, "a definition has changed since the catalogue was read")            \
+    X(UNKNOWN, "not a known name")                                                  \
+    X(BASE_TABLE, "base table")                                                     \
+    X(VIEW_HARMLESS, "view that only reads")                                        \
+    X(VIEW_OTHER, "view that may do more than read, or is not understood")          \
+    X(SEQUENCE, "sequence")                                                         \
+    X(FUNCTION, "stored function that may do more than read, or is not understood") \
+    X(FUNCTION_HARMLESS, "stored function that only reads")                         \
+    X(FUNCTION_LISTED, "function that functions.replica vouches for")               \
+    X(FUNCTION_FORBIDDEN, "function that functions.primary keeps on the primary")   \
+    X(FUNCTION_LOADABLE, "loadable function: weir cannot look into it")             \
     X(PROCEDURE, "stored procedure")
 
 enum catalogue_kind {
@@ -65,10 +72,16 @@ void catalogue_unref(const struct catalogue *cat);
  */
 enum catalogue_kind catalogue_table(const struct catalogue *cat, uint64_t ddl_seen,
                                     struct span schema, struct span name);
-/* FUNCTION when any schema has a stored function of this name, or it is a loadable one: then a call
- * may not be what the name says. PROCEDURE is never given. */
+/*
+ * What a call of schema.name is: one of the FUNCTION kinds, or as above. A call without a schema
+ * means a loadable function of that name if there is one, else the stored one of the session's
+ * schema: give that as schema, and is_bare. Names of functions have no case.
+ */
 enum catalogue_kind catalogue_function(const struct catalogue *cat, uint64_t ddl_seen,
-                                       struct span name);
+                                       struct span schema, struct span name, bool is_bare);
+/* What more is to be said of it, for people; borrowed from cat; empty: nothing. */
+struct span catalogue_function_note(const struct catalogue *cat, struct span schema,
+                                    struct span name, bool is_bare);
 
 uint64_t catalogue_generation(const struct catalogue *cat);
 /* The value of catalogue_ddl_seen() that this catalogue covers. */
@@ -93,9 +106,17 @@ WR_NODISCARD int catalogue_builder_add(struct catalogue_builder *builder, enum c
 /* Changes the kind of a table-like name added before (a view's verdict). -WR_E_NOT_FOUND. */
 WR_NODISCARD int catalogue_builder_set(struct catalogue_builder *builder, enum catalogue_kind kind,
                                        struct span schema, struct span name);
+/* Adds a function, or changes what it is; note (may be empty) is copied, cut to its bound. schema
+ * is empty for a loadable one. */
+WR_NODISCARD int catalogue_builder_function(struct catalogue_builder *builder,
+                                            enum catalogue_kind kind, struct span schema,
+                                            struct span name, struct span note);
 /* What has been added so far: the builder as a look-up. */
 enum catalogue_kind catalogue_builder_get(const struct catalogue_builder *builder,
                                           struct span schema, struct span name);
+enum catalogue_kind catalogue_builder_get_function(const struct catalogue_builder *builder,
+                                                   struct span schema, struct span name,
+                                                   bool is_bare);
 void catalogue_builder_hidden(struct catalogue_builder *builder, size_t count);
 /* Takes the builder apart, on success and on failure. NULL: no memory. */
 struct catalogue *catalogue_builder_finish(struct catalogue_builder *builder, uint64_t generation,

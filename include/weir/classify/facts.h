@@ -9,7 +9,8 @@
  * UNITS     Offsets and lengths: bytes of the SQL text.
  * ERRORS    none: whatever is not understood is FACT(PRIMARY) with a reason.
  * BOUNDS    FACTS_MAX_TABLES tables and FACTS_MAX_IDS connection ids; more set FACT(OVERFLOW),
- *           which is never a read. Array entries past their count are not initialised.
+ *           which is never a read. More than FACTS_MAX_CALLS calls: FACT(CALLS) is not set. Array
+ *           entries past their count are not initialised.
  */
 #ifndef WEIR_CLASSIFY_FACTS_H
 #define WEIR_CLASSIFY_FACTS_H
@@ -101,7 +102,8 @@
     X(UNCACHEABLE, 32, "uncacheable") /* the answer may differ when asked again */                \
     X(LAST_INSERT_ID, 33, "last_insert_id") /* calls LAST_INSERT_ID(): the last write's server */ \
     X(FOUND_ROWS, 34, "found_rows")         /* SQL_CALC_FOUND_ROWS: FOUND_ROWS() may follow */    \
-    X(BAD_LEX, 35, "bad_lex") /* unterminated quote or comment, or undecidable bytes */
+    X(BAD_LEX, 35, "bad_lex") /* unterminated quote or comment, or undecidable bytes */           \
+    X(CALLS, 36, "calls")     /* not READ, but one when the functions in calls are harmless */
 
 /* X(name, label, text): why no replica may run it; the first decisive reason in the text. */
 #define CLASSIFY_WHYS(X)                                                                         \
@@ -123,6 +125,7 @@
       "it calls a function that is not known to be harmless")                                    \
     X(FUNCTION_QUALIFIED, "function_qualified", "it calls a stored function")                    \
     X(FUNCTION_PRIMARY, "function_primary", "it calls a function that only the primary answers") \
+    X(CONDITION, "condition", "it handles errors, which may differ per server")                  \
     X(SEQUENCE, "sequence", "it uses a sequence")                                                \
     X(SYSTEM_SCHEMA, "system_schema", "it reads a system schema, which differs per server")      \
     X(PER_SERVER, "per_server", "its answer differs per server")                                 \
@@ -215,10 +218,19 @@ enum classify_fact {
 
 #define FACTS_MAX_TABLES 16
 #define FACTS_MAX_IDS    8
+#define FACTS_MAX_CALLS  8
 
 /* A name at a place where only a table (or view) can stand. Spans are as written, quotes
  * included; classify_name_decode() gives the plain name. schema is empty when not written. */
 struct facts_table {
+    struct span schema;
+    struct span name;
+};
+
+/* The name of a function that the server looks up among the loadable (when it has no schema) and
+ * the stored ones. As facts_table; a name without a schema is none that any server of that vendor
+ * has built in. */
+struct facts_call {
     struct span schema;
     struct span name;
 };
@@ -253,15 +265,17 @@ struct facts {
     uint32_t pins;   /* PIN_BIT()s that this statement begins when it succeeds (or may have) */
     uint32_t unpins; /* PIN_BIT()s that it certainly ends when it succeeds */
     uint32_t hints;  /* HINT_BIT()s present */
-    uint16_t hint_unknown_count;
+    uint8_t hint_unknown_count; /* at most 255 are counted */
     uint8_t table_count;
     uint8_t id_count;
+    uint8_t call_count;
     struct facts_kill kill;
     struct span use_schema;      /* of VERB_USE: the name as written */
     struct span inner;           /* of VERB_EXPLAIN_ROUTE: the statement to explain */
     struct span culprit;         /* the token that gave why, when there is one: for explanations */
     struct span hint[HINT_END_]; /* values; only those with a bit in hints are set */
-    struct facts_table tables[FACTS_MAX_TABLES]; /* tables read; only filled for FACT(READ) */
+    struct facts_table tables[FACTS_MAX_TABLES]; /* tables read; only of FACT(READ), FACT(CALLS) */
+    struct facts_call calls[FACTS_MAX_CALLS];    /* only of FACT(CALLS) */
     struct facts_id ids[FACTS_MAX_IDS];
 };
 

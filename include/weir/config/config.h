@@ -31,7 +31,8 @@
 #define CONFIG_ADMINS_MAX    64
 #define CONFIG_SOURCES_MAX   3
 #define CONFIG_RULES_MAX     4096
-#define CONFIG_WORDS_MAX     256 /* of one condition of a rule */
+#define CONFIG_WORDS_MAX     256  /* of one condition of a rule */
+#define CONFIG_FUNCTIONS_MAX 1000 /* of each list */
 
 enum config_tls_mode {
     CONFIG_TLS_OFF,
@@ -227,6 +228,21 @@ struct config_network {
     uint8_t addr[16]; /* the first 4 for IPv4; bits behind the mask are 0 */
 };
 
+struct config_function {
+    const char *schema; /* NULL: a loadable function; in primary, any of that name */
+    const char *name;
+};
+
+struct config_function_list {
+    struct config_function *list;
+    uint32_t count;
+};
+
+struct config_functions {                /* names in both lists: primary wins */
+    struct config_function_list replica; /* the operator vouches for them */
+    struct config_function_list primary; /* never on a replica */
+};
+
 struct config_limits {
     uint32_t max_clients;
     uint32_t max_packet_bytes;   /* a client's whole command, all its 16 MiB parts */
@@ -313,6 +329,7 @@ struct config {
     struct config_monitor monitor;
     struct config_balance balance;
     struct config_raw read_after_write;
+    struct config_functions functions;
     struct config_limits limits;
     struct config_http http;
     struct config_admin admin;

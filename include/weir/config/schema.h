@@ -34,6 +34,7 @@
     X("monitor", "the account that watches the servers, and when a server is out") \
     X("balance", "how reads are spread")                                           \
     X("read_after_write", "who sees their own writes, and how")                    \
+    X("functions", "what an operator knows of functions that weir cannot tell")    \
     X("limits", "bounds on what clients may use")                                  \
     X("http", "where /metrics and /health are served")                             \
     X("admin", "operators' statements over the MySQL protocol, for those listed")  \
@@ -226,6 +227,11 @@
       "auto: monitor.max_lag + monitor.interval x (monitor.failures + 1) + 1s")                    \
     X("read_after_write.unsafe", BOOL, config, read_after_write.unsafe, "false", 0, 0, "",         \
       "allows a window shorter than auto, which can show data from before the write")              \
+    X("functions.replica", FUNCTIONS, config, functions.replica, "", 0, 0, "list",                 \
+      "SCHEMA.NAME of stored functions that only read, whatever their bodies look like; NAME "     \
+      "of loadable ones")                                                                          \
+    X("functions.primary", FUNCTIONS, config, functions.primary, "", 0, 0, "list",                 \
+      "functions that no replica may run; NAME alone: any of that name. Wins over replica")        \
     X("limits.max_clients", COUNT, config, limits.max_clients, "20000", 1, 1000000, "connections", \
       "client connections at one time")                                                            \
     X("limits.max_packet", SIZE, config, limits.max_packet_bytes, "64MiB", 1048576, 1073741824,    \

@@ -27,13 +27,15 @@
 
 /*
  * X(name, kind of argument, text). Kinds: NONE, PIN, HINT, ISOLATION, SERVER, LEFT (time), TABLE
- * (catalogue_kind, index in facts.tables), CULPRIT (classify_why and facts.culprit), RULE (the
- * view's).
+ * (catalogue_kind, index in facts.tables), CALL (the same in facts.calls), CULPRIT (classify_why
+ * and facts.culprit), RULE (the view's).
  * The step that decided is the last but PRIMARY.
  */
 #define ROUTE_REASONS(X)                                                                   \
     X(READ, NONE, "one read of known shape")                                               \
     X(NOT_A_READ, CULPRIT, "not a read that a replica may run")                            \
+    X(FUNCTION, CALL, "a function is not known to be harmless")                            \
+    X(FUNCTIONS_KNOWN, CALL, "all functions that it calls only read")                      \
     X(LAST, SERVER, "it asks about the statement before it: same server")                  \
     X(LAST_NONE, NONE, "it asks about the statement before it, and there was none")        \
     X(PINNED, PIN, "the session is pinned to the primary")                                 \
@@ -141,7 +143,7 @@ struct route_view {
 struct route_step {
     enum route_reason reason;
     uint8_t detail; /* by the reason's kind: classify_why, pin, hint, catalogue_kind, isolation */
-    uint8_t table;  /* index in facts.tables */
+    uint8_t table;  /* index in facts.tables, of CALL in facts.calls */
     int16_t server; /* or -1 */
     uint64_t left_us;
 };
@@ -158,6 +160,9 @@ struct route_candidate {
 #define ROUTE_F_END_RO_TX 1U
 /* The same, and START TRANSACTION READ ONLY (awaited) opens it again on the primary first. */
 #define ROUTE_F_MOVE_RO_TX 2U
+/* FACT(CALLS), and the catalogue says that all functions are harmless: this once the statement is
+ * the read that FACT(READ) stands for. */
+#define ROUTE_F_CALLS_READ 4U
 
 struct route_decision {
     enum route_target target;

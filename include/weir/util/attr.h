@@ -20,6 +20,7 @@
 #define WR_UNUSED                          __attribute__((unused))
 #define WR_PRINTF(fmt, arg)                __attribute__((format(printf, fmt, arg)))
 #define WR_COLD                            __attribute__((cold, noinline))
+#define WR_ALWAYS_INLINE                   inline __attribute__((always_inline))
 #define WR_LIKELY(x)                       __builtin_expect(!!(x), 1)
 #define WR_UNLIKELY(x)                     __builtin_expect(!!(x), 0)
 #define WR_CONTAINER_OF(ptr, type, member) ((type *)(void *)((char *)(ptr)-offsetof(type, member)))

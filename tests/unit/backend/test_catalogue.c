@@ -23,6 +23,12 @@ static enum catalogue_kind look(const struct catalogue *cat, const char *schema,
     return catalogue_table(cat, 0, span_of(schema), span_of(name));
 }
 
+static enum catalogue_kind call(const struct catalogue *cat, const char *schema, const char *name,
+                                bool is_bare)
+{
+    return catalogue_function(cat, 0, span_of(schema), span_of(name), is_bare);
+}
+
 static struct catalogue *sample(bool fold)
 {
     struct catalogue_builder *builder = catalogue_builder_create(fold);
@@ -54,8 +60,9 @@ static void test_look_up(void **state)
     /* where schema ends and name begins counts */
     assert_int_equal(look(cat, "D", "bOrders"), CATALOGUE_UNKNOWN);
     assert_int_equal(look(cat, "DbOrder", "s"), CATALOGUE_UNKNOWN);
-    assert_int_equal(catalogue_function(cat, 0, SPAN_LIT("TAX")), CATALOGUE_FUNCTION);
-    assert_int_equal(catalogue_function(cat, 0, SPAN_LIT("p")), CATALOGUE_UNKNOWN);
+    assert_int_equal(call(cat, "Db", "TAX", false), CATALOGUE_FUNCTION);
+    assert_int_equal(call(cat, "db", "tax", false), CATALOGUE_UNKNOWN); /* schemas have a case */
+    assert_int_equal(call(cat, "Db", "p", false), CATALOGUE_UNKNOWN);
     assert_int_equal(catalogue_count(cat, CATALOGUE_BASE_TABLE), 1);
     assert_int_equal(catalogue_count(cat, CATALOGUE_VIEW_OTHER), 0);
     assert_int_equal(catalogue_count(cat, CATALOGUE_VIEW_HARMLESS), 1);
@@ -82,7 +89,7 @@ static void test_not_loaded_and_outdated(void **state)
     (void)state;
     assert_int_equal(look(NULL, "a", "b"), CATALOGUE_NOT_LOADED);
     assert_int_equal(look(none, "a", "b"), CATALOGUE_NOT_LOADED);
-    assert_int_equal(catalogue_function(none, 0, SPAN_LIT("f")), CATALOGUE_NOT_LOADED);
+    assert_int_equal(call(none, "a", "f", true), CATALOGUE_NOT_LOADED);
     assert_int_equal(catalogue_generation(NULL), 0);
     assert_int_equal(catalogue_covers(NULL), 0);
     assert_int_equal(catalogue_count(none, CATALOGUE_BASE_TABLE), 0);
@@ -96,8 +103,63 @@ static void test_not_loaded_and_outdated(void **state)
     assert_int_equal(catalogue_hidden_count(cat), 3);
     assert_int_equal(catalogue_table(cat, 4, SPAN_LIT("a"), SPAN_LIT("b")), CATALOGUE_BASE_TABLE);
     assert_int_equal(catalogue_table(cat, 5, SPAN_LIT("a"), SPAN_LIT("b")), CATALOGUE_OUTDATED);
-    assert_int_equal(catalogue_function(cat, 5, SPAN_LIT("f")), CATALOGUE_OUTDATED);
+    assert_int_equal(catalogue_function(cat, 5, SPAN_LIT("a"), SPAN_LIT("f"), true),
+                     CATALOGUE_OUTDATED);
     catalogue_unref(catalogue_ref(cat));
+    catalogue_unref(cat);
+}
+
+static void set_function(struct catalogue_builder *builder, enum catalogue_kind kind,
+                         const char *schema, const char *name, const char *note)
+{
+    assert_int_equal(
+        catalogue_builder_function(builder, kind, span_of(schema), span_of(name), span_of(note)),
+        0);
+}
+
+static bool note_is(const struct catalogue *cat, const char *schema, const char *name, bool is_bare,
+                    const char *text)
+{
+    return span_eq_text(catalogue_function_note(cat, span_of(schema), span_of(name), is_bare),
+                        text);
+}
+
+static void test_functions(void **state)
+{
+    struct catalogue_builder *builder = catalogue_builder_create(false);
+    struct catalogue *cat = NULL;
+    char longest[CATALOGUE_NOTE_MAX + 10];
+
+    (void)state;
+    memset(longest, 'x', sizeof(longest) - 1);
+    longest[sizeof(longest) - 1] = '\0';
+    set_function(builder, CATALOGUE_FUNCTION, "app", "f", "first");
+    set_function(builder, CATALOGUE_FUNCTION, "app", "G", longest);
+    set_function(builder, CATALOGUE_FUNCTION_HARMLESS, "app", "F", "");
+    set_function(builder, CATALOGUE_FUNCTION_HARMLESS, "app", "lib", "");
+    set_function(builder, CATALOGUE_FUNCTION_LOADABLE, "", "Lib", "a plug-in");
+    assert_int_equal(catalogue_builder_get_function(builder, SPAN_LIT("app"), SPAN_LIT("f"), true),
+                     CATALOGUE_FUNCTION_HARMLESS);
+    assert_int_equal(catalogue_builder_function(builder, CATALOGUE_BASE_TABLE, SPAN_LIT("a"),
+                                                SPAN_LIT("b"), SPAN_LIT("")),
+                     -WR_E_TOO_LARGE);
+    cat = catalogue_builder_finish(builder, 1, 0);
+    assert_int_equal(call(cat, "app", "F", true), CATALOGUE_FUNCTION_HARMLESS);
+    assert_true(note_is(cat, "app", "f", true, ""));
+    assert_int_equal(call(cat, "other", "f", true), CATALOGUE_UNKNOWN);
+    assert_int_equal(catalogue_function_note(cat, SPAN_LIT("app"), SPAN_LIT("g"), false).len,
+                     CATALOGUE_NOTE_MAX);
+    /* a loadable one hides a stored one of the same name, unless the schema is written */
+    assert_int_equal(call(cat, "app", "LIB", true), CATALOGUE_FUNCTION_LOADABLE);
+    assert_true(note_is(cat, "app", "lib", true, "a plug-in"));
+    assert_int_equal(call(cat, "app", "lib", false), CATALOGUE_FUNCTION_HARMLESS);
+    /* no schema is selected: a loadable one can be called, and nothing else */
+    assert_int_equal(call(cat, "", "lib", true), CATALOGUE_FUNCTION_LOADABLE);
+    assert_int_equal(call(cat, "", "lib", false), CATALOGUE_UNKNOWN);
+    assert_int_equal(call(cat, "", "f", true), CATALOGUE_UNKNOWN);
+    assert_int_equal(catalogue_count(cat, CATALOGUE_FUNCTION_HARMLESS), 2);
+    assert_int_equal(catalogue_count(cat, CATALOGUE_FUNCTION), 1);
+    assert_true(note_is(NULL, "app", "f", true, ""));
     catalogue_unref(cat);
 }
 
@@ -190,6 +252,7 @@ int main(void)
         cmocka_unit_test(test_look_up),
         cmocka_unit_test(test_folded),
         cmocka_unit_test(test_not_loaded_and_outdated),
+        cmocka_unit_test(test_functions),
         cmocka_unit_test(test_builder_refuses),
         cmocka_unit_test(test_many),
         cmocka_unit_test(test_clock),

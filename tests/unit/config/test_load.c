@@ -375,6 +375,28 @@ static char *printed(const struct config *c)
     return text;
 }
 
+static void test_functions(void **state)
+{
+    struct config *c = parse(SERVER "monitor: {user: m, password: x}\n"
+                                    "functions: {replica: [app.f, lib], primary: G}\n");
+    struct config *none = parse(SERVER "monitor: {user: m, password: x}\n");
+    char *text = printed(c);
+
+    (void)state;
+    assert_int_equal(c->functions.replica.count, 2);
+    assert_string_equal(c->functions.replica.list[0].schema, "app");
+    assert_string_equal(c->functions.replica.list[0].name, "f");
+    assert_null(c->functions.replica.list[1].schema);
+    assert_string_equal(c->functions.replica.list[1].name, "lib");
+    assert_int_equal(c->functions.primary.count, 1);
+    assert_string_equal(c->functions.primary.list[0].name, "G");
+    assert_non_null(strstr(text, "  replica: [\"app.f\", \"lib\"]\n  primary: [\"G\"]\n"));
+    assert_int_equal(none->functions.replica.count + none->functions.primary.count, 0);
+    free(text);
+    config_unref(none);
+    config_unref(c);
+}
+
 static void test_print_hides_secrets(void **state)
 {
     struct config *c = parse(
@@ -511,7 +533,8 @@ int main(void)
         cmocka_unit_test(test_password_file), cmocka_unit_test(test_password_env),
         cmocka_unit_test(test_file_mode),     cmocka_unit_test(test_key_mode),
         cmocka_unit_test(test_no_such_file),  cmocka_unit_test(test_print_hides_secrets),
-        cmocka_unit_test(test_refs),          cmocka_unit_test(test_shipped_file),
+        cmocka_unit_test(test_functions),     cmocka_unit_test(test_refs),
+        cmocka_unit_test(test_shipped_file),
 #ifdef WEIR_DEBUG
         cmocka_unit_test(test_no_memory),
 #endif

@@ -188,6 +188,8 @@ static void test_addresses(void **state)
 
 static void test_words(void **state)
 {
+    struct span schema = {NULL, 0};
+    struct span name = {NULL, 0};
     unsigned index = 9;
     bool flag = false;
 
@@ -208,6 +210,13 @@ static void test_words(void **state)
     assert_null(value_check_name(span_of("db1#2._-")));
     assert_non_null(value_check_name(span_of("")));
     assert_non_null(value_check_name(span_of("a=b")));
+    assert_null(value_parse_function(span_of("app.f_1$"), &schema, &name));
+    assert_true(span_eq_text(schema, "app") && span_eq_text(name, "f_1$"));
+    assert_null(value_parse_function(span_of("f"), &schema, &name));
+    assert_true(schema.len == 0 && span_eq_text(name, "f"));
+    assert_non_null(value_parse_function(span_of("a b.f"), &schema, &name));
+    assert_non_null(value_parse_function(span_of(""), &schema, &name));
+    assert_non_null(value_parse_function(span_of("."), &schema, &name));
 }
 
 static void test_native_hash(void **state)

@@ -44,6 +44,14 @@ struct row {
 static bool
     reason_seen[ROUTE_REASON_END_]; /* NOLINT(cppcoreguidelines-avoid-non-const-global-variables) */
 
+static void function(struct catalogue_builder *builder, enum catalogue_kind kind,
+                     const char *schema, const char *name, const char *note)
+{
+    assert_int_equal(
+        catalogue_builder_function(builder, kind, span_of(schema), span_of(name), span_of(note)),
+        0);
+}
+
 static void world_init(struct world *w)
 {
     struct catalogue_builder *builder = catalogue_builder_create(false);
@@ -77,6 +85,12 @@ static void world_init(struct world *w)
         catalogue_builder_add(builder, CATALOGUE_VIEW_HARMLESS, SPAN_LIT("db"), SPAN_LIT("v")), 0);
     assert_int_equal(
         catalogue_builder_add(builder, CATALOGUE_VIEW_OTHER, SPAN_LIT("db"), SPAN_LIT("vw")), 0);
+    function(builder, CATALOGUE_FUNCTION_HARMLESS, "db", "f", "");
+    function(builder, CATALOGUE_FUNCTION_LISTED, "db", "fl", "");
+    function(builder, CATALOGUE_FUNCTION_FORBIDDEN, "db", "fp", "");
+    function(builder, CATALOGUE_FUNCTION, "db", "fw", "it changes data (INSERT, line 2)");
+    function(builder, CATALOGUE_FUNCTION_HARMLESS, "db", "lib", "");
+    function(builder, CATALOGUE_FUNCTION_LOADABLE, "", "lib", "");
     w->catalogue = catalogue_builder_finish(builder, 3, 10);
     w->conf = (struct route_conf){
         .policy = CONFIG_WEIGHTED_RANDOM,
@@ -115,7 +129,93 @@ static void reads(struct world *w, const char *schema, const char *name)
     w->facts.tables[w->facts.table_count++] = (struct facts_table){span_of(schema), span_of(name)};
 }
 
+/* A read but for the calls of these functions. */
+static void calls(struct world *w, const char *schema, const char *name)
+{
+    w->facts.bits = FACT(PRIMARY) | FACT(WRITE) | FACT(CALLS);
+    w->facts.why = schema[0] ? WHY_FUNCTION_QUALIFIED : WHY_FUNCTION_UNKNOWN;
+    w->facts.calls[w->facts.call_count++] = (struct facts_call){span_of(schema), span_of(name)};
+}
+
 /* --- what is different, row by row --- */
+
+static void call_harmless(struct world *w)
+{
+    calls(w, "", "F");
+    calls(w, "`db`", "`fl`");
+    reads(w, "", "t");
+}
+static void call_and_unknown_table(struct world *w)
+{
+    calls(w, "", "f");
+    reads(w, "", "nothing");
+}
+static void call_one_of_two(struct world *w)
+{
+    calls(w, "", "f");
+    calls(w, "", "fw");
+}
+static void call_forbidden(struct world *w)
+{
+    calls(w, "db", "fp");
+}
+static void call_unknown(struct world *w)
+{
+    calls(w, "elsewhere", "f");
+}
+static void call_loadable(struct world *w)
+{
+    calls(w, "", "lib");
+}
+static void call_hidden_by_loadable(struct world *w)
+{
+    calls(w, "db", "lib");
+}
+static void call_no_schema(struct world *w)
+{
+    calls(w, "", "f");
+    w->sess.schema.len = 0;
+}
+static void call_outdated(struct world *w)
+{
+    calls(w, "", "f");
+    w->view.ddl_seen++;
+}
+static void call_no_catalogue(struct world *w)
+{
+    calls(w, "", "f");
+    w->view.catalogue = NULL;
+}
+static void call_not_ascii(struct world *w)
+{
+    calls(w, "", "\xc3\xa4");
+    w->sess.is_utf8 = false;
+}
+static void call_without_bit(struct world *w)
+{
+    calls(w, "", "f");
+    w->facts.bits &= ~FACT(CALLS);
+}
+static void call_in_window(struct world *w)
+{
+    calls(w, "", "f");
+    w->sess.raw_until_us = NOW_US + 1;
+}
+static void call_in_transaction(struct world *w)
+{
+    calls(w, "", "f");
+    w->sess.in_tx = true;
+}
+static void call_hinted(struct world *w)
+{
+    calls(w, "", "fw");
+    hint(w, HINT_REPLICA, "");
+}
+static void call_hint_primary(struct world *w)
+{
+    calls(w, "", "f");
+    hint(w, HINT_PRIMARY, "");
+}
 
 static void as_is(struct world *w)
 {
@@ -758,6 +858,26 @@ static const struct row ROWS[] = {
     {"... hinted on", rule_raw_off_hint_on, ROUTE_TO_PRIMARY, 0, ROUTE_READ_AFTER_WRITE, 0},
     {"rule read_after_write on", rule_raw_on, ROUTE_TO_PRIMARY, 0, ROUTE_READ_AFTER_WRITE, 0},
     {"a read", as_is, ROUTE_TO_REPLICA, ANY, ROUTE_BALANCED, 0},
+    {"harmless calls", call_harmless, ROUTE_TO_REPLICA, ANY, ROUTE_BALANCED, ROUTE_F_CALLS_READ},
+    {"a harmless call, an unknown table", call_and_unknown_table, ROUTE_TO_PRIMARY, 0, ROUTE_TABLE,
+     ROUTE_F_CALLS_READ},
+    {"one call of two", call_one_of_two, ROUTE_TO_PRIMARY, 0, ROUTE_NOT_A_READ, 0},
+    {"a forbidden call", call_forbidden, ROUTE_TO_PRIMARY, 0, ROUTE_NOT_A_READ, 0},
+    {"an unknown call", call_unknown, ROUTE_TO_PRIMARY, 0, ROUTE_NOT_A_READ, 0},
+    {"a loadable function", call_loadable, ROUTE_TO_PRIMARY, 0, ROUTE_NOT_A_READ, 0},
+    {"a stored one by its schema", call_hidden_by_loadable, ROUTE_TO_REPLICA, ANY, ROUTE_BALANCED,
+     ROUTE_F_CALLS_READ},
+    {"a call, no schema", call_no_schema, ROUTE_TO_PRIMARY, 0, ROUTE_NOT_A_READ, 0},
+    {"a call, outdated", call_outdated, ROUTE_TO_PRIMARY, 0, ROUTE_NOT_A_READ, 0},
+    {"a call, no catalogue", call_no_catalogue, ROUTE_TO_PRIMARY, 0, ROUTE_NOT_A_READ, 0},
+    {"a call, other bytes", call_not_ascii, ROUTE_TO_PRIMARY, 0, ROUTE_NOT_A_READ, 0},
+    {"a call, and not a read", call_without_bit, ROUTE_TO_PRIMARY, 0, ROUTE_NOT_A_READ, 0},
+    {"a call in the window", call_in_window, ROUTE_TO_PRIMARY, 0, ROUTE_READ_AFTER_WRITE,
+     ROUTE_F_CALLS_READ},
+    {"a call in a transaction", call_in_transaction, ROUTE_TO_PRIMARY, 0, ROUTE_IN_TX, 0},
+    {"a call, hinted to a replica", call_hinted, ROUTE_TO_PRIMARY, 0, ROUTE_NOT_A_READ, 0},
+    {"a harmless call, hint primary", call_hint_primary, ROUTE_TO_PRIMARY, 0, ROUTE_HINT_PRIMARY,
+     ROUTE_F_CALLS_READ},
     {"a write", writes, ROUTE_TO_PRIMARY, 0, ROUTE_NOT_A_READ, 0},
     {"several statements", multi, ROUTE_TO_PRIMARY, 0, ROUTE_NOT_A_READ, 0},
     {"more tables than seen", overflow, ROUTE_TO_PRIMARY, 0, ROUTE_NOT_A_READ, 0},
@@ -983,7 +1103,9 @@ static void test_random_worlds(void **state)
             world_fini(&w);
             continue;
         }
-        if ((w.facts.bits & FACT(WRITE)) != 0 && w.sess.ro_tx_server < 0) {
+        if ((got.flags & ROUTE_F_CALLS_READ) != 0) {
+            assert_true((w.facts.bits & FACT(CALLS)) != 0 && w.facts.call_count > 0);
+        } else if ((w.facts.bits & FACT(WRITE)) != 0 && w.sess.ro_tx_server < 0) {
             assert_true(got.server == w.topo->primary);
         }
         if ((w.sess.in_tx || w.sess.pins != 0) && w.sess.ro_tx_server < 0 &&
@@ -1069,6 +1191,27 @@ static void test_explanation(void **state)
                                       " do more than read, or is not understood\n"));
     assert_non_null(strstr(said.text, "step 3=hint ignored: only a read may be moved:"
                                       " weir:server=r1\n"));
+    world_fini(&w);
+
+    said.text[0] = '\0';
+    world_init(&w);
+    call_one_of_two(&w);
+    decide(&w, &got);
+    route_explain(&w.facts, &w.sess, &w.view, &got, take_line, &said);
+    assert_non_null(strstr(said.text, "step 1=a function is not known to be harmless: fw, stored"
+                                      " function that may do more than read, or is not understood:"
+                                      " it changes data (INSERT, line 2)\n"
+                                      "step 2=not a read that a replica may run: it calls"));
+    world_fini(&w);
+
+    said.text[0] = '\0';
+    world_init(&w);
+    call_harmless(&w);
+    decide(&w, &got);
+    route_explain(&w.facts, &w.sess, &w.view, &got, take_line, &said);
+    assert_non_null(strstr(said.text, "step 1=one read of known shape\n"
+                                      "step 2=all functions that it calls only read: F, stored"
+                                      " function that only reads\n"));
     world_fini(&w);
 
     said.text[0] = '\0';
