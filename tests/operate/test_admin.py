@@ -417,7 +417,7 @@ class Admin:
                 except pymysql.MySQLError as e:
                     ended.append(e.args[0])
 
-            for statement, want in (("KILL QUERY", (1317, "1")), ("KILL", (1317, 1927, 2013, 1053))):
+            for statement, want in (("KILL QUERY", (1317, 1)), ("KILL", (1317, 1927, 2013, 1053))):
                 thread = threading.Thread(target=wait)
                 began = time.monotonic()
                 thread.start()
@@ -452,6 +452,53 @@ class Admin:
         self.rows("UNDRAIN replica2")
         self.rows("SET WEIGHT replica1 DEFAULT")
 
+    def test_reload_of_rules_and_weights(self):
+        rules = [{"name": "ours", "user": "app", "class": "read", "table": ["operated", "x.*"], "route": "server replica2"},
+                 {"match": "BENCH", "match_caseless": True, "deny": "not here"}]
+        before = self.weir.settings["servers"][1]
+        self.rows("SET WEIGHT replica1 7")
+        self.rows("SET WEIGHT replica2 9")
+        self.assertEqual(self.rows("SHOW RULES"), [])
+        try:
+            self.weir.settings["rules"] = rules
+            self.weir.settings["servers"][1] = {**before, "weight": 50}
+            self.weir.write_conf()
+            report = [r["report"] for r in self.rows("RELOAD")]
+            self.assertIn("rules[ours]: new", report)
+            self.assertIn("servers[replica1].weight: 100 -> 50", report)
+            wait_for("the file's newer weight holds", lambda: [r["weight"] for r in self.rows("SHOW SERVERS")
+                                                               if r["name"] != "primary"] == ["50", "9"])
+            shown = [list(r.values()) for r in self.rows("SHOW RULES")]
+            self.assertEqual([row[:4] for row in shown], [
+                ["1", "ours", 'table: ["operated", "x.*"], user: ["app"], class: ["read"]', 'route: "server replica2"'],
+                ["2", "rule-2", 'match: "BENCH", match_caseless: true', 'deny: "not here"']])
+            said = {r["item"]: r["value"] for r in self.rows(
+                "EXPLAIN ROUTE AS app IN test SELECT id FROM operated")}
+            self.assertEqual(said["server"], "replica2")
+            self.assertEqual({r["item"]: r["value"] for r in self.rows("EXPLAIN ROUTE AS other SELECT 'bench'")}["target"],
+                             "none")
+            with self.weir.connect(database="test") as c:
+                wait_for("the rule denies", lambda: error_of(c.query, "SELECT 'bench', x")[0] == 1227)
+            denied = int(self.rows("SHOW RULES")[1]["hits"])
+            self.assertGreaterEqual(denied, 1)
+            self.weir.settings["workers"] = 7
+            self.weir.settings["rules"] = []
+            self.weir.write_conf()
+            number, text = error_of(self.rows, "RELOAD")
+            self.assertEqual(number, 1105)
+            self.assertRegex(text, r"nothing was changed: workers needs a restart: \S+ -> 7")
+            newest = self.rows("SHOW EVENTS LIMIT 1")[0]
+            self.assertEqual(newest["kind"], "reload_failed")
+            self.assertEqual(len(self.rows("SHOW RULES")), 2)
+        finally:
+            self.weir.settings["servers"][1] = before
+            self.weir.settings.pop("workers", None)
+            self.weir.settings.pop("rules", None)
+            self.weir.write_conf()
+            self.rows("RELOAD")
+            self.rows("SET WEIGHT replica1 DEFAULT")
+            self.rows("SET WEIGHT replica2 DEFAULT")
+
     # --- those who mean no good ---
 
     def test_garbage(self):
@@ -472,7 +519,7 @@ class Admin:
                 except OSError:
                     pass
         with rawclient.Raw("127.0.0.1", self.weir.admin_port, "ops", "ops secret") as raw:
-            raw.send(b"\xff\xff\xff\x00" + b"x" * (2 << 20))
+            raw.send(b"\xff\xff\xff\x00" + b"x" * 100)  # of 16 MiB; no more, or its end meets a closed socket
             self.assertEqual(rawclient.err_of(raw.read_packet()[1])[0], 1153)
         logged_in.send(rawclient.command(rawclient.COM_QUERY, b"SHOW VERSION"))
         self.assertNotEqual(logged_in.reply("query")[0][1][0], 0xFF)
