@@ -118,8 +118,8 @@ class Admin:
         finally:
             for c in held:
                 c.close()
-        wait_for("the places are free again", lambda: self.rows("SHOW METRICS LIKE 'weir_admin_sessions_open'")[0][
-            "value"] == 1)
+        wait_for("the places are free again", lambda: self.weir.metrics()["weir_admin_sessions_open"] == 0)
+        self.assertEqual(self.rows("SHOW METRICS LIKE 'weir_admin_sessions_open'")[0]["value"], 1)
 
     # --- real clients ---
 
@@ -466,9 +466,9 @@ class Admin:
             report = [r["report"] for r in self.rows("RELOAD")]
             self.assertIn("rules[ours]: new", report)
             self.assertIn("servers[replica1].weight: 100 -> 50", report)
-            wait_for("the file's newer weight holds", lambda: [r["weight"] for r in self.rows("SHOW SERVERS")
-                                                               if r["name"] != "primary"] == ["50", "9"])
-            shown = [list(r.values()) for r in self.rows("SHOW RULES")]
+            wait_for("the file's newer weight holds", lambda: [int(r["weight"]) for r in self.rows("SHOW SERVERS")
+                                                               if r["name"] != "primary"] == [50, 9])
+            shown = [[str(v) for v in r.values()] for r in self.rows("SHOW RULES")]
             self.assertEqual([row[:4] for row in shown], [
                 ["1", "ours", 'table: ["operated", "x.*"], user: ["app"], class: ["read"]', 'route: "server replica2"'],
                 ["2", "rule-2", 'match: "BENCH", match_caseless: true', 'deny: "not here"']])
