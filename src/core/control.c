@@ -255,6 +255,10 @@ static void on_signal(void *arg, int signo)
         reload_logged(control);
         return;
     }
+    if (control->house == NULL) { /* nobody is served yet: control_serve() returns at once */
+        control->is_draining = true;
+        return;
+    }
     drain_begin(control, signo == SIGTERM ? "SIGTERM" : "SIGINT");
 }
 
@@ -457,6 +461,10 @@ int control_serve(struct control *control, const struct control_house *house)
         .max_in_login = control->config->auth.max_unauthenticated,
     };
 
+    if (control->is_draining) {
+        log_info(&control->log, "drain_done", "ended by a signal before anybody was served");
+        return 0;
+    }
     control->listeners = listeners;
     control->workers = workers;
     control->house = house;

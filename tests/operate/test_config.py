@@ -4,6 +4,7 @@ import os
 import re
 import resource
 import signal
+import socket
 import shutil
 import subprocess
 import tempfile
@@ -130,6 +131,33 @@ class Start(Directory):
                 continue
             with open(os.path.join(self.dir, name), "rb") as f:
                 self.assertNotIn(CANARY.encode(), f.read(), name)
+
+
+    def begun(self, *signals):
+        """Its log, when it has got the signals while it waited for a server that accepts and says nothing."""
+        with socket.create_server(("127.0.0.1", 0)) as silent:
+            text = self.good().replace("127.0.0.1:1\"", f"127.0.0.1:{silent.getsockname()[1]}\"")
+            self.assertIn(str(silent.getsockname()[1]), text)
+            log = os.path.join(self.dir, "log")
+            with open(log, "wb") as out:
+                process = subprocess.Popen([weirlab.weir_binary(), "--config", self.write("weir.yaml", text)],
+                                           stdin=subprocess.DEVNULL, stdout=out, stderr=out)
+            self.addCleanup(process.wait)
+            self.addCleanup(process.kill)
+            silent.settimeout(20)
+            with silent.accept()[0]:  # the first probe: weir waits for its outcome now
+                for number in signals:
+                    process.send_signal(number)
+                self.assertEqual(process.wait(20), 0, weirlab_read(log))
+        return weirlab_read(log)
+
+    def test_ended_while_it_starts(self):
+        said = self.begun(signal.SIGTERM)
+        self.assertIn("ended by a signal before anybody was served", said)
+        self.assertNotIn('event="ready"', said)
+
+    def test_reloaded_while_it_starts(self):
+        self.assertIn("weir is still starting", self.begun(signal.SIGHUP, signal.SIGTERM))
 
 
 def weirlab_read(path):
