@@ -265,7 +265,7 @@ def difference(direct, weir, steps):
 def all_differences(direct, weir, steps):
     found = []
     for i, (a, b) in enumerate(zip(direct, weir)):
-        if a != b:
+        if in_order(a) != in_order(b):
             found.append(difference([[]] * i + [a], [[]] * i + [b], steps))
     if len(direct) != len(weir):
         found.append(f"{len(direct) - 1} replies direct, {len(weir) - 1} through weir")
