@@ -356,8 +356,8 @@ class FakeServer:
             peer = Peer(sock, self.timeout)
             self.peers.append(peer)
             thread = threading.Thread(target=self._play, args=(peer, script), daemon=True)
+            thread.start()  # first: wait() joins what is in the list
             self.threads.append(thread)
-            thread.start()
 
     def _play(self, peer, script):
         try:
