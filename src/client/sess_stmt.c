@@ -26,6 +26,7 @@ struct stmt {
     uint32_t id;
     uint16_t params;
     bool has_types;
+    bool is_data_wrong;  /* long data came for a parameter that is not there */
     bool is_data_sent;   /* long data is with the handle in use already */
     int16_t server;      /* where the handle in use is; -1: none is */
     struct handle *busy; /* on the session's connection to that server; NULL: none */
@@ -390,6 +391,19 @@ int sess_stmt_send_prepare(struct sess *sess, struct conn *conn)
 
 /* --- EXECUTE --- */
 
+/* As a server does until a RESET. It keeps the handle in that state, which another session's EXECUTE
+ * would meet: so no handle is told. */
+static void wrong_data(struct sess *sess)
+{
+    uint32_t version = 0;
+    struct span where = SPAN_LIT("mysqld_stmt_send_long_data");
+
+    if (sess_flavour(sess, &version) == TOPO_FLAVOUR_MYSQL) {
+        where = SPAN_LIT("mysql_stmt_precheck");
+    }
+    sess_fail(sess, SESS_ERR_WRONG_ARGS, &where, 1);
+}
+
 static void unknown_stmt(struct sess *sess, uint32_t id, const char *where)
 {
     char number[16];
@@ -453,6 +467,10 @@ void sess_stmt_execute(struct sess *sess, uint8_t *packet, size_t len)
     stmt = stmt_find(sess, id);
     if (stmt == NULL) {
         unknown_stmt(sess, id, "mysqld_stmt_execute");
+        return;
+    }
+    if (stmt->is_data_wrong) {
+        wrong_data(sess);
         return;
     }
     if ((stmt->facts.bits & FACT(KILL)) != 0) {
@@ -721,6 +739,7 @@ void sess_stmt_reset(struct sess *sess, uint8_t *packet, size_t len)
         return;
     }
     data_drop(sess, stmt);
+    stmt->is_data_wrong = false;
     if (stmt->busy == NULL) {
         stmt->is_data_sent = false;
         sess_answer_ok(sess); /* nothing of it waits anywhere */
@@ -733,12 +752,16 @@ void sess_stmt_reset(struct sess *sess, uint8_t *packet, size_t len)
 
 void sess_stmt_long_data(struct sess *sess, uint8_t *packet, size_t len)
 {
+    struct command_long_data data = {0};
     struct stmt *stmt = NULL;
-    uint32_t id = 0;
 
-    if (command_decode_stmt_id((struct span){packet + FRAME_HEADER, len - FRAME_HEADER}, &id) ==
+    if (command_decode_long_data((struct span){packet + FRAME_HEADER, len - FRAME_HEADER}, &data) ==
         DEC_OK) {
-        stmt = stmt_find(sess, id);
+        stmt = stmt_find(sess, data.stmt_id);
+    }
+    if (stmt != NULL && data.param >= stmt->params) {
+        stmt->is_data_wrong = true;
+        stmt = NULL;
     }
     if (stmt == NULL || sess->env->topo->primary < 0) {
         /* no reply to this command: EXECUTE will tell */
