@@ -153,7 +153,8 @@ static void tls_begin(struct admin_sess *sess)
 /* Packets as far as they are whole and the session is free for them. */
 static void process(struct admin_sess *sess)
 {
-    while (is_alive(sess) && sess->state != ADMIN_ST_WAIT && sess->state != ADMIN_ST_CLOSING) {
+    while (is_alive(sess) && sess->state != ADMIN_ST_WAIT && sess->state != ADMIN_ST_CLOSING &&
+           buf_len(&sess->in) != 0) {
         bool is_login = is_in_login(sess->state);
         struct frame_packet packet;
         enum dec_rc rc = frame_packet_decode(sess->in.data + sess->in.off, buf_len(&sess->in),

@@ -93,7 +93,13 @@ static void row_pool(struct admin_rows *rows, const struct admin_pool *pool, con
     } else {
         rows_u64(rows, pool->max);
     }
+    rows_u64(rows, pool->idle);
     rows_u64(rows, pool->waiting);
+    rows_u64(rows, pool->waits);
+    rows_u64(rows, pool->timeouts);
+    rows_u64(rows, pool->resets);
+    rows_u64(rows, pool->passes);
+    rows_u64(rows, pool->retired);
     rows_u64(rows, pool->refused);
 }
 
@@ -108,7 +114,10 @@ void admin_show_pools(struct admin_sess *sess, const struct words *words, size_t
         return;
     }
     admin_view(sess, &view);
-    rows_begin(&rows, sess, "server,used#,max#,waiting#,refused#", &filter, true);
+    rows_begin(
+        &rows, sess,
+        "server,used#,max#,idle#,waiting#,waits#,timeouts#,resets#,passes#,retired#,refused#",
+        &filter, true);
     for (uint16_t i = 0; i < view.topo->server_count; i++) {
         struct admin_pool pool = {0};
 

@@ -371,7 +371,9 @@ static void conn_release(struct conn *conn)
     stream_close(&conn->stream);
     login_destroy(conn->login);
     conn->login = NULL;
+    handles_fini(&conn->handles);
     svec_fini(&conn->svec);
+    svec_fini(&conn->born);
     cred_unref(conn->cred);
     conn->cred = NULL;
     conn->magic = 0;
@@ -399,6 +401,11 @@ int conn_open(const struct conn_env *env, const struct conn_params *params, conn
     conn->state = CONN_ST_CONNECT;
     stream_init(&conn->stream);
     svec_init(&conn->svec, env->values);
+    svec_init(&conn->born, env->values);
+    handles_init(&conn->handles);
+    list_node_init(&conn->node);
+    list_node_init(&conn->lru);
+    conn->born_us = loop_now_us(env->loop);
     timer_init(&conn->timer, env->loop, on_deadline, conn);
     metric_inc(env->metrics, METRIC_SERVER_CONNECTS, conn->server_index);
 
@@ -462,4 +469,67 @@ const struct conn_failure *conn_failure(const struct conn *conn)
 {
     WR_ASSERT(conn->state == CONN_ST_FAILED && conn->login != NULL);
     return &conn->login->failure;
+}
+
+/* --- from one worker to another --- */
+
+int conn_pack(struct conn *conn, struct buf *out)
+{
+    int r = svec_pack(&conn->svec, out);
+
+    WR_ASSERT(conn->state == CONN_ST_READY);
+    if (r >= 0) {
+        r = svec_pack(&conn->born, out);
+    }
+    if (r >= 0) {
+        r = handles_pack(&conn->handles, out);
+    }
+    if (r >= 0) {
+        r = stream_detach(&conn->stream);
+    }
+    if (r < 0) {
+        conn_close(conn, true);
+        return r;
+    }
+    svec_fini(&conn->svec);
+    svec_fini(&conn->born);
+    timer_cancel(&conn->timer);
+    metric_sub(conn->env->metrics, METRIC_SERVER_CONNECTIONS, conn->server_index, 1);
+    conn->env = NULL;
+    conn->on_event = NULL;
+    return 0;
+}
+
+int conn_unpack(const struct conn_env *env, struct conn *conn, struct span bytes,
+                conn_event_fn on_event, void *arg)
+{
+    conn->env = env;
+    conn->on_event = on_event;
+    conn->arg = arg;
+    svec_init(&conn->svec, env->values);
+    svec_init(&conn->born, env->values);
+    timer_init(&conn->timer, env->loop, on_deadline, conn);
+    metric_add(env->metrics, METRIC_SERVER_CONNECTIONS, conn->server_index, 1);
+    int r = svec_unpack(&conn->svec, &bytes);
+    if (r >= 0) {
+        r = svec_unpack(&conn->born, &bytes);
+    }
+    if (r >= 0) {
+        r = handles_unpack(&conn->handles, env->values, &bytes);
+    }
+    if (r >= 0) {
+        r = stream_attach(&conn->stream, env->loop);
+    }
+    if (r < 0) {
+        conn_close(conn, false);
+    }
+    return r;
+}
+
+void conn_abandon(struct conn *conn)
+{
+    stream_abandon(&conn->stream);
+    handles_fini(&conn->handles);
+    cred_unref(conn->cred);
+    free(conn);
 }

@@ -110,6 +110,7 @@ static void on_event(void *arg, struct conn *conn, enum conn_event event)
         on_reply(op);
         break;
     case CONN_EV_DRAINED:
+    case CONN_EV_RECLAIM:
         break;
     case CONN_EV_CLOSED:
         finish(op, -WR_E_CLOSED, 0);

@@ -29,8 +29,10 @@ struct conn_login {
     const struct conn_tls *tls; /* the env's; NULL: off */
     uint64_t client_caps;
     uint16_t collation;
-    uint8_t seq;      /* of the next packet, either way */
-    uint32_t packets; /* the server's, so far */
+    uint8_t seq;         /* of the next packet, either way */
+    uint32_t packets;    /* the server's, so far */
+    uint32_t birth_diff; /* variables that the second packet of the birth sets */
+    uint8_t birth_left;  /* replies of the birth still to come */
     uint8_t scramble[GREET_SCRAMBLE];
     char plugin[64];
     bool has_want;

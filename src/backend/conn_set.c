@@ -41,37 +41,54 @@ static int put_command(struct buf *out, uint8_t com, struct span body)
     return r < 0 ? r : buf_append_span(out, body, TEXT_MAX);
 }
 
-/* At birth nothing has been said to the connection; the schema went with the login. */
-static int birth_text(struct conn *conn, struct buf *text)
+/*
+ * Two packets at birth, sent together: one that sets every variable to what it is, whose tracker
+ * entries tell what a fresh login has here (`born`: what an absent value of a session means), and,
+ * when the session has values of its own, one that sets those.
+ */
+static int birth_packets(struct conn *conn, struct buf *packets)
 {
     struct svec_policy policy = policy_of(conn);
     const struct svec *want = &conn->login->want;
+    uint32_t learned = SVEC_DIFF_REOPEN | UINT32_C(1) << SVEC_SCHEMA |
+                       UINT32_C(1) << SVEC_TRACK_SCHEMA | UINT32_C(1) << SVEC_TRACK_STATE;
+    struct buf text;
 
-    if (!conn->login->has_want) {
-        return svec_format_learn(&policy, text);
+    buf_init(&text);
+    int r = svec_format_learn(&policy, &text);
+    if (r >= 0) {
+        r = put_command(packets, COM_QUERY, buf_span(&text));
     }
-    uint32_t diff = svec_diff(&conn->svec, want, &policy);
-    diff &= ~(SVEC_DIFF_REOPEN | UINT32_C(1) << SVEC_SCHEMA);
-    int r = svec_format_set(want, diff, &policy, text);
-    return r < 0 ? r : svec_apply(&conn->svec, want, diff, &policy);
+    conn->login->birth_left = 1;
+    if (r >= 0 && conn->login->has_want) {
+        if (!svec_is_set(want, SVEC_TRACK_VARS)) {
+            learned |= UINT32_C(1) << SVEC_TRACK_VARS;
+        }
+        if (policy.is_replica) {
+            learned |= UINT32_C(1) << SVEC_READ_ONLY;
+        }
+        conn->login->birth_diff = svec_diff(&conn->svec, want, &policy) & ~learned;
+        buf_clear(&text);
+        r = svec_format_set(NULL, want, conn->login->birth_diff, &policy, &text);
+        if (r > 0) {
+            r = put_command(packets, COM_QUERY, buf_span(&text));
+            conn->login->birth_left = 2;
+        }
+    }
+    buf_fini(&text);
+    return r;
 }
 
 void conn_birth_start(struct conn *conn)
 {
-    struct buf text;
-    struct buf packet;
-    buf_init(&text);
-    buf_init(&packet);
+    struct buf packets;
+    buf_init(&packets);
 
-    int r = birth_text(conn, &text);
+    int r = birth_packets(conn, &packets);
     if (r >= 0) {
-        r = put_command(&packet, COM_QUERY, buf_span(&text));
+        r = stream_write(&conn->stream, packets.data + packets.off, buf_len(&packets));
     }
-    if (r >= 0) {
-        r = stream_write(&conn->stream, packet.data + packet.off, buf_len(&packet));
-    }
-    buf_fini(&text);
-    buf_fini(&packet);
+    buf_fini(&packets);
     if (r < 0) {
         conn_fail(conn, r);
         return;
@@ -80,41 +97,85 @@ void conn_birth_start(struct conn *conn)
     conn_set_state(conn, CONN_ST_BIRTH);
 }
 
-void conn_birth_packet(struct conn *conn, struct span payload)
+static void birth_err(struct conn *conn, struct span payload)
 {
-    struct ok ok;
     struct errpkt err;
 
-    if (errpkt_is(payload)) {
-        if (errpkt_decode(payload, &err) != DEC_OK) {
-            conn_fail(conn, -WR_E_BAD_PACKET);
-        } else if (err.code == ER_MUST_CHANGE_PASSWORD ||
-                   err.code == ER_MUST_CHANGE_PASSWORD_LOGIN) {
-            conn->is_sandboxed = true;
-            conn->login->is_done = true;
-        } else {
-            conn_fail_server(conn, &err);
-        }
-        return;
-    }
-    bool has_track = (conn->caps & CAP_SESSION_TRACK) != 0;
-    if (payload.len == 0 || payload.p[0] != 0x00 || ok_decode(payload, has_track, &ok) != DEC_OK) {
+    if (errpkt_decode(payload, &err) != DEC_OK) {
         conn_fail(conn, -WR_E_BAD_PACKET);
+    } else if (err.code == ER_MUST_CHANGE_PASSWORD || err.code == ER_MUST_CHANGE_PASSWORD_LOGIN) {
+        conn->is_sandboxed = true;
+    } else {
+        conn_fail_server(conn, &err);
+    }
+}
+
+static int birth_ok(struct conn *conn, const struct ok *ok, bool is_learned)
+{
+    struct svec_policy policy = policy_of(conn);
+    int r = 0;
+
+    conn->status = ok->status;
+    if (is_learned) {
+        /* weir's own, whatever is reported */
+        const struct svec none = {.values = conn->svec.values};
+        uint32_t own = UINT32_C(1) << SVEC_TRACK_SCHEMA | UINT32_C(1) << SVEC_TRACK_STATE |
+                       UINT32_C(1) << SVEC_TRACK_VARS;
+
+        own |= policy.is_replica ? UINT32_C(1) << SVEC_READ_ONLY : 0;
+        r = svec_apply(&conn->svec, &none, own, &policy);
+    } else {
+        r = svec_apply(&conn->svec, &conn->login->want, conn->login->birth_diff, &policy);
+    }
+    if (r >= 0) {
+        r = svec_track_block(&conn->svec, ok->tracks);
+    }
+    if (r >= 0 && is_learned) {
+        r = svec_set_login_charset(&conn->svec);
+    }
+    if (r >= 0 && is_learned) {
+        svec_copy(&conn->born, &conn->svec);
+        svec_clear(&conn->born, SVEC_SCHEMA);
+    }
+    return r;
+}
+
+void conn_birth_packet(struct conn *conn, struct span payload)
+{
+    bool is_learned = conn->login->birth_left == (conn->login->birth_diff != 0 ? 2 : 1);
+    bool has_track = (conn->caps & CAP_SESSION_TRACK) != 0;
+    struct ok ok;
+
+    if (errpkt_is(payload)) {
+        birth_err(conn, payload);
+    } else if (payload.len == 0 || payload.p[0] != 0x00 ||
+               ok_decode(payload, has_track, &ok) != DEC_OK) {
+        conn_fail(conn, -WR_E_BAD_PACKET);
+    } else {
+        int r = birth_ok(conn, &ok, is_learned);
+        if (r < 0) {
+            conn_fail(conn, r);
+        }
+    }
+    if (conn->state == CONN_ST_FAILED) {
         return;
     }
-    conn->status = ok.status;
-    int r = svec_track_block(&conn->svec, ok.tracks);
-    if (r < 0) {
-        conn_fail(conn, r);
-        return;
-    }
-    conn->login->is_done = true;
+    conn->login->birth_left--;
+    conn->login->seq = 1; /* of the next reply, if one is to come */
+    conn->login->is_done = conn->login->birth_left == 0;
 }
 
 bool conn_svec_fits(const struct conn *conn, const struct svec *want)
 {
     struct svec_policy policy = policy_of(conn);
-    return svec_diff(&conn->svec, want, &policy) == 0;
+    struct svec view;
+
+    return svec_diff_born(&conn->svec, want, &conn->born, &policy, &view) == 0;
+}
+
+bool conn_svec_can_fit(const struct conn *conn, const struct svec *want)
+{
+    return !(svec_get(want, SVEC_SCHEMA).len == 0 && svec_get(&conn->svec, SVEC_SCHEMA).len != 0);
 }
 
 static int send_diff(struct conn *conn, const struct svec *want, uint32_t diff)
@@ -132,7 +193,7 @@ static int send_diff(struct conn *conn, const struct svec *want, uint32_t diff)
         replies++;
     }
     if (r >= 0) {
-        r = svec_format_set(want, diff, &policy, &text);
+        r = svec_format_set(&conn->svec, want, diff, &policy, &text);
     }
     if (r > 0) {
         r = put_command(&packets, COM_QUERY, buf_span(&text));
@@ -152,16 +213,55 @@ static int send_diff(struct conn *conn, const struct svec *want, uint32_t diff)
 int conn_send_svec(struct conn *conn, const struct svec *want)
 {
     struct svec_policy policy = policy_of(conn);
+    struct svec view;
     WR_ASSERT(conn->state == CONN_ST_READY);
     if (conn->is_sandboxed) {
         return 0;
     }
-    uint32_t diff = svec_diff(&conn->svec, want, &policy);
+    uint32_t diff = svec_diff_born(&conn->svec, want, &conn->born, &policy, &view);
     if (diff == 0) {
         return 0;
     }
     if ((diff & SVEC_DIFF_REOPEN) != 0) {
         return -WR_E_UNSUPPORTED;
     }
-    return send_diff(conn, want, diff);
+    return send_diff(conn, &view, diff);
+}
+
+/* COM_RESET_CONNECTION leaves MySQL with the server's character sets in place of the login's, and
+ * both flavours without weir's trackers; it keeps the schema. So all of it is set again, to what
+ * a fresh login has. */
+int conn_send_reset(struct conn *conn)
+{
+    struct svec_policy policy = policy_of(conn);
+    uint32_t all = svec_all_born(&conn->born);
+    struct buf text;
+    struct buf packets;
+    buf_init(&text);
+    buf_init(&packets);
+    WR_ASSERT(conn->state == CONN_ST_READY);
+
+    int r = conn->is_sandboxed ? -WR_E_UNSUPPORTED : 0;
+    if (r >= 0) {
+        r = put_command(&packets, COM_RESET_CONNECTION, (struct span){NULL, 0});
+    }
+    if (r >= 0) {
+        r = svec_format_set(NULL, &conn->born, all, &policy, &text);
+    }
+    if (r >= 0) {
+        r = put_command(&packets, COM_QUERY, buf_span(&text));
+    }
+    if (r >= 0) {
+        handles_clear(&conn->handles);
+        svec_clear(&conn->svec, SVEC_EXTRA);
+        conn->vars_of = 0;
+        conn->vars_gen = 0;
+        r = svec_apply(&conn->svec, &conn->born, all, &policy);
+    }
+    if (r >= 0) {
+        r = stream_write(&conn->stream, packets.data + packets.off, buf_len(&packets));
+    }
+    buf_fini(&text);
+    buf_fini(&packets);
+    return r < 0 ? r : 2;
 }

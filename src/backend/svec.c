@@ -11,6 +11,7 @@
 
 #include "weir/protocol/ok.h"
 #include "weir/util/assert.h"
+#include "weir/util/buf.h"
 #include "weir/util/err.h"
 #include "weir/util/map.h"
 
@@ -145,6 +146,16 @@ void svec_copy(struct svec *dst, const struct svec *src)
     }
 }
 
+void svec_copy_one(struct svec *dst, const struct svec *src, enum svec_var var)
+{
+    WR_ASSERT(dst->values == src->values);
+    if (src->v[var] != NULL) {
+        src->v[var]->refs++;
+    }
+    value_unref(dst->values, dst->v[var]);
+    dst->v[var] = src->v[var];
+}
+
 int svec_set(struct svec *svec, enum svec_var var, struct span value)
 {
     struct svec_value *interned = NULL;
@@ -210,9 +221,74 @@ void svec_tracks_learn(const struct svec *have, const struct svec *want, enum to
     values->suits_flavour = flavour;
 }
 
+void svec_view(struct svec *ret_view, const struct svec *want, const struct svec *born)
+{
+    for (size_t i = SVEC_SCHEMA + 1; i < SVEC_COUNT; i++) {
+        ret_view->v[i] = want->v[i] != NULL ? want->v[i] : born->v[i];
+    }
+    ret_view->values = want->values;
+    ret_view->v[SVEC_SCHEMA] = want->v[SVEC_SCHEMA];
+    ret_view->v[SVEC_TRACK_VARS] = want->v[SVEC_TRACK_VARS];
+    if (want->v[SVEC_CS_CONNECTION] != NULL) {
+        ret_view->v[SVEC_COLLATION] = want->v[SVEC_COLLATION]; /* the two go together */
+    }
+}
+
 bool svec_is_equal(const struct svec *a, const struct svec *b)
 {
     return memcmp(a->v, b->v, sizeof(a->v)) == 0;
+}
+
+/* Each value as a 32-bit length and its bytes; two lengths that no value has stand for the others. */
+#define PACK_ABSENT  UINT32_MAX
+#define PACK_UNKNOWN (UINT32_MAX - 1U)
+
+int svec_pack(const struct svec *svec, struct buf *out)
+{
+    for (size_t i = 0; i < SVEC_COUNT; i++) {
+        uint32_t len = PACK_ABSENT;
+        if (svec_is_unknown(svec, (enum svec_var)i)) {
+            len = PACK_UNKNOWN;
+        } else if (svec->v[i] != NULL) {
+            len = svec->v[i]->len;
+        }
+        int r = buf_append(out, &len, sizeof(len), SIZE_MAX);
+        if (r >= 0 && len < PACK_UNKNOWN) {
+            r = buf_append(out, svec->v[i]->bytes, len, SIZE_MAX);
+        }
+        if (r < 0) {
+            return r;
+        }
+    }
+    return 0;
+}
+
+int svec_unpack(struct svec *svec, struct span *bytes)
+{
+    for (size_t i = 0; i < SVEC_COUNT; i++) {
+        uint32_t len = 0;
+        int r = 0;
+        if (bytes->len < sizeof(len)) {
+            return -WR_E_BAD_PACKET;
+        }
+        memcpy(&len, bytes->p, sizeof(len));
+        bytes->p += sizeof(len);
+        bytes->len -= sizeof(len);
+        if (len == PACK_UNKNOWN) {
+            r = svec_set_unknown(svec, (enum svec_var)i);
+        } else if (len != PACK_ABSENT) {
+            if (len > bytes->len) {
+                return -WR_E_BAD_PACKET;
+            }
+            r = svec_set(svec, (enum svec_var)i, (struct span){bytes->p, len});
+            bytes->p += len;
+            bytes->len -= len;
+        }
+        if (r < 0) {
+            return r;
+        }
+    }
+    return 0;
 }
 
 int svec_set_defaults(struct svec *svec, const struct topo_server *server)

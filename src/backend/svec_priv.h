@@ -21,6 +21,10 @@ bool svec_is_unknown(const struct svec *svec, enum svec_var var);
 bool svec_tracks_known(const struct svec *have, const struct svec *want, enum topo_flavour flavour);
 void svec_tracks_learn(const struct svec *have, const struct svec *want, enum topo_flavour flavour);
 
+/* The assignments that take EXTRA from have's to want's; *count: of those written so far. */
+WR_NODISCARD int svec_extra_format(const struct svec *have, const struct svec *want,
+                                   struct buf *text, int *count);
+
 /* "SET a=@@a, ...", whose tracker entries tell a fresh connection's real values. */
 WR_NODISCARD int svec_format_learn(const struct svec_policy *policy, struct buf *text);
 

@@ -193,6 +193,9 @@ uint32_t svec_diff(const struct svec *have, const struct svec *want,
     if (svec_is_set(want, SVEC_TRACK_GTIDS)) {
         diff |= diff_plain(have, want, SVEC_TRACK_GTIDS);
     }
+    if (svec_get(have, SVEC_EXTRA).len != 0 || svec_get(want, SVEC_EXTRA).len != 0) {
+        diff |= have->v[SVEC_EXTRA] == want->v[SVEC_EXTRA] ? 0 : bit(SVEC_EXTRA);
+    }
     if (svec_is_set(want, SVEC_TRACK_TXINFO)) {
         diff |= diff_plain(have, want, SVEC_TRACK_TXINFO);
     }
@@ -200,6 +203,58 @@ uint32_t svec_diff(const struct svec *have, const struct svec *want,
     diff |= is_on(have, SVEC_TRACK_STATE) ? 0 : bit(SVEC_TRACK_STATE);
     diff |= tracks_enough(have, want, policy->flavour) ? 0 : bit(SVEC_TRACK_VARS);
     return diff;
+}
+
+/* Ahead of a character set that carries the collation of its login. */
+#define LOGIN_MARK "\x01"
+
+#define NAMES_BITS \
+    (1U << SVEC_CS_CLIENT | 1U << SVEC_CS_RESULTS | 1U << SVEC_CS_CONNECTION | 1U << SVEC_COLLATION)
+
+uint32_t svec_diff_born(const struct svec *have, const struct svec *want, const struct svec *born,
+                        const struct svec_policy *policy, struct svec *ret_view)
+{
+    svec_view(ret_view, want, born);
+    uint32_t diff = svec_diff(have, ret_view, policy);
+    if ((diff & NAMES_BITS) != 0 && want->v[SVEC_CS_CLIENT] == NULL &&
+        want->v[SVEC_CS_RESULTS] == NULL && want->v[SVEC_CS_CONNECTION] == NULL &&
+        svec_get(born, SVEC_COLLATION).len != 0) {
+        diff = (diff & ~NAMES_BITS) | SVEC_DIFF_NAMES;
+    }
+    return diff;
+}
+
+int svec_set_login_charset(struct svec *svec)
+{
+    struct span name = svec_get(svec, SVEC_CS_CONNECTION);
+    struct buf value;
+    if (name.len == 0) {
+        return 0;
+    }
+    buf_init(&value);
+    int r = buf_append(&value, LOGIN_MARK, 1, SET_TEXT_MAX);
+    if (r >= 0) {
+        r = buf_append_span(&value, name, SET_TEXT_MAX);
+    }
+    if (r >= 0) {
+        r = svec_set(svec, SVEC_CS_CLIENT, buf_span(&value));
+    }
+    if (r >= 0) {
+        r = svec_set(svec, SVEC_CS_RESULTS, buf_span(&value));
+    }
+    buf_fini(&value);
+    return r;
+}
+
+uint32_t svec_all_born(const struct svec *born)
+{
+    uint32_t all = 0;
+    for (unsigned i = SVEC_SCHEMA + 1; i < SVEC_EXTRA; i++) {
+        if (svec_is_set(born, (enum svec_var)i)) { /* else this flavour does not have it */
+            all |= bit((enum svec_var)i);
+        }
+    }
+    return svec_get(born, SVEC_COLLATION).len != 0 ? (all & ~NAMES_BITS) | SVEC_DIFF_NAMES : all;
 }
 
 static bool is_literal_safe(struct span value)
@@ -238,6 +293,10 @@ static int put_value(struct buf *text, const struct svec *want, enum svec_var va
 {
     struct span value = svec_get(want, var);
 
+    if (value.len > 0 && value.p[0] == LOGIN_MARK[0]) {
+        value.p++;
+        value.len--;
+    }
     if (var == SVEC_CS_RESULTS && value.len == 0) {
         return buf_append_text(text, "NULL", SET_TEXT_MAX);
     }
@@ -268,10 +327,33 @@ static int put_name(struct buf *text, enum svec_var var, enum topo_flavour flavo
     return r < 0 ? r : buf_append_text(text, "=", SET_TEXT_MAX);
 }
 
-int svec_format_set(const struct svec *want, uint32_t diff, const struct svec_policy *policy,
-                    struct buf *text)
+/* A value of names, which must be safe between quotes. */
+static int put_quoted(struct buf *text, const char *ahead, struct span value)
+{
+    int r = is_literal_safe(value) ? buf_append_text(text, ahead, SET_TEXT_MAX) : -WR_E_UNSUPPORTED;
+    if (r >= 0) {
+        r = buf_append_span(text, value, SET_TEXT_MAX);
+    }
+    return r < 0 ? r : buf_append_text(text, "'", SET_TEXT_MAX);
+}
+
+static int put_names(struct buf *text, const struct svec *want)
+{
+    int r = put_quoted(text, "SET NAMES '", svec_get(want, SVEC_CS_CONNECTION));
+    return r < 0 ? r : put_quoted(text, " COLLATE '", svec_get(want, SVEC_COLLATION));
+}
+
+int svec_format_set(const struct svec *have, const struct svec *want, uint32_t diff,
+                    const struct svec_policy *policy, struct buf *text)
 {
     int count = 0;
+    if ((diff & SVEC_DIFF_NAMES) != 0) {
+        int r = put_names(text, want);
+        if (r < 0) {
+            return r;
+        }
+        count++;
+    }
     for (int i = SVEC_SCHEMA + 1; i < SVEC_COUNT; i++) {
         enum svec_var var = (enum svec_var)i;
         if ((diff & bit(var)) == 0 || svec_var_name(var, policy->flavour)[0] == '\0') {
@@ -286,26 +368,33 @@ int svec_format_set(const struct svec *want, uint32_t diff, const struct svec_po
         }
         count++;
     }
+    if ((diff & bit(SVEC_EXTRA)) != 0) {
+        int r = svec_extra_format(have, want, text, &count);
+        if (r < 0) {
+            return r;
+        }
+    }
     return count;
 }
 
 int svec_format_learn(const struct svec_policy *policy, struct buf *text)
 {
-    /* The tracker names come first: what is set behind them is then reported. The connection's
-     * character set is left out: setting it, even to what it is, takes the collation to its
-     * default, and the collation's report names it anyway. */
+    /* The tracker names come first: what is set behind them is then reported. Character sets are
+     * left out: setting one, even to what it is, takes its collation to the default, which MySQL
+     * shows in every definition of a result. The collation's report names them all. */
     struct svec none = {.values = NULL};
     int count = 0;
     for (int i = SVEC_COUNT - 1; i > SVEC_SCHEMA; i--) {
         enum svec_var var = (enum svec_var)i;
-        if (var == SVEC_TRACK_GTIDS || var == SVEC_TRACK_TXINFO || var == SVEC_CS_CONNECTION) {
+        if (var == SVEC_CS_CONNECTION || var == SVEC_CS_CLIENT || var == SVEC_CS_RESULTS ||
+            svec_var_name(var, policy->flavour)[0] == '\0') {
             continue;
         }
         int r = put_name(text, var, policy->flavour, count);
         if (r < 0) {
             return r;
         }
-        bool is_ours = var >= SVEC_TRACK_GTIDS || (var == SVEC_READ_ONLY && policy->is_replica);
+        bool is_ours = var >= SVEC_TRACK_SCHEMA || (var == SVEC_READ_ONLY && policy->is_replica);
         if (var == SVEC_TRACK_VARS) {
             r = buf_printf(text, SET_TEXT_MAX, "'%s'", svec_tracked_names(policy->flavour));
         } else if (is_ours) {
@@ -338,12 +427,19 @@ int svec_apply(struct svec *have, const struct svec *want, uint32_t diff,
                const struct svec_policy *policy)
 {
     int r = 0;
+    if ((diff & SVEC_DIFF_NAMES) != 0) {
+        for (int i = SVEC_CS_CLIENT; i <= SVEC_COLLATION; i++) {
+            svec_copy_one(have, want, (enum svec_var)i);
+        }
+    }
     for (int i = 0; i < SVEC_COUNT && r >= 0; i++) {
         enum svec_var var = (enum svec_var)i;
         if ((diff & bit(var)) == 0) {
             continue;
         }
-        if (var == SVEC_TRACK_VARS) {
+        if (var == SVEC_EXTRA) {
+            svec_copy_one(have, want, var);
+        } else if (var == SVEC_TRACK_VARS) {
             r = apply_tracked(have, want, policy->flavour);
         } else if (var == SVEC_TRACK_SCHEMA || var == SVEC_TRACK_STATE ||
                    (var == SVEC_READ_ONLY && policy->is_replica)) {

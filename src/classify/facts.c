@@ -147,6 +147,7 @@ static WR_ALWAYS_INLINE void finish(struct facts *f, const struct parser *ps,
     if ((f->bits & FACT(MULTI)) != 0 && (f->bits & FACT(KILL)) != 0) {
         f->kill.form = KILL_OTHER;
     }
+    f->bits |= ps->is_last ? FACT(ASKS_LAST) : 0;
     if (f->why == WHY_NONE && !ps->is_last) {
         f->bits |= FACT(READ);
         return;

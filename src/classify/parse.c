@@ -15,19 +15,20 @@ void parser_fail(struct parser *ps, enum classify_why why)
     }
 }
 
-static void note_id(struct parser *ps, const uint8_t *from, const uint8_t *to)
+static void note_id(struct parser *ps, enum facts_id_kind kind, const uint8_t *from,
+                    const uint8_t *to)
 {
     struct facts *f = ps->f;
     if ((f->bits & FACT(DDL)) != 0) {
         return; /* it may stand in a definition */
     }
-    f->bits |= FACT(CONNECTION_ID) | FACT(UNCACHEABLE);
+    f->bits |= FACT(UNCACHEABLE) | (kind == FACTS_ID_CONNECTION ? FACT(CONNECTION_ID) : 0);
     if (f->id_count == FACTS_MAX_IDS) {
         f->bits |= FACT(OVERFLOW);
         return;
     }
     f->ids[f->id_count++] =
-        (struct facts_id){.use = {from, (size_t)(to - from)}, .item = {NULL, 0}};
+        (struct facts_id){.kind = kind, .use = {from, (size_t)(to - from)}, .item = {NULL, 0}};
 }
 
 void parser_set_verb(struct parser *ps, enum classify_verb verb)
@@ -157,7 +158,7 @@ static void note_sysvar(struct parser *ps, const struct tok *tok)
         return;
     }
     if (var_name_is(name, "pseudo_thread_id")) {
-        note_id(ps, tok->p, tok->p + tok->len);
+        note_id(ps, FACTS_ID_CONNECTION, tok->p, tok->p + tok->len);
         parser_fail(ps, WHY_CONNECTION_ID);
         return;
     }
@@ -179,9 +180,16 @@ static void note_uservar(struct parser *ps, const struct tok *tok)
 static void note_paren_close(struct parser *ps, const struct tok *tok)
 {
     const struct tok *word = parser_back(ps, 2);
-    if (parser_back(ps, 1)->kind == TOK_LPAREN && tok_is(word, KW_CONNECTION_ID)) {
-        note_id(ps, word->p, tok->p + tok->len);
+    if (parser_back(ps, 1)->kind != TOK_LPAREN) {
+        return;
+    }
+    if (tok_is(word, KW_CONNECTION_ID)) {
+        note_id(ps, FACTS_ID_CONNECTION, word->p, tok->p + tok->len);
         parser_fail(ps, WHY_CONNECTION_ID);
+    } else if (tok_is(word, KW_ROW_COUNT)) {
+        note_id(ps, FACTS_ID_ROW_COUNT, word->p, tok->p + tok->len);
+    } else if (tok_is(word, KW_FOUND_ROWS)) {
+        note_id(ps, FACTS_ID_FOUND_ROWS, word->p, tok->p + tok->len);
     }
 }
 

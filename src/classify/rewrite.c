@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * rewrite.c - CONNECTION_ID() and @@pseudo_thread_id become the id that the client was greeted
- * with.
+ * with; ROW_COUNT() and FOUND_ROWS() what weir remembers of the statement before, when the
+ * connection that ran it has somebody else's since.
  *
  * A select item without an alias takes its column name from its text, so it is given that text as
  * an alias. The items are found by a second look at the text, which only such statements pay for.
@@ -159,8 +160,18 @@ static int append_alias(struct buf *out, struct span item)
     return err >= 0 ? buf_append(out, "`", 1, SIZE_MAX) : err;
 }
 
-int classify_rewrite_connection_id(struct span sql, const struct facts *facts, uint32_t id,
-                                   struct buf *out)
+static int put_number(struct buf *out, const char *form, int64_t value)
+{
+    const char *at = strstr(form, "%lld");
+    int err = buf_append(out, form, (size_t)(at - form), SIZE_MAX);
+    if (err >= 0) {
+        err = buf_printf(out, SIZE_MAX, "%lld", (long long)value);
+    }
+    return err < 0 ? err : buf_append_text(out, at + 4, SIZE_MAX);
+}
+
+int classify_rewrite_ids(struct span sql, const struct facts *facts, const struct classify_ids *ids,
+                         struct buf *out)
 {
     const uint8_t *done = sql.p;
     const uint8_t *end = sql.p + sql.len;
@@ -169,9 +180,18 @@ int classify_rewrite_connection_id(struct span sql, const struct facts *facts, u
     }
     for (unsigned i = 0; i < facts->id_count; i++) {
         const struct facts_id *use = &facts->ids[i];
+        if ((ids->mask & 1U << use->kind) == 0) {
+            continue;
+        }
         int err = buf_append(out, done, (size_t)(use->use.p - done), SIZE_MAX);
         if (err >= 0) {
-            err = buf_printf(out, SIZE_MAX, "CAST(%u AS UNSIGNED)", id);
+            /* a count keeps the type of its function, which is never called */
+            static const char *const forms[] = {
+                [FACTS_ID_CONNECTION] = "CAST(%lld AS UNSIGNED)",
+                [FACTS_ID_ROW_COUNT] = "IFNULL(%lld,ROW_COUNT())",
+                [FACTS_ID_FOUND_ROWS] = "IFNULL(%lld,FOUND_ROWS())",
+            };
+            err = put_number(out, forms[use->kind], ids->value[use->kind]);
         }
         done = use->use.p + use->use.len;
         bool is_item_end = use->item.len > 0 &&

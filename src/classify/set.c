@@ -46,6 +46,118 @@ static const char *const statement_names[] = {
     "optimizer_switch",   "max_join_size",    "tmp_memory_table_size",
 };
 
+/*
+ * Session variables that change how statements of the session run or what they return, that have no
+ * effect when they are set but that, and of which a login has the global value: weir asks what the
+ * server made of the value and repeats that on other connections. Sorted.
+ */
+static const char *const extra[] = {
+    "alter_algorithm",
+    "auto_increment_increment",
+    "auto_increment_offset",
+    "big_tables",
+    "bulk_insert_buffer_size",
+    "check_constraint_checks",
+    "completion_type",
+    "cte_max_recursion_depth",
+    "default_collation_for_utf8mb4",
+    "default_storage_engine",
+    "default_tmp_storage_engine",
+    "default_week_format",
+    "div_precision_increment",
+    "end_markers_in_json",
+    "enforce_storage_engine",
+    "eq_range_index_dive_limit",
+    "expensive_subquery_limit",
+    "explicit_defaults_for_timestamp",
+    "foreign_key_checks",
+    "group_concat_max_len",
+    "histogram_size",
+    "histogram_type",
+    "idle_transaction_timeout",
+    "innodb_lock_wait_timeout",
+    "innodb_strict_mode",
+    "innodb_table_locks",
+    "interactive_timeout",
+    "internal_tmp_mem_storage_engine",
+    "join_buffer_size",
+    "join_cache_level",
+    "keep_files_on_create",
+    "lc_messages",
+    "lc_time_names",
+    "lock_wait_timeout",
+    "long_query_time",
+    "low_priority_updates",
+    "max_error_count",
+    "max_execution_time",
+    "max_heap_table_size",
+    "max_join_size",
+    "max_length_for_sort_data",
+    "max_points_in_geometry",
+    "max_recursive_iterations",
+    "max_rowid_filter_size",
+    "max_seeks_for_key",
+    "max_sort_length",
+    "max_sp_recursion_depth",
+    "max_statement_time",
+    "min_examined_row_limit",
+    "mrr_buffer_size",
+    "myisam_repair_threads",
+    "myisam_sort_buffer_size",
+    "myisam_stats_method",
+    "net_read_timeout",
+    "net_retry_count",
+    "net_write_timeout",
+    "note_verbosity",
+    "old_alter_table",
+    "old_mode",
+    "optimizer_max_subgraph_pairs",
+    "optimizer_prune_level",
+    "optimizer_search_depth",
+    "optimizer_selectivity_sampling_limit",
+    "optimizer_switch",
+    "optimizer_use_condition_selectivity",
+    "parser_max_mem_size",
+    "preload_buffer_size",
+    "print_identified_with_as_hex",
+    "profiling_history_size",
+    "progress_report_time",
+    "query_alloc_block_size",
+    "query_prealloc_size",
+    "range_alloc_block_size",
+    "range_optimizer_max_mem_size",
+    "read_buffer_size",
+    "read_rnd_buffer_size",
+    "rowid_merge_buff_size",
+    "secondary_engine_cost_threshold",
+    "set_operations_buffer_size",
+    "show_create_table_skip_secondary_engine",
+    "show_create_table_verbosity",
+    "slow_query_log",
+    "sort_buffer_size",
+    "sql_big_selects",
+    "sql_buffer_result",
+    "sql_generate_invisible_primary_key",
+    "sql_notes",
+    "sql_quote_show_create",
+    "sql_require_primary_key",
+    "sql_safe_updates",
+    "sql_select_limit",
+    "sql_warnings",
+    "subquery_cache_size",
+    "tmp_disk_table_size",
+    "tmp_memory_table_size",
+    "tmp_table_size",
+    "transaction_alloc_block_size",
+    "transaction_prealloc_size",
+    "unique_checks",
+    "updatable_views_with_limit",
+    "use_secondary_engine",
+    "use_stat_tables",
+    "wait_timeout",
+    "windowing_use_high_precision",
+};
+
 static bool is_listed(struct span name, const char *const *list, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
@@ -87,6 +199,14 @@ static void set_variable(struct parser *ps, struct set_state *st, struct span na
          strncasecmp((const char *)name.p, track_prefix, sizeof(track_prefix) - 1) == 0)) {
         ps->f->bits |= FACT(SETS_STATE);
         return;
+    }
+    if (ps->f->set_count < FACTS_MAX_SETS && is_listed(name, extra, WR_ARRAY_LEN(extra))) {
+        ps->f->bits |= FACT(SETS_STATE) | FACT(SET_EXTRA);
+        ps->f->set_names[ps->f->set_count++] = name;
+        return;
+    }
+    if (span_eq_text_nocase(name, "profiling")) {
+        ps->f->pins |= PIN_BIT(PIN_UNKNOWN); /* its list of statements survives a reset */
     }
     set_untracked(ps, st);
 }

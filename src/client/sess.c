@@ -15,8 +15,8 @@
  * connections (sess_conn_event), its timer, and its task in the run queue, which is how one
  * command follows another without the stack growing.
  *
- *   LOGIN -> IDLE -> OPEN -> SYNC -> RELAY -> IDLE ...          CLOSING is reachable from all
- *              |        ^------'
+ *   LOGIN -> IDLE -> WAIT -> OPEN -> SYNC -> RELAY -> IDLE ...  CLOSING is reachable from all
+ *              |        ^-------^------'
  *              +-> KILL, RELOGIN -> IDLE
  */
 
@@ -24,10 +24,12 @@
 
 static const uint32_t STATE_NEXT[SESS_ST_END_] = {
     [SESS_ST_LOGIN] = ST(IDLE) | ST(CLOSING),
-    [SESS_ST_IDLE] = ST(OPEN) | ST(SYNC) | ST(RELAY) | ST(KILL) | ST(RELOGIN) | ST(CLOSING),
-    [SESS_ST_OPEN] = ST(IDLE) | ST(SYNC) | ST(RELAY) | ST(OPEN) | ST(CLOSING),
-    [SESS_ST_SYNC] = ST(IDLE) | ST(OPEN) | ST(SYNC) | ST(RELAY) | ST(CLOSING),
-    [SESS_ST_RELAY] = ST(IDLE) | ST(OPEN) | ST(SYNC) | ST(RELAY) | ST(CLOSING),
+    [SESS_ST_IDLE] =
+        ST(WAIT) | ST(OPEN) | ST(SYNC) | ST(RELAY) | ST(KILL) | ST(RELOGIN) | ST(CLOSING),
+    [SESS_ST_WAIT] = ST(IDLE) | ST(WAIT) | ST(OPEN) | ST(SYNC) | ST(RELAY) | ST(CLOSING),
+    [SESS_ST_OPEN] = ST(IDLE) | ST(WAIT) | ST(SYNC) | ST(RELAY) | ST(OPEN) | ST(CLOSING),
+    [SESS_ST_SYNC] = ST(IDLE) | ST(WAIT) | ST(OPEN) | ST(SYNC) | ST(RELAY) | ST(CLOSING),
+    [SESS_ST_RELAY] = ST(IDLE) | ST(WAIT) | ST(OPEN) | ST(SYNC) | ST(RELAY) | ST(CLOSING),
     [SESS_ST_KILL] = ST(IDLE) | ST(CLOSING),
     [SESS_ST_RELOGIN] = ST(IDLE) | ST(CLOSING),
     [SESS_ST_CLOSING] = 0,
@@ -44,15 +46,16 @@ const char *sess_state_text(enum sess_state state)
     return STATE_TEXT[state];
 }
 
+/* The timer serves several ends: whichever comes first. on_timer() looks which. */
 static void idle_arm(struct sess *sess)
 {
-    uint64_t idle_us = sess->env->config->limits.client_idle_us;
-    uint64_t now = loop_now_us(sess->env->loop);
+    uint64_t at = sess->deadline_us;
 
-    if (sess->deadline_us != 0) {
-        timer_arm_at(&sess->timer, sess->deadline_us);
-    } else if (idle_us != 0) {
-        timer_arm_at(&sess->timer, now + idle_us);
+    if (at == 0) {
+        at = sess->idle_end_us;
+    }
+    if (at != 0) {
+        timer_arm_at(&sess->timer, at);
     }
 }
 
@@ -77,6 +80,9 @@ void sess_set_state(struct sess *sess, enum sess_state state)
         sess_rule_timer(sess);
     }
     if (state == SESS_ST_IDLE) {
+        uint64_t idle_us = sess->env->config->limits.client_idle_us;
+
+        sess->idle_end_us = idle_us == 0 ? 0 : loop_now_us(sess->env->loop) + idle_us;
         idle_arm(sess);
     } else if (state == SESS_ST_RELAY && sess->deadline_us == 0) {
         timer_cancel(&sess->timer);
@@ -146,10 +152,16 @@ void sess_close(struct sess *sess, const char *why)
     }
     sess_login_destroy(sess->login);
     sess->login = NULL;
+    pool_wait_cancel(&sess->wait);
+    sess_conns_end(sess);
+    sess_pins_forget(sess);
+    sess_vars_forget(sess);
     sess_stmts_free(sess);
-    sess_conns_close(sess, sess->state != SESS_ST_RELAY && sess->state != SESS_ST_SYNC);
     free(sess->conns);
     sess->conns = NULL;
+    sess->conn_count = 0;
+    pool_key_put(sess->key);
+    sess->key = NULL;
     timer_cancel(&sess->timer);
     timer_cancel(&sess->rule_timer);
     rule_who_reset(&sess->rule_who);
@@ -158,9 +170,10 @@ void sess_close(struct sess *sess, const char *why)
     sess_buf_give(sess, &sess->held);
     sess_buf_give(sess, &sess->rest);
     sess_buf_give(sess, &sess->in);
+    buf_fini(&sess->extra);
+    buf_fini(&sess->diag);
     svec_fini(&sess->svec);
     cred_unref(sess->cred);
-    free(sess->attrs);
     loop_bury(sess->env->loop, sess, sess_free);
 }
 
@@ -175,8 +188,9 @@ void sess_close_flushed(struct sess *sess, const char *why)
         sess_close(sess, why);
         return;
     }
+    pool_wait_cancel(&sess->wait);
+    sess_conns_end(sess);
     sess_set_state(sess, SESS_ST_CLOSING);
-    sess_conns_close(sess, false);
     stream_set_water(&sess->front, 1, 0);
     timer_arm_in(&sess->timer, 5U * 1000U * 1000U); /* a client that does not read is not awaited */
 }
@@ -192,9 +206,6 @@ static void login_over(struct sess *sess)
     if (!is_first) {
         sess_reset_state(sess);
         svec_clear(&sess->svec, SVEC_SCHEMA);
-        free(sess->attrs);
-        sess->attrs = NULL;
-        sess->attrs_len = 0;
     }
     cred_unref(sess->cred);
     sess->cred = cred_ref(result->cred);
@@ -204,17 +215,14 @@ static void login_over(struct sess *sess)
     sess->status = result->status;
     memcpy(sess->scramble, result->scramble, sizeof(sess->scramble));
     sess->user_slot = guard_user_slot(result->user);
+    if (sess_rekey(sess) < 0) {
+        sess_close(sess, "no memory for a user's connections");
+        return;
+    }
     if (sess_take_defaults(sess) < 0 ||
         (result->schema.len != 0 && svec_track_schema(&sess->svec, result->schema) < 0)) {
         sess_close(sess, "no memory");
         return;
-    }
-    if (result->attrs.len != 0 && result->attrs.len <= CONN_ATTRS_MAX) {
-        sess->attrs = malloc(result->attrs.len);
-        if (sess->attrs != NULL) {
-            memcpy(sess->attrs, result->attrs.p, result->attrs.len);
-            sess->attrs_len = (uint16_t)result->attrs.len;
-        }
     }
     sess->reply_front.has_deprecate_eof = (sess->caps & CAP_DEPRECATE_EOF) != 0;
     sess->reply_front.has_session_track = (sess->caps & CAP_SESSION_TRACK) != 0;
@@ -230,9 +238,8 @@ static void login_over(struct sess *sess)
     sess_login_destroy(sess->login);
     sess->login = NULL;
     sess_refresh(sess);
-    sess_set_state(sess, SESS_ST_IDLE);
     log_debug(&sess->log, "session_ready", "logged in from %s", sess->host);
-    sess_continue(sess);
+    sess_idle(sess);
 }
 
 static void login_step(struct sess *sess, enum sess_login_rc rc)
@@ -280,6 +287,8 @@ void sess_change_user(struct sess *sess, const uint8_t *packet, size_t len)
     struct span body = {packet + FRAME_HEADER + 1, len - FRAME_HEADER - 1};
     enum sess_login_rc rc = SESS_LOGIN_WAIT;
 
+    /* whatever comes of it, the old user's state ends here, and its connections may be needed */
+    sess_conns_end(sess);
     login_params(sess, &params);
     sess_set_state(sess, SESS_ST_RELOGIN);
     if (sess_login_start_change(&params, sess->caps, sess->collation, body, 0, &sess->login, &rc) <
@@ -568,7 +577,16 @@ static void on_timer(void *arg)
         sess->cmd.reply_seq = 0;
         sess_fail_close(sess, SESS_ERR_SHUTDOWN, NULL, 0);
     } else if (sess->state == SESS_ST_IDLE) {
-        sess_close(sess, "idle too long"); /* a packet out of turn would confuse drivers */
+        uint64_t now_us = loop_now_us(sess->env->loop);
+
+        if (sess->idle_end_us != 0 && now_us >= sess->idle_end_us) {
+            sess_close(sess, "idle too long"); /* a packet out of turn would confuse drivers */
+            return;
+        }
+        idle_arm(sess);
+        if (sess->linger_us != 0 && now_us >= sess->linger_us) {
+            sess_hold_reclaim(sess, sess->id_server);
+        }
     }
 }
 
@@ -581,6 +599,8 @@ int sess_open(struct sess *sess, int fd)
 
     svec_init(&sess->svec, env->conn_env->values);
     timer_init(&sess->timer, env->loop, on_timer, sess);
+    pool_wait_init(&sess->wait, env->loop, sess_on_pool, sess);
+    sess_new_serial(sess);
     timer_init(&sess->rule_timer, env->loop, sess_rule_on_timer, sess);
     loop_task_init(&sess->task, on_task, sess);
     sess->reply_front = (struct reply_front){

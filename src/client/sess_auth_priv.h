@@ -65,7 +65,6 @@ struct sess_login {
     struct buf in; /* bytes not understood yet; behind the login: the session's */
     struct buf user;
     struct buf schema;
-    struct buf attrs;
     struct cred *cred; /* what the client has proved to have */
     struct conn *conn; /* while a server is asked, and after its yes until it is taken */
     /* borrowed */

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "weir/client/users.h"
 #include "weir/config/config.h"
-#include "weir/pool/slots.h"
+#include "weir/pool/pool.h"
 #include "weir/protocol/frame.h"
 #include "weir/util/assert.h"
 #include "weir/util/err.h"
@@ -13,19 +14,18 @@
 #include "sess_priv.h"
 
 /*
- * A session holds at most one connection to each server, opened when a statement first needs it.
- * Lending connections between sessions has its place here: sess_conn() becomes a checkout, the
- * end of sess_command_done() a checkin, and nothing else in this room knows the difference.
+ * The connections that the session has borrowed now: at most one to each server. sess_checkout()
+ * gets one when a statement needs it, sess_release() (sess_hold.c) gives back what need not stay.
  */
 
-/* --- holding connections --- */
+/* --- borrowing --- */
 
 struct conn *sess_conn(const struct sess *sess, int16_t server)
 {
     return server >= 0 && server < sess->conn_count ? sess->conns[server] : NULL;
 }
 
-static int conns_reserve(struct sess *sess)
+int sess_conns_reserve(struct sess *sess)
 {
     uint16_t count = sess->env->topo->server_count;
 
@@ -47,99 +47,100 @@ void sess_conn_drop(struct sess *sess, int16_t server, bool is_orderly)
         return;
     }
     sess->conns[server] = NULL;
-    sess_stmts_unplace(sess, server); /* a server that has restarted gives its thread ids again */
-    conn_close(conn, is_orderly);
-    slots_give(sess->env->slots, (size_t)server);
+    sess_stmts_unplace(sess, server);
+    if ((sess->hold & SESS_HOLD_INSERT_ID) != 0 && sess->id_server == server) {
+        sess->hold &= (uint8_t)~SESS_HOLD_INSERT_ID;
+        sess->lost_id = true;
+    }
+    pool_discard(conn, is_orderly);
 }
 
-void sess_conns_leave(struct sess *sess, uint64_t servers)
+static void set_water(struct sess *sess, struct conn *conn)
 {
-    bool is_busy =
-        sess->state == SESS_ST_OPEN || sess->state == SESS_ST_SYNC || sess->state == SESS_ST_RELAY;
-
-    for (uint16_t i = 0; i < sess->conn_count && i < TOPO_SERVERS_MAX; i++) {
-        int16_t server = (int16_t)i;
-
-        if ((servers >> i & 1) == 0 || sess_conn(sess, server) == NULL ||
-            server == sess->env->topo->primary || server == sess->ro_tx_server ||
-            (is_busy && server == sess->cmd.server) || sess_stmts_hold(sess, server)) {
-            continue;
-        }
-        sess_conn_drop(sess, server, true);
-        if (sess->last_server == server) {
-            sess->last_server = -1; /* nobody is left who could be asked about it */
-        }
-    }
-}
-
-void sess_conns_close(struct sess *sess, bool is_orderly)
-{
-    for (uint16_t i = 0; i < sess->conn_count; i++) {
-        sess_conn_drop(sess, (int16_t)i, is_orderly);
-    }
+    stream_set_water(&conn->stream, sess->env->config->limits.relay_high_bytes,
+                     sess->env->config->limits.relay_low_bytes);
 }
 
 void sess_conn_adopt(struct sess *sess, struct conn *conn)
 {
     int16_t server = (int16_t)conn->server_index;
 
-    conn_set_owner(conn, sess_conn_event, sess);
-    if (conns_reserve(sess) < 0 || server >= sess->conn_count) {
-        conn_close(conn, true);
-        slots_give(sess->env->slots, (size_t)server);
+    pool_adopt(sess->key, conn, sess_conn_event, sess);
+    if (sess_conns_reserve(sess) < 0 || server >= sess->conn_count) {
+        pool_discard(conn, true);
         return;
     }
     sess_conn_drop(sess, server, true);
+    conn->last_user = sess->serial;
     sess->conns[server] = conn;
-    stream_set_water(&conn->stream, sess->env->config->limits.relay_high_bytes,
-                     sess->env->config->limits.relay_low_bytes);
+    set_water(sess, conn);
 }
 
-void sess_params_fill(const struct sess *sess, int16_t server, bool is_replica,
-                      struct conn_params *ret_params)
+static int open_failed(struct sess *sess, int16_t server, int err);
+
+int sess_checkout(struct sess *sess, int16_t server, const struct svec *want)
 {
     const struct sess_env *env = sess->env;
-
-    *ret_params = (struct conn_params){
+    struct conn_params params = {
         .server = &env->topo->servers[server],
         .cred = sess->cred,
-        .schema = svec_get(&sess->svec, SVEC_SCHEMA),
+        .schema = svec_get(want, SVEC_SCHEMA),
         .client_caps = sess->caps,
         .collation = sess->collation,
-        .client_attrs = {sess->attrs, sess->attrs_len},
-        .client_host = sess->host,
-        .is_replica = is_replica,
-        .svec = &sess->svec,
+        .is_replica = server != env->topo->primary,
+        .svec = want,
         .deadline_us = loop_now_us(env->loop) + env->config->limits.connect_timeout_us,
     };
-}
-
-static int conn_begin(struct sess *sess, int16_t server, const struct svec *want)
-{
-    struct conn_params params;
+    struct pool_ask ask = {
+        .server = (uint16_t)server,
+        .user = sess->serial,
+        .params = &params,
+        .want = &sess->svec,
+        .on_event = sess_conn_event,
+        .arg = sess,
+    };
     struct conn *conn = NULL;
-    int err = conns_reserve(sess);
+    int rc = sess_conns_reserve(sess);
 
-    if (err < 0) {
-        return err;
+    if (rc >= 0) {
+        rc = pool_checkout(sess->key, &ask, &sess->wait, &conn);
     }
-    if (server >= sess->conn_count) {
-        return -WR_E_NO_SERVER;
+    if (rc < 0) {
+        return open_failed(sess, server, rc);
     }
-    err = slots_take(sess->env->slots, (size_t)server);
-    if (err < 0) {
-        return err;
-    }
-    sess_params_fill(sess, server, server != sess->env->topo->primary, &params);
-    params.svec = want;
-    params.schema = svec_get(want, SVEC_SCHEMA);
-    err = conn_open(sess->env->conn_env, &params, sess_conn_event, sess, &conn);
-    if (err < 0) {
-        slots_give(sess->env->slots, (size_t)server);
-        return err;
+    if (rc == 0) {
+        sess_set_state(sess, SESS_ST_WAIT);
+        return 0;
     }
     sess->conns[server] = conn;
-    return 0;
+    if (rc == 2) {
+        sess_set_state(sess, SESS_ST_OPEN);
+        return 0;
+    }
+    set_water(sess, conn);
+    return 1;
+}
+
+/* The pool has something for the statement that waits, or nothing in time. */
+void sess_on_pool(void *arg, int err)
+{
+    struct sess *sess = arg;
+
+    if (sess->state != SESS_ST_WAIT) {
+        pool_wait_cancel(&sess->wait);
+    } else if (err < 0) {
+        (void)open_failed(sess, sess->cmd.server, err);
+    } else {
+        sess_go(sess, NULL, 0);
+    }
+}
+
+void sess_wait_abort(struct sess *sess)
+{
+    int16_t server = sess->cmd.server;
+
+    pool_wait_cancel(&sess->wait);
+    sess_try_elsewhere(sess, server, SESS_ERR_SERVER_LOST);
 }
 
 /* --- when a server fails the command in hand --- */
@@ -273,14 +274,30 @@ void sess_server_lost(struct sess *sess, int16_t server)
         }
         return;
     }
+    if (sess->state == SESS_ST_SYNC &&
+        (sess->own == SESS_OWN_ASK_ID || sess->own == SESS_OWN_ASK_LAST)) {
+        sess->hold &= (uint8_t)~SESS_HOLD_LAST;
+        sess->own = SESS_OWN_NONE; /* the client is waiting for nothing */
+        sess_buf_give(sess, &sess->rest);
+        sess_idle(sess);
+        return;
+    }
     metric_inc(sess->env->metrics, METRIC_SERVER_LOST, (size_t)server);
     sess->env->report_failure(sess->env->arg, (uint32_t)server, -WR_E_CLOSED);
     sess_buf_give(sess, &sess->rest); /* the beginning of a packet whose end will not come */
     if (sess->state == SESS_ST_RELAY && !reply_is_fresh(&sess->reply)) {
         lost_midway(sess, server, &loss);
-    } else if (sess->own == SESS_OWN_LEARN) {
+    } else if (sess->own == SESS_OWN_LEARN || sess->own == SESS_OWN_EXTRA) {
         /* what the session has become went with it, and its client was told OK */
         sess_close(sess, "server lost before the session's new state was known");
+    } else if (sess->own == SESS_OWN_ASK_ID || sess->own == SESS_OWN_ASK_LOCKS) {
+        /* nobody waits for an answer */
+        sess->own = SESS_OWN_NONE;
+        if (loss.pins) {
+            sess_close(sess, "the server closed the connection that held the session's state");
+        } else {
+            sess_idle(sess);
+        }
     } else if (sess->cmd.is_read && server != sess->env->topo->primary) {
         sess_try_elsewhere(sess, server, SESS_ERR_SERVER_LOST);
     } else if (!sess->cmd.is_sent && !loss.tx && !loss.pins && sess->cmd.tries == 0 &&
@@ -313,7 +330,7 @@ void sess_sync_wait(struct sess *sess, enum sess_own own, int16_t server, uint16
     sess_set_state(sess, SESS_ST_SYNC);
 }
 
-static int send_text(struct conn *conn, const char *text)
+int sess_send_text(struct conn *conn, const char *text)
 {
     uint8_t head[FRAME_HEADER + 1];
     struct span span = span_of(text);
@@ -332,7 +349,7 @@ static int move_ro_tx(struct sess *sess)
     struct conn *conn = sess_conn(sess, sess->ro_tx_server);
 
     if (sess->ro_tx_server >= 0) {
-        if (conn == NULL || send_text(conn, "COMMIT") < 0) {
+        if (conn == NULL || sess_send_text(conn, "COMMIT") < 0) {
             sess_server_lost(sess, sess->ro_tx_server);
             return -WR_E_CLOSED;
         }
@@ -342,7 +359,7 @@ static int move_ro_tx(struct sess *sess)
     if ((cmd->route_flags & ROUTE_F_MOVE_RO_TX) != 0) {
         conn = sess_conn(sess, cmd->server);
         cmd->route_flags = 0;
-        if (send_text(conn, "START TRANSACTION READ ONLY") < 0) {
+        if (sess_send_text(conn, "START TRANSACTION READ ONLY") < 0) {
             sess_server_lost(sess, cmd->server);
             return -WR_E_CLOSED;
         }
@@ -357,7 +374,7 @@ static int open_failed(struct sess *sess, int16_t server, int err)
 {
     struct span args[2] = {sess_server_name(sess, server), span_of(err_text(err))};
 
-    if (err == -WR_E_LIMIT) {
+    if (err == -WR_E_LIMIT || err == -WR_E_TIMEOUT) {
         if (sess->cmd.is_read && server != sess->env->topo->primary) {
             sess_try_elsewhere(sess, server, SESS_ERR_CON_COUNT);
         } else {
@@ -384,11 +401,112 @@ static bool begin_anew(struct sess *sess)
     return false;
 }
 
-/* 1: write it. 0: something is waited for. <0: the command is over, or the session. */
-static int make_ready_as(struct sess *sess, struct conn *conn, const struct svec *want)
+/* The reply of a read can be thrown away: it may follow what sets its state without a wait. */
+static bool may_pipeline(const struct sess *sess, const struct conn *conn)
+{
+    const struct sess_cmd *cmd = &sess->cmd;
+
+    return cmd->is_read && conn->is_replica && cmd->server != sess->env->topo->primary &&
+           !cmd->is_large && cmd->no_vars && cmd->route_flags == 0 && !cmd->needs_id &&
+           !cmd->needs_clear && sess->ro_tx_server < 0;
+}
+
+/*
+ * The functions below bring one thing about each. 1: it is so. 0: something is waited for. 2: begin
+ * again, with another connection. <0: the command is over, or the session.
+ */
+static int bring_state(struct sess *sess, struct conn *conn, const struct svec *want,
+                       bool is_placed)
+{
+    int rc = 0;
+
+    if (conn_svec_fits(conn, want)) {
+        return 1;
+    }
+    rc = conn_send_svec(conn, want);
+    if (rc > 0) {
+        metric_inc(sess->env->metrics, METRIC_STATE_REPLAYS, METRIC_NONE);
+        if (is_placed && may_pipeline(sess, conn)) {
+            sess->own_ahead = (uint8_t)rc;
+            return 1;
+        }
+        sess_sync_wait(sess, SESS_OWN_SVEC, sess->cmd.server, (uint16_t)rc, REPLY_SIMPLE);
+        return 0;
+    }
+    if (rc == 0) {
+        return 1; /* an account whose password has expired: nothing can be set */
+    }
+    if (rc == -WR_E_UNSUPPORTED && !sess->tx_open && sess->pins == 0) {
+        return begin_anew(sess) ? 2 : rc;
+    }
+    sess_server_lost(sess, sess->cmd.server);
+    return rc;
+}
+
+static int bring_handle(struct sess *sess, struct conn *conn, bool is_placed)
+{
+    struct span most = SPAN_LIT("any more");
+
+    if (is_placed) {
+        return 1;
+    }
+    if (++sess->cmd.tries > SESS_TRIES_MAX) {
+        sess_fail(sess, SESS_ERR_MAX_PREPARED, &most, 1);
+        return -WR_E_LIMIT;
+    }
+    if (sess_stmt_send_prepare(sess, conn) < 0) {
+        sess_server_lost(sess, sess->cmd.server);
+        return -WR_E_CLOSED;
+    }
+    metric_inc(sess->env->metrics, METRIC_STMT_PREPARES, METRIC_NONE);
+    sess_sync_wait(sess, SESS_OWN_PREPARE, sess->cmd.server, 1, REPLY_PREPARE);
+    return 0;
+}
+
+/* LAST_INSERT_ID() is the session's, and so is what is asked about the statement before. */
+static int bring_last(struct sess *sess, struct conn *conn)
 {
     struct sess_cmd *cmd = &sess->cmd;
-    int rc = 0;
+    struct span args[2] = {sess_server_name(sess, cmd->server),
+                           SPAN_LIT("and with it the value of LAST_INSERT_ID()")};
+    char text[64];
+    bool is_same = conn->insert_id_of == sess->serial ||
+                   (conn->insert_id_of == 0 && sess->insert_id == 0 && !sess->lost_id);
+
+    bool is_lost = sess->lost_id || (sess->hold & SESS_HOLD_INSERT_ID) != 0;
+    bool is_asked = (cmd->bits & FACT(LAST_INSERT_ID)) != 0;
+
+    if (cmd->needs_id && !is_same && (is_asked || !is_lost)) {
+        if (is_lost) {
+            sess_fail(sess, SESS_ERR_SERVER_LOST, args, 2);
+            return -WR_E_CLOSED;
+        }
+        (void)snprintf(text, sizeof(text), "SET last_insert_id=%llu",
+                       (unsigned long long)sess->insert_id);
+        if (sess_send_text(conn, text) < 0) {
+            sess_server_lost(sess, cmd->server);
+            return -WR_E_CLOSED;
+        }
+        sess_sync_wait(sess, SESS_OWN_SET_ID, cmd->server, 1, REPLY_QUERY);
+        return 0;
+    }
+    if (cmd->needs_clear) {
+        cmd->needs_clear = false;
+        if (sess_send_text(conn, "DO 0") < 0) {
+            sess_server_lost(sess, cmd->server);
+            return -WR_E_CLOSED;
+        }
+        sess_sync_wait(sess, SESS_OWN_CLEAR, cmd->server, 1, REPLY_QUERY);
+        return 0;
+    }
+    return 1;
+}
+
+static int bring_conn(struct sess *sess, struct conn **ret_conn)
+{
+    struct sess_cmd *cmd = &sess->cmd;
+    struct conn *conn = sess_conn(sess, cmd->server);
+    int rc = 1;
 
     if (conn != NULL && conn->state == CONN_ST_READY &&
         conn->is_replica != (cmd->server != sess->env->topo->primary) &&
@@ -396,69 +514,65 @@ static int make_ready_as(struct sess *sess, struct conn *conn, const struct svec
         sess_conn_drop(sess, cmd->server, true); /* its server has another role now */
         conn = NULL;
     }
-    if (conn != NULL && conn->state == CONN_ST_READY && !conn_svec_fits(conn, want)) {
-        rc = conn_send_svec(conn, want);
-        if (rc > 0) {
-            metric_inc(sess->env->metrics, METRIC_STATE_REPLAYS, METRIC_NONE);
-            sess_sync_wait(sess, SESS_OWN_SVEC, cmd->server, (uint16_t)rc, REPLY_SIMPLE);
-            return 0;
-        }
-        if (rc == -WR_E_UNSUPPORTED && !sess->tx_open && sess->pins == 0) {
-            if (!begin_anew(sess)) {
-                return rc;
-            }
-            conn = NULL;
-        } else if (rc < 0) {
-            sess_server_lost(sess, cmd->server);
-            return rc;
-        }
-    }
     if (conn == NULL) {
-        rc = conn_begin(sess, cmd->server, want);
-        if (rc < 0) {
-            return open_failed(sess, cmd->server, rc);
-        }
+        rc = sess_checkout(sess, cmd->server, &sess->svec);
+    } else if (conn->state != CONN_ST_READY) {
         sess_set_state(sess, SESS_ST_OPEN);
-        return 0;
+        rc = 0;
     }
-    if (conn->state != CONN_ST_READY) {
-        sess_set_state(sess, SESS_ST_OPEN);
-        return 0;
+    *ret_conn = sess_conn(sess, cmd->server);
+    return rc;
+}
+
+static int bring_all(struct sess *sess, struct conn *conn, const struct svec *want, bool is_placed)
+{
+    int rc = sess_vars_clean(sess, conn);
+
+    if (rc == 1) {
+        rc = bring_state(sess, conn, want, is_placed);
     }
-    if (cmd->route_flags != 0) {
+    if (rc == 1) {
+        rc = sess_vars_bring(sess, conn);
+    }
+    if (rc == 1 && sess->cmd.route_flags != 0) {
         rc = move_ro_tx(sess);
+    }
+    if (rc == 1) {
+        rc = bring_handle(sess, conn, is_placed);
+    }
+    return rc == 1 ? bring_last(sess, conn) : rc;
+}
+
+/* 1: write it. 0: something is waited for. <0: the command is over, or the session. */
+static int make_ready(struct sess *sess)
+{
+    struct conn *conn = NULL;
+    struct svec want;
+    bool has_stmt = sess->cmd.stmt != NULL && sess->cmd.com != COM_STMT_PREPARE;
+    int rc = 2;
+
+    sess->own_ahead = 0;
+    while (rc == 2) {
+        bool is_placed = true;
+        bool is_other = false;
+
+        rc = bring_conn(sess, &conn);
         if (rc <= 0) {
             return rc;
         }
-    }
-    if (cmd->stmt != NULL && cmd->com != COM_STMT_PREPARE && !sess_stmt_is_placed(sess, conn)) {
-        if (sess_stmt_send_prepare(sess, conn) < 0) {
-            sess_server_lost(sess, cmd->server);
-            return -WR_E_CLOSED;
+        svec_init(&want, sess->svec.values);
+        if (has_stmt) {
+            is_placed = sess_stmt_is_placed(sess, conn);
+            rc = is_placed ? 0 : sess_stmt_state(sess, conn, &want);
+            is_other = rc > 0;
         }
-        sess_sync_wait(sess, SESS_OWN_PREPARE, cmd->server, 1, REPLY_PREPARE);
-        return 0;
+        if (rc < 0) {
+            sess_close(sess, "no memory for a state");
+        } else {
+            rc = bring_all(sess, conn, is_other ? &want : &sess->svec, is_placed);
+        }
+        svec_fini(&want);
     }
-    return 1;
-}
-
-static int make_ready(struct sess *sess)
-{
-    struct conn *conn = sess_conn(sess, sess->cmd.server);
-    struct svec want;
-    int rc = 0;
-
-    if (sess->cmd.stmt == NULL) {
-        return make_ready_as(sess, conn, &sess->svec);
-    }
-    svec_init(&want, sess->svec.values);
-    rc = sess_stmt_state(sess, conn, &want);
-    if (rc < 0) {
-        sess_close(sess, "no memory for a state");
-    } else {
-        rc = make_ready_as(sess, conn, rc > 0 ? &want : &sess->svec);
-    }
-    svec_fini(&want);
     return rc;
 }
 
@@ -588,12 +702,12 @@ static void on_failed(struct sess *sess, struct conn *conn)
     bool is_waited = sess->state == SESS_ST_OPEN && sess->cmd.server == server;
 
     sess->conns[server] = NULL;
-    slots_give(sess->env->slots, (size_t)server);
     if (failure->err != -WR_E_SERVER_ERROR) {
         sess->env->report_failure(sess->env->arg, (uint32_t)server, failure->err);
     }
     if (is_user_refused(failure)) {
         users_refuse(sess->env->users, sess->cred);
+        pool_refuse(sess->env->pool, sess->cred);
     }
     log_info(&sess->log, "connect_failed", "server %s: %s", sess->env->topo->servers[server].name,
              failure->text_len != 0 ? failure->text : err_text(failure->err));
@@ -604,7 +718,7 @@ static void on_failed(struct sess *sess, struct conn *conn)
             sess_fail_conn(sess, conn);
         }
     }
-    conn_close(conn, false);
+    pool_discard(conn, false);
 }
 
 /* Bytes on a connection that owes nothing: its end, whatever they say. TLS may have something of
@@ -628,8 +742,8 @@ void sess_conn_event(void *arg, struct conn *conn, enum conn_event event)
     WR_ASSERT(sess->magic == SESS_MAGIC);
     switch (event) {
     case CONN_EV_READY:
-        stream_set_water(&conn->stream, sess->env->config->limits.relay_high_bytes,
-                         sess->env->config->limits.relay_low_bytes);
+        pool_opened(conn);
+        set_water(sess, conn);
         if (sess->state == SESS_ST_OPEN && sess->cmd.server == server) {
             sess_go(sess, NULL, 0);
         }
@@ -654,6 +768,9 @@ void sess_conn_event(void *arg, struct conn *conn, enum conn_event event)
         return;
     case CONN_EV_CLOSED:
         sess_server_lost(sess, server);
+        return;
+    case CONN_EV_RECLAIM:
+        sess_hold_reclaim(sess, server);
         return;
     }
 }

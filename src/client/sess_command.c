@@ -72,8 +72,8 @@ static void do_set_option(struct sess *sess, uint8_t *packet, size_t len)
         sess_fail(sess, SESS_ERR_UNKNOWN_COMMAND, NULL, 0);
         return;
     }
-    /* connections carry the flag from their login, or from this command; those of replicas are
-     * opened again, which is rare enough */
+    /* connections carry the flag from their login: the session has others from now on, and this one
+     * is not lent again */
     sess->cmd.bits = option == 0 ? FACT(MULTI) : 0;
     do_primary(sess, packet, len);
 }
@@ -83,7 +83,11 @@ static void do_reset(struct sess *sess, uint8_t *packet, size_t len)
     int16_t primary = sess->env->topo->primary;
 
     if (sess->ro_tx_server >= 0) {
-        sess_conn_drop(sess, sess->ro_tx_server, true);
+        struct conn *conn = sess_conn(sess, sess->ro_tx_server);
+
+        if (conn != NULL) {
+            conn->is_dirty = true; /* the pool ends its transaction */
+        }
         sess->ro_tx_server = -1;
     }
     if (primary < 0 || sess_conn(sess, primary) == NULL) {
@@ -190,6 +194,7 @@ void sess_command(struct sess *sess, uint8_t *packet, size_t len)
     command_fn fn = COMMAND[com];
 
     command_init(sess, com);
+    sess_hold_begin(sess);
     leave_home(sess);
     if (!stream_is_open(&sess->front)) {
         return;
@@ -213,6 +218,7 @@ void sess_command(struct sess *sess, uint8_t *packet, size_t len)
 void sess_command_large(struct sess *sess, uint8_t *packet, size_t len, uint32_t frame_len)
 {
     command_init(sess, packet[FRAME_HEADER]);
+    sess_hold_begin(sess);
     leave_home(sess);
     if (!stream_is_open(&sess->front)) {
         return;
@@ -329,7 +335,8 @@ size_t sess_upload(struct sess *sess, const uint8_t *bytes, size_t len)
 void sess_reset_state(struct sess *sess)
 {
     sess_stmts_free(sess);
-    sess_conns_close(sess, true);
+    sess_conns_end(sess);
+    sess_new_serial(sess);
     for (unsigned i = 0; i < SVEC_COUNT; i++) {
         if (i != SVEC_SCHEMA) {
             svec_clear(&sess->svec, (enum svec_var)i);
@@ -354,8 +361,30 @@ void sess_reset_state(struct sess *sess)
     sess_refresh(sess);
 }
 
+/* A reset keeps the role: the connection that has it stays, and everything else on it is new. */
+static struct conn *take_role(struct sess *sess)
+{
+    struct conn *conn = sess_conn(sess, sess->home_server);
+
+    if ((sess->pins & PIN_BIT(PIN_SET_ROLE)) == 0 || conn == NULL || conn->state != CONN_ST_READY) {
+        return NULL;
+    }
+    sess_stmts_free(sess);
+    handles_clear(&conn->handles);
+    for (unsigned i = SVEC_SCHEMA + 1; i < SVEC_COUNT; i++) {
+        if (i == SVEC_EXTRA) {
+            svec_clear(&conn->svec, SVEC_EXTRA);
+        } else if (svec_is_set(&conn->born, (enum svec_var)i)) {
+            (void)!svec_set_unknown(&conn->svec, (enum svec_var)i);
+        }
+    }
+    sess->conns[sess->home_server] = NULL;
+    return conn;
+}
+
 void sess_reset_connection(struct sess *sess)
 {
+    struct conn *role = take_role(sess);
     const struct topo_server *primary = topo_primary(sess->env->topo);
 
     /* MySQL goes back to its own character set, MariaDB to the one of the login. */
@@ -363,6 +392,13 @@ void sess_reset_connection(struct sess *sess)
         sess->collation = primary->defaults.collation_id;
     }
     sess_reset_state(sess);
+    if (role != NULL) {
+        sess->conns[sess->home_server] = role;
+        sess_pin(sess, PIN_SET_ROLE);
+    }
+    if (sess_rekey(sess) < 0) {
+        sess_close(sess, "no memory for a user's connections");
+    }
 }
 
 void sess_command_done(struct sess *sess)
@@ -390,6 +426,10 @@ void sess_command_done(struct sess *sess)
     sess_buf_give(sess, &sess->held);
     sess_buf_give(sess, &sess->rest);
     sess->own = SESS_OWN_NONE;
+    sess->own_ahead = 0;
+    if (sess->cmd.stmt != NULL) {
+        sess_stmt_done(sess);
+    }
     sess->cmd.is_local = false;
     sess->cmd.is_sent = false;
     sess->cmd.stmt = NULL;
@@ -398,18 +438,17 @@ void sess_command_done(struct sess *sess)
         sess_close_flushed(sess, "answered before the command was whole");
         return;
     }
+    if (buf_len(&sess->extra) != 0 &&
+        (!was_sent || (sess->cmd.got_err && (sess->cmd.bits & FACT(MULTI)) == 0))) {
+        buf_fini(&sess->extra); /* nothing was set */
+        buf_init(&sess->extra);
+    }
     if (needs_learn && sess_learn(sess)) {
         return;
-    }
-    if (sess->state != SESS_ST_IDLE) {
-        sess_set_state(sess, SESS_ST_IDLE);
-    }
-    if (sess->set->draining_mask != 0) {
-        sess_conns_leave(sess, sess->set->draining_mask);
     }
     if (sess->deadline_us != 0 && !sess->tx_open && sess->ro_tx_server < 0) {
         sess_close_flushed(sess, "shutdown");
         return;
     }
-    sess_continue(sess);
+    sess_idle(sess);
 }

@@ -76,26 +76,18 @@ static void on_reply(struct sess_set *set, const struct sess_kill *kill)
     }
 }
 
-static void on_side_done(void *arg, int err, uint16_t code)
-{
-    /* the statement may have ended by itself: nothing is left to be done about either outcome */
-    (void)arg;
-    (void)err;
-    (void)code;
-}
-
 static void kill_running(struct sess *sess, bool is_query_only)
 {
     struct conn *conn = sess_conn(sess, sess->cmd.server);
-    struct conn_params params;
 
-    if (sess->state != SESS_ST_RELAY || conn == NULL || conn->state != CONN_ST_READY) {
+    if (sess->state == SESS_ST_WAIT && is_query_only) {
+        /* it has not begun: nothing has to be told to a server */
+        pool_wait_cancel(&sess->wait);
+        sess_fail(sess, SESS_ERR_INTERRUPTED, NULL, 0);
         return;
     }
-    sess_params_fill(sess, (int16_t)conn->server_index, conn->is_replica, &params);
-    params.schema = (struct span){NULL, 0};
-    if (conn_kill(sess->env->conn_env, &params, conn->thread_id, is_query_only, on_side_done,
-                  NULL) < 0) {
+    if (sess->state == SESS_ST_RELAY && conn != NULL && conn->state == CONN_ST_READY &&
+        pool_kill(conn, is_query_only) < 0) {
         log_warn(&sess->log, "kill_failed", "no connection for a KILL could be begun");
     }
 }

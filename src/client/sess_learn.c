@@ -128,10 +128,10 @@ void sess_learn_feed(struct sess *sess, uint8_t *bytes, size_t len)
                 }
                 sess->pins |= PIN_BIT(PIN_UNKNOWN);
             }
+            sess_note_own(sess);
             sess_buf_give(sess, &sess->rest);
             sess_refresh(sess);
-            sess_set_state(sess, SESS_ST_IDLE);
-            sess_continue(sess);
+            sess_idle(sess);
             return;
         }
     }

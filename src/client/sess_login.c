@@ -184,7 +184,6 @@ void sess_login_succeed(struct sess_login *login)
         .status = first_status(login),
         .user = sess_login_user(login),
         .schema = sess_login_schema(login),
-        .attrs = buf_span(&login->attrs),
         .cred = login->cred,
     };
     buf_init(&out);
@@ -329,9 +328,6 @@ static void on_response(struct sess_login *login, struct span payload)
     int r = take_text(&login->user, packet.user, LOGIN_MAX_USER);
     if (r >= 0 && (login->caps & CAP_CONNECT_WITH_DB) != 0) {
         r = take_text(&login->schema, packet.db, LOGIN_MAX_DB);
-    }
-    if (r >= 0 && packet.attrs.len <= CONN_ATTRS_MAX) {
-        r = take_text(&login->attrs, packet.attrs, CONN_ATTRS_MAX);
     }
     if (r < 0) {
         sess_login_refuse(login, SESS_ERR_BAD_HANDSHAKE, METRIC_LOGIN_OTHER);
@@ -608,9 +604,6 @@ int sess_login_start_change(const struct sess_login_params *params, uint64_t cap
         if (r >= 0) {
             r = take_text(&login->schema, packet.db, LOGIN_MAX_DB);
         }
-        if (r >= 0 && packet.attrs.len <= CONN_ATTRS_MAX) {
-            r = take_text(&login->attrs, packet.attrs, CONN_ATTRS_MAX);
-        }
         if (r < 0) {
             sess_login_refuse(login, SESS_ERR_BAD_HANDSHAKE, METRIC_LOGIN_OTHER);
         } else {
@@ -630,7 +623,6 @@ static void login_free(void *ptr)
     buf_fini_secret(&login->in);
     buf_fini(&login->user);
     buf_fini(&login->schema);
-    buf_fini(&login->attrs);
     crypto_wipe(login->reply, sizeof(login->reply));
     free(login);
 }

@@ -6,7 +6,7 @@
 #include <stdio.h>
 
 #include "weir/config/config.h"
-#include "weir/pool/slots.h"
+#include "weir/pool/pool.h"
 #include "weir/util/assert.h"
 #include "weir/util/err.h"
 
@@ -40,7 +40,7 @@ void sess_login_check_end(struct sess_login *login, bool keep_conn)
     conn_close(login->conn, true);
     login->conn = NULL;
     if (login->has_slot) {
-        slots_give(env->slots, login->slot_server);
+        pool_give_slot(env->pool, login->slot_server);
         login->has_slot = false;
     }
 }
@@ -103,6 +103,7 @@ static void on_refused(struct sess_login *login, const struct conn_failure *fail
     bool has_room = !is_no_room(failure);
     if (has_room && !is_schema) {
         users_refuse(env->users, login->cred);
+        pool_refuse(env->pool, login->cred);
     }
     if (has_room) {
         users_remember_refusal(env->users, login->cred, sess_login_schema(login), failure,
@@ -199,6 +200,7 @@ static void on_event(void *arg, struct conn *conn, enum conn_event event)
         on_failed(login, conn);
         break;
     case CONN_EV_READABLE:
+    case CONN_EV_RECLAIM:
     case CONN_EV_DRAINED:
     case CONN_EV_CLOSED:
         /* between the OK and the session's taking it over: the session will see it as well */
@@ -218,8 +220,6 @@ static int open_conn(struct sess_login *login, const struct topo_server *server)
         .schema = sess_login_schema(login),
         .client_caps = login->caps,
         .collation = login->collation,
-        .client_attrs = buf_span(&login->attrs),
-        .client_host = login->peer,
         .is_replica = topo_primary(env->topo) != server,
         .svec = &want,
         .deadline_us = deadline < login->p.deadline_us ? deadline : login->p.deadline_us,
@@ -239,7 +239,7 @@ static void begin(struct sess_login *login, const struct topo_server *server)
         queue(login);
         return;
     }
-    if (slots_take(env->slots, server->index) < 0) {
+    if (pool_take_slot(env->pool, server->index) < 0) {
         sess_login_check_end(login, false);
         queue(login);
         return;

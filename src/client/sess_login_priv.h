@@ -62,7 +62,6 @@ struct sess_login_result {
     uint16_t status;    /* the status flags that the OK carried */
     struct span user;
     struct span schema;
-    struct span attrs;       /* the client's connection attributes, length-encoded pairs */
     struct cred *cred;       /* borrowed: take a reference */
     struct span unread;      /* bytes behind the login's last packet */
     const uint8_t *scramble; /* the last one that the client has seen, 20 bytes */

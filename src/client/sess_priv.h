@@ -27,6 +27,7 @@
 #include "weir/io/loop.h"
 #include "weir/io/stream.h"
 #include "weir/io/timer.h"
+#include "weir/pool/pool.h"
 #include "weir/protocol/caps.h"
 #include "weir/protocol/command.h"
 #include "weir/protocol/greet.h"
@@ -58,6 +59,9 @@
 #define SESS_TRIES_MAX 8U
 /* One answer or rebuilt command of weir's own. */
 #define SESS_ANSWER_MAX ((size_t)32 * 1024 * 1024)
+/* Long data that waits for its EXECUTE; what is above goes to the primary at once, which then keeps
+ * its connection with the session until the EXECUTE. */
+#define SESS_DATA_MAX ((size_t)16 * 1024 * 1024)
 /* Texts of a session's prepared statements: they are kept to be prepared again elsewhere. */
 #define SESS_STMT_TEXT_MAX ((size_t)64 * 1024 * 1024)
 #define SESS_STEPS         6U /* reply steps whose pieces go out in one write */
@@ -65,6 +69,7 @@
 #define SESS_STATES(X)                                                                            \
     X(LOGIN, "login")     /* struct sess_login speaks with the client                         */  \
     X(IDLE, "idle")       /* no command in hand                                               */  \
+    X(WAIT, "wait")       /* command held; a backend connection is waited for                  */ \
     X(OPEN, "open")       /* command held; a backend connection is being opened               */  \
     X(SYNC, "sync")       /* command held; replies to weir's own commands are awaited         */  \
     X(RELAY, "relay")     /* command sent (or still being sent); the reply tracker runs        */ \
@@ -82,7 +87,9 @@ enum sess_state {
 /* clang-format on */
 
 struct sess_login;
+struct sess_pins;
 struct sess_set;
+struct sess_vars;
 struct stmt;
 
 /* Which rule fits. number: from 1, of the rules of that generation; 0: none. */
@@ -116,6 +123,13 @@ struct sess_cmd {
     bool state_changed; /* the server's tracker says so */
     bool ddl_bumped;
     bool needs_learn;      /* it may have set what no tracker reports */
+    bool needs_id;         /* it may ask for LAST_INSERT_ID() */
+    bool sets_id;          /* it may have changed what that is */
+    bool no_vars;          /* it cannot see user variables */
+    bool sets_vars;        /* to literals, only */
+    bool has_names;        /* sess->named has something to do when it is over */
+    bool needs_clear;      /* it asks about the last statement, which ran on another connection */
+    uint16_t warnings;     /* of the last result */
     uint16_t err_code;     /* of that ERR, when it came from a server */
     uint32_t digest_at;    /* its place in the digests + 1; 0: not recorded */
     uint64_t digest;       /* 0: not known */
@@ -129,17 +143,32 @@ struct sess_cmd {
     uint64_t timeout_us; /* by its rule; 0: none */
     uint64_t timeout_at_us;
     struct sess_rule_mark rule;
-    struct stmt *stmt; /* the prepared statement in hand; borrowed from stmts */
+    struct stmt *stmt;     /* the prepared statement in hand; borrowed from stmts */
+    struct handle *handle; /* the same as the connection knows it; good until the loop is back */
+};
+
+/* Why a connection stays with the session although no transaction and no pin is on it. */
+enum sess_hold {
+    SESS_HOLD_LAST = 1,      /* diagnostics of the last statement: until the next one */
+    SESS_HOLD_INSERT_ID = 2, /* LAST_INSERT_ID(), until weir has asked for it */
 };
 
 /* weir's own commands on a backend connection ahead of the client's. */
 enum sess_own {
     SESS_OWN_NONE,
-    SESS_OWN_SVEC,    /* conn_send_svec(): OK packets */
-    SESS_OWN_PREPARE, /* the statement in hand, on this connection */
-    SESS_OWN_END_TX,  /* COMMIT of a read-only transaction that moves or ends */
-    SESS_OWN_BEGIN,   /* START TRANSACTION READ ONLY on the primary */
-    SESS_OWN_LEARN,   /* SELECT of the vector, after a statement that trackers do not cover */
+    SESS_OWN_SVEC,      /* conn_send_svec(): OK packets */
+    SESS_OWN_PREPARE,   /* the statement in hand, on this connection */
+    SESS_OWN_END_TX,    /* COMMIT of a read-only transaction that moves or ends */
+    SESS_OWN_BEGIN,     /* START TRANSACTION READ ONLY on the primary */
+    SESS_OWN_LEARN,     /* SELECT of the vector, after a statement that trackers do not cover */
+    SESS_OWN_SET_ID,    /* SET last_insert_id, on a connection that has another's */
+    SESS_OWN_ASK_LAST,  /* SHOW WARNINGS, the same */
+    SESS_OWN_ASK_ID,    /* SELECT LAST_INSERT_ID(), before its connection goes back */
+    SESS_OWN_EXTRA,     /* SELECT of variables that have just been set */
+    SESS_OWN_CLEAR,     /* DO 0: no diagnostics of others */
+    SESS_OWN_RESET,     /* conn_send_reset(): no user variables of others */
+    SESS_OWN_VARS,      /* SET of the session's own */
+    SESS_OWN_ASK_LOCKS, /* SELECT of how many named locks are held */
 };
 
 struct sess {
@@ -150,13 +179,18 @@ struct sess {
     struct stream front;
     struct sess_login *login; /* LOGIN and RELOGIN only */
     struct cred *cred;
-    struct conn **conns; /* by server index; NULL until the first is opened */
-    struct svec svec;    /* what the session has set */
-    struct stmt **stmts; /* by slot; NULL until the first PREPARE */
-    struct buf in;       /* received, not yet processed */
-    struct buf held;     /* the command in hand, headers included */
-    struct buf rest;     /* of a reply: a packet that is not whole yet */
-    uint8_t *attrs;      /* of the handshake, forwarded to servers */
+    struct conn **conns;     /* borrowed from the pool, by server index; NULL until the first */
+    struct svec svec;        /* what the session has set */
+    struct stmt **stmts;     /* by slot; NULL until the first PREPARE */
+    struct sess_pins *named; /* NULL: no pin with a name */
+    struct sess_vars *vars;  /* user variables; NULL: none */
+    struct buf in;           /* received, not yet processed */
+    struct buf held;         /* the command in hand, headers included */
+    struct buf diag;  /* a server's answer to SHOW WARNINGS, when its connection has gone back */
+    struct buf extra; /* names of variables to be asked for, with commas */
+    struct buf rest;  /* of a reply: a packet that is not whole yet */
+    /* counted */
+    struct pool_key *key; /* whose connections are borrowed; NULL before the login */
     struct rule_who rule_who;
     /* borrowed until close */
     struct sess_set *set;
@@ -164,7 +198,8 @@ struct sess {
     /* values */
     struct timer timer;
     struct timer rule_timer; /* the command's timeout */
-    struct loop_task task;   /* go on with `in` from the top of the stack */
+    struct pool_wait wait;
+    struct loop_task task; /* go on with `in` from the top of the stack */
     struct log_ctx log;
     struct sess_cmd cmd;
     struct reply reply;
@@ -177,8 +212,9 @@ struct sess {
     uint16_t status;      /* SERVER_STATUS_* as the client knows them */
     uint16_t collation;   /* of the handshake */
     uint16_t conn_count;  /* length of conns */
-    uint16_t attrs_len;
-    uint32_t stmt_slots; /* length of stmts */
+    uint8_t own_ahead;    /* replies to weir's own ahead of the one that is relayed */
+    uint8_t hold;         /* enum sess_hold */
+    uint32_t stmt_slots;  /* length of stmts */
     uint32_t stmt_count;
     size_t stmt_bytes; /* of their texts */
     uint32_t stmt_gen;
@@ -193,6 +229,16 @@ struct sess {
     enum topo_isolation isolation;
     uint64_t raw_until_us;
     uint64_t deadline_us; /* of a drain; 0: none */
+    uint64_t idle_end_us; /* the session is closed when it has said nothing until then; 0: never */
+    uint64_t linger_us;   /* until then HOLD_INSERT_ID keeps its connection */
+    uint64_t serial;      /* of the session's state: its own for ever; new after a reset */
+    uint64_t last_uses;   /* which use of its connection the last statement was */
+    uint64_t insert_id;   /* LAST_INSERT_ID(), as far as it was asked for */
+    int64_t row_count;    /* ROW_COUNT() and FOUND_ROWS() of the last statement */
+    int64_t found_rows;
+    size_t data_bytes;   /* long data that waits */
+    uint32_t busy_stmts; /* statements with a cursor, or long data sent */
+    int16_t id_server;   /* whose connection HOLD_INSERT_ID is about */
     /* for SHOW SESSIONS */
     uint64_t state_since_us;
     uint64_t pin_digest; /* of the statement that pinned it; 0: not known */
@@ -218,6 +264,10 @@ struct sess {
     bool is_front_eof; /* the client has ended its direction */
     bool is_front_paused;
     bool is_back_paused;
+    bool has_soft; /* some connection is reclaimable */
+    bool
+        asks_last; /* it has asked about its last statement before: its connections are kept for it */
+    bool lost_id; /* the connection that knew LAST_INSERT_ID() is gone */
     bool is_unix;
     bool is_tls_required;
     bool is_tls_offered;
@@ -235,10 +285,10 @@ struct sess_set {
     uint32_t count;
     uint32_t logins; /* sessions in LOGIN or RELOGIN: they wait for snapshots */
     uint32_t next_slot;
+    uint64_t next_serial;
     uint32_t spare_count;
     uint64_t drain_deadline_us;
-    uint64_t down_mask;     /* servers that the last snapshot called down */
-    uint64_t draining_mask; /* ... and draining */
+    uint64_t down_mask; /* servers that the last snapshot called down */
     bool is_draining;
     struct balance_load load;
     struct route_conf route_conf;
@@ -325,6 +375,36 @@ void sess_explain(struct sess *sess, struct span sql);
 /* The command goes to the primary (or to where a read-only transaction is open), undecided. */
 bool sess_to_primary(struct sess *sess);
 
+/* --- sess_hold.c: what keeps a connection with the session --- */
+/* Whose statement the servers' state is about: new after everything has been forgotten. */
+void sess_new_serial(struct sess *sess);
+/* The connections of this login, from now on. */
+int sess_rekey(struct sess *sess);
+/* Nothing is in hand any more: state IDLE, sess_release(), and on with what waits. */
+void sess_idle(struct sess *sess);
+/* Nothing is in hand: what need not stay goes back to the pool. May begin a command of weir's own
+ * (state SYNC). */
+void sess_release(struct sess *sess);
+/* A command begins. */
+void sess_hold_begin(struct sess *sess);
+/* What is to be remembered of a statement that has been run. */
+void sess_hold_note(struct sess *sess, struct conn *conn);
+/* The session, or its state, ends: everything goes back, is reset or closed, as its state demands. */
+void sess_conns_end(struct sess *sess);
+/* The pool wants this one back, or its time is up. */
+void sess_hold_reclaim(struct sess *sess, int16_t server);
+/* The connection that ran the last statement is in hand, untouched. */
+bool sess_has_last(struct sess *sess);
+/* How many named locks are held. */
+void sess_locks_feed(struct sess *sess, uint8_t *bytes, size_t len);
+/* An own command on a connection that the session may keep is over. */
+void sess_note_own(struct sess *sess);
+/* The one row of SELECT LAST_INSERT_ID(). */
+void sess_id_feed(struct sess *sess, uint8_t *bytes, size_t len);
+/* The rows of SHOW WARNINGS, kept for the client to ask for. */
+void sess_last_feed(struct sess *sess, uint8_t *bytes, size_t len);
+/* SHOW WARNINGS from what is kept. False: nothing is, or it asks for something else. */
+bool sess_answer_last(struct sess *sess, struct span sql);
 /* --- sess_rule.c: rules --- */
 /* The rule of the command in hand; NULL: none, or rules have been read again since. Borrowed until
  * the return to the loop. */
@@ -354,15 +434,18 @@ void sess_digest_end(struct sess *sess);
  * it is in held. */
 void sess_go(struct sess *sess, uint8_t *packet, size_t len);
 struct conn *sess_conn(const struct sess *sess, int16_t server);
-/* Give back connections to servers that an operator drains, where nothing holds them there. */
-void sess_conns_leave(struct sess *sess, uint64_t servers);
 void sess_conn_drop(struct sess *sess, int16_t server, bool is_orderly);
-void sess_conns_close(struct sess *sess, bool is_orderly);
+/* One of the pool's. 1: it is in conns and ready. 0: waited for, or being opened. <0: failed, and
+ * the client has been told. */
+int sess_checkout(struct sess *sess, int16_t server, const struct svec *want);
+/* It waits no more: a server that is down. */
+void sess_wait_abort(struct sess *sess);
+void sess_on_pool(void *arg, int err);
+int sess_conns_reserve(struct sess *sess);
+int sess_send_text(struct conn *conn, const char *text);
 void sess_conn_event(void *arg, struct conn *conn, enum conn_event event);
 /* Take over the connection on which the login was proven. */
 void sess_conn_adopt(struct sess *sess, struct conn *conn);
-void sess_params_fill(const struct sess *sess, int16_t server, bool is_replica,
-                      struct conn_params *ret_params);
 /* The server failed the command before anything was forwarded: elsewhere, or an error. */
 void sess_try_elsewhere(struct sess *sess, int16_t server, enum sess_err error);
 /* The connection is gone while the command was on it. */
@@ -375,6 +458,12 @@ void sess_sync_wait(struct sess *sess, enum sess_own own, int16_t server, uint16
 /* False: nothing was sent. */
 bool sess_learn(struct sess *sess);
 void sess_learn_feed(struct sess *sess, uint8_t *bytes, size_t len);
+
+/* --- sess_extra.c: other variables that are replayed --- */
+void sess_extra_note(struct sess *sess, const struct facts *facts);
+/* False: nothing was sent. */
+bool sess_extra_ask(struct sess *sess);
+void sess_extra_feed(struct sess *sess, uint8_t *bytes, size_t len);
 
 /* --- sess_relay.c --- */
 void sess_relay(struct sess *sess, struct conn *conn);
@@ -394,13 +483,18 @@ void sess_stmt_long_data(struct sess *sess, uint8_t *packet, size_t len);
 bool sess_stmt_prepared(struct sess *sess, const struct stmt_prepared *prepared, uint8_t *id_at);
 /* The same for weir's own PREPARE on a connection. */
 void sess_stmt_placed(struct sess *sess, struct conn *conn, const struct stmt_prepared *prepared);
-/* Is the statement in hand known to this connection? */
-bool sess_stmt_is_placed(const struct sess *sess, const struct conn *conn);
+/* Is the statement in hand known to this connection? Sets cmd.handle. */
+bool sess_stmt_is_placed(struct sess *sess, struct conn *conn);
 /* Write COM_STMT_PREPARE of the statement in hand. */
 int sess_stmt_send_prepare(struct sess *sess, struct conn *conn);
-/* The packet as this connection needs it: in place, or rebuilt in out (then used instead). */
+/* The packet as this connection needs it: in place, or rebuilt in out (then used instead). Long data
+ * that waits for it is written first. */
 int sess_stmt_translate(struct sess *sess, struct conn *conn, uint8_t *packet, size_t len,
                         struct buf *out);
+/* A command with the statement in hand has been answered. */
+void sess_stmt_done(struct sess *sess);
+/* Its cursor, or the long data sent for it, is on this server's connection. */
+bool sess_stmts_are_on(const struct sess *sess, int16_t server);
 const struct facts *sess_stmt_facts(const struct stmt *stmt);
 struct span sess_stmt_text(const struct stmt *stmt);
 void sess_stmts_free(struct sess *sess);
@@ -408,15 +502,43 @@ void sess_stmts_free(struct sess *sess);
 struct span sess_stmt_schema(const struct stmt *stmt);
 /* 1: the statement in hand has to be prepared on conn in the state in *ret_want, which is not the
  * session's own. 0: that one will do. <0: no memory. */
-int sess_stmt_state(const struct sess *sess, const struct conn *conn, struct svec *ret_want);
-/* A cursor or long data is on that server. */
-bool sess_stmts_hold(const struct sess *sess, int16_t server);
+int sess_stmt_state(struct sess *sess, struct conn *conn, struct svec *ret_want);
 /* The connection is gone, and what was prepared on it. */
 void sess_stmts_unplace(struct sess *sess, int16_t server);
 
 /* --- sess_track.c: what the session has become --- */
 void sess_track_ok(struct sess *sess, struct conn *conn, const struct ok *ok);
 void sess_track_done(struct sess *sess);
+/* State that is on the session's connection to the primary and nowhere else. */
+void sess_pin(struct sess *sess, enum classify_pin pin);
+void sess_pins_change(struct sess *sess, uint32_t pins, uint32_t unpins);
+
+/* --- sess_pins.c: pins that end with the last of their names --- */
+/* What the statement in hand will do to them; schema: of names without one. */
+void sess_pins_note(struct sess *sess, struct span sql, const struct facts *facts,
+                    struct span schema);
+/* It is read otherwise than the session reads texts now. */
+void sess_pins_blur(struct sess *sess);
+/* It is over: names into and out of the set. Returns the pins that end; cmd.pins loses those that
+ * it did not begin after all. */
+uint32_t sess_pins_apply(struct sess *sess);
+void sess_pins_forget(struct sess *sess);
+/* Which named locks are held still? False: nothing was sent. */
+bool sess_pins_ask(struct sess *sess);
+void sess_pins_answer(struct sess *sess, uint64_t held);
+
+/* --- sess_vars.c: user variables with literal values --- */
+/* The statement in hand may be a SET of such, and then does not pin. */
+void sess_vars_note(struct sess *sess, struct span sql, const struct facts *facts);
+void sess_vars_done(struct sess *sess, struct conn *conn, bool never_ran);
+/* The vector has changed: are they still what they would be if they were set now? */
+void sess_vars_check(struct sess *sess);
+void sess_vars_forget(struct sess *sess);
+bool sess_vars_are_foreign(const struct sess *sess, const struct conn *conn);
+/* No other session's are on it, and the session's own. 1: so it is. 0: awaited. <0: failed. */
+int sess_vars_clean(struct sess *sess, struct conn *conn);
+int sess_vars_bring(struct sess *sess, struct conn *conn);
+void sess_vars_brought(struct sess *sess, struct conn *conn);
 
 /* --- sess_kill.c --- */
 void sess_kill(struct sess *sess, const struct facts_kill *kill);

@@ -111,6 +111,14 @@ static bool may_write(const struct facts *facts)
     }
 }
 
+/* What it does is not in its text: it may ask for LAST_INSERT_ID(), or change it. */
+static bool is_opaque(const struct facts *facts)
+{
+    return facts->verb == VERB_CALL || facts->verb == VERB_EXECUTE ||
+           facts->verb == VERB_COMPOUND || (facts->bits & (FACT(MULTI) | FACT(LARGE))) != 0 ||
+           facts->why == WHY_FUNCTION_UNKNOWN || facts->why == WHY_FUNCTION_QUALIFIED;
+}
+
 static void facts_to_command(struct sess *sess, const struct facts *facts)
 {
     struct sess_cmd *cmd = &sess->cmd;
@@ -118,9 +126,16 @@ static void facts_to_command(struct sess *sess, const struct facts *facts)
     cmd->verb = facts->verb;
     cmd->why = facts->why;
     cmd->bits = facts->bits;
-    cmd->pins = facts->pins;
+    /* the value of LAST_INSERT_ID() is kept by the session, not by a pin */
+    cmd->pins = facts->pins & ~PIN_BIT(PIN_LAST_INSERT_ID);
     cmd->unpins = facts->unpins;
     cmd->may_write = may_write(facts);
+    cmd->sets_id = (facts->pins & PIN_BIT(PIN_LAST_INSERT_ID)) != 0 || is_opaque(facts);
+    /* an INSERT may leave the value as it was (an id of its own) and report one all the same: it
+     * has to be the session's before */
+    cmd->needs_id = (facts->bits & FACT(LAST_INSERT_ID)) != 0 || is_opaque(facts) ||
+                    facts->verb == VERB_INSERT || facts->verb == VERB_REPLACE ||
+                    facts->verb == VERB_LOAD;
 }
 
 /* --- where it goes --- */
@@ -175,6 +190,21 @@ static void no_server(struct sess *sess, const struct facts *facts,
     sess_fail(sess, SESS_ERR_NO_SERVER, &why, 1);
 }
 
+/* User variables of the session, or of another, make no difference to it: a proven read of tables
+ * that are known, or a question about the statement before it. */
+static bool is_without_vars(const struct sess *sess, const struct facts *facts)
+{
+    const struct sess_cmd *cmd = &sess->cmd;
+    bool is_known = cmd->server != sess->env->topo->primary || cmd->reason == ROUTE_TABLES_KNOWN ||
+                    cmd->reason == ROUTE_READ_AFTER_WRITE || cmd->reason == ROUTE_NO_REPLICA;
+
+    if ((facts->bits & FACT(LAST)) != 0) {
+        return (facts->bits & FACT(USER_VARIABLE)) == 0;
+    }
+    /* who asks about reads must never find that their connection has been reset since */
+    return cmd->is_read && is_known && !sess->asks_last;
+}
+
 static bool decide(struct sess *sess, const struct facts *facts)
 {
     struct sess_cmd *cmd = &sess->cmd;
@@ -207,12 +237,16 @@ static bool decide(struct sess *sess, const struct facts *facts)
      * whatever server was chosen for them */
     cmd->is_read = (cmd->bits & FACT(READ)) != 0 && !sess->tx_open && !sess->autocommit_off &&
                    sess->ro_tx_server < 0 && sess->pins == 0 && cmd->target != ROUTE_TO_LAST;
+    cmd->no_vars = is_without_vars(sess, facts);
     return true;
 }
 
 bool sess_decide(struct sess *sess, const struct facts *facts)
 {
     facts_to_command(sess, facts);
+    if ((facts->bits & FACT(SET_EXTRA)) != 0 && sess->cmd.com != COM_STMT_PREPARE) {
+        sess_extra_note(sess, facts);
+    }
     if (sess->cmd.is_forced) {
         return true;
     }
@@ -327,14 +361,22 @@ static bool is_own_business(struct sess *sess, const struct facts *facts)
     return true;
 }
 
-/* The same statement with weir's connection id in it: the server's would mean nothing here. */
-static bool rewrite_id(struct sess *sess, struct span sql, const struct facts *facts, uint8_t com)
+/* The same statement with weir's own numbers in it: its connection id, for the server's would mean
+ * nothing here; counts of the last statement, when its connection has been somebody else's since. */
+static bool rewrite_ids(struct sess *sess, struct span sql, const struct facts *facts, uint8_t com,
+                        uint32_t mask)
 {
     uint8_t head[FRAME_HEADER + 1] = {0, 0, 0, 0, com};
+    const struct classify_ids ids = {
+        .mask = mask,
+        .value = {[FACTS_ID_CONNECTION] = sess->id,
+                  [FACTS_ID_ROW_COUNT] = sess->row_count,
+                  [FACTS_ID_FOUND_ROWS] = sess->found_rows},
+    };
 
     sess_buf_take(sess, &sess->held);
     if (buf_append(&sess->held, head, sizeof(head), SIZE_MAX) < 0 ||
-        classify_rewrite_connection_id(sql, facts, sess->id, &sess->held) < 0) {
+        classify_rewrite_ids(sql, facts, &ids, &sess->held) < 0) {
         sess_buf_give(sess, &sess->held);
         return false;
     }
@@ -377,11 +419,28 @@ static bool is_id_for_client(const struct facts *facts)
            (facts->bits & (FACT(NAMED_LOCK) | FACT(MULTI) | FACT(OVERFLOW))) == 0;
 }
 
+/* It asks about the statement before it. The answer is with the connection that ran that, unless
+ * somebody else has had it since: then weir knows the counts, and there were no warnings, or the
+ * connection would have stayed. What is prepared is answered when it is executed. */
+static uint32_t ask_last(struct sess *sess, uint8_t com)
+{
+    if (com == COM_STMT_PREPARE) {
+        sess->asks_last = true;
+        return 0;
+    }
+    if (sess_has_last(sess)) {
+        return 0;
+    }
+    sess->cmd.needs_clear = true;
+    return 1U << FACTS_ID_ROW_COUNT | 1U << FACTS_ID_FOUND_ROWS;
+}
+
 /* Shared with PREPARE: text in, a decided command out. False: answered already. */
 static bool text_decide(struct sess *sess, uint8_t *packet, size_t len, bool *ret_is_held)
 {
     struct span sql = {packet + FRAME_HEADER + 1, len - FRAME_HEADER - 1};
     struct facts facts;
+    uint32_t ids = 0;
 
     *ret_is_held = false;
     sess_classify(sess, sql, &facts);
@@ -396,18 +455,35 @@ static bool text_decide(struct sess *sess, uint8_t *packet, size_t len, bool *re
         is_own_business(sess, &facts)) {
         return false;
     }
+    if ((facts.bits & FACT(ASKS_LAST)) != 0 && packet[FRAME_HEADER] == COM_QUERY &&
+        sess_answer_last(sess, sql)) {
+        return false;
+    }
     if (sess->env->digests != NULL && !sess->cmd.is_large) {
         sess->cmd.digest = sess_digest_hash(sess, sql);
         if (packet[FRAME_HEADER] == COM_QUERY) {
             sess_digest_begin(sess, sess->cmd.digest, sql);
         }
     }
-    if (is_id_for_client(&facts) && !sess->cmd.is_large) {
-        *ret_is_held = rewrite_id(sess, sql, &facts, packet[FRAME_HEADER]);
-    }
     sess->cmd.needs_learn = sess_is_unreported(&facts, sql);
     sess_rule_find(sess, &facts, sql);
-    return sess_rule_apply(sess, &facts, sql) && sess_decide(sess, &facts);
+    if (!sess_rule_apply(sess, &facts, sql) || !sess_decide(sess, &facts)) {
+        return false;
+    }
+    if (packet[FRAME_HEADER] != COM_STMT_PREPARE) {
+        sess_vars_note(sess, sql, &facts);
+        sess_pins_note(sess, sql, &facts, svec_get(&sess->svec, SVEC_SCHEMA));
+    }
+    if (is_id_for_client(&facts)) {
+        ids |= 1U << FACTS_ID_CONNECTION;
+    }
+    if ((facts.bits & FACT(ASKS_LAST)) != 0) {
+        ids |= ask_last(sess, packet[FRAME_HEADER]);
+    }
+    if (ids != 0 && facts.id_count != 0 && !sess->cmd.is_large) {
+        *ret_is_held = rewrite_ids(sess, sql, &facts, packet[FRAME_HEADER], ids);
+    }
+    return true;
 }
 
 void sess_query(struct sess *sess, uint8_t *packet, size_t len)
@@ -429,6 +505,7 @@ void sess_stmt_prepare(struct sess *sess, uint8_t *packet, size_t len)
 {
     bool is_held = false;
 
+    sess->stmt_last = 0; /* one that fails leaves none */
     if (sess->stmt_count >= sess->env->config->limits.max_prepared ||
         sess->stmt_bytes + len > SESS_STMT_TEXT_MAX) {
         char number[16];
@@ -455,6 +532,10 @@ void sess_stmt_prepare(struct sess *sess, uint8_t *packet, size_t len)
     sess->cmd.may_write = false;
     sess->cmd.pins = 0;
     sess->cmd.unpins = 0;
+    sess->cmd.sets_id = false;
+    sess->cmd.needs_id = false;
+    sess->cmd.needs_clear = false;
+    sess->cmd.no_vars = (sess->cmd.bits & FACT(USER_VARIABLE)) == 0;
     sess->cmd.bits &= ~(FACT(STARTS_TX) | FACT(ENDS_TX) | FACT(DDL) | FACT(IMPLICIT_COMMIT) |
                         FACT(SET_NEXT_TX) | FACT(SET_TRACKED) | FACT(RELEASE));
     sess_go(sess, NULL, 0);

@@ -149,15 +149,29 @@ static enum outcome on_step(struct sess *sess, struct conn *conn, struct reply_s
     case REPLY_EV_NONE:
         break;
     case REPLY_EV_OK:
+        sess->row_count = (int64_t)step->ok.affected;
+        sess->cmd.warnings = step->ok.warnings;
+        sess->cmd.sets_id = sess->cmd.sets_id || step->ok.insert_id != 0;
+        sess_track_ok(sess, conn, &step->ok);
+        break;
     case REPLY_EV_RESULT_END:
+        sess->row_count = -1;
+        sess->found_rows = (int64_t)sess->reply.rows;
+        sess->cmd.warnings = step->ok.warnings;
+        /* a write with rows (RETURNING) does not say what it generated */
+        sess->cmd.sets_id = sess->cmd.sets_id || sess->cmd.may_write;
         sess_track_ok(sess, conn, &step->ok);
         break;
     case REPLY_EV_ERR:
+        sess->row_count = -1;
+        sess->cmd.sets_id =
+            sess->cmd.sets_id || sess->cmd.may_write; /* undefined, says the manual */
         sess->cmd.got_err = true;
         sess->cmd.err_code = step->err.code;
         metric_inc(sess->env->metrics, METRIC_SERVER_ERRORS, (size_t)sess->cmd.server);
         break;
     case REPLY_EV_PREPARED:
+        sess->cmd.warnings = step->prepared.warnings;
         if (!sess_stmt_prepared(sess, &step->prepared, step->id_at)) {
             return OUT_TAKEN;
         }
@@ -294,15 +308,84 @@ static void early_reply(struct sess *sess, const uint8_t *bytes, size_t len)
     }
 }
 
+/* One of weir's own commands ahead of the read has failed: the read ran in another state. Nothing
+ * of its reply has been looked at, so it is run elsewhere. */
+static void ahead_failed(struct sess *sess, struct conn *conn, struct span payload)
+{
+    int16_t server = (int16_t)conn->server_index;
+    struct errpkt err = {.code = 0};
+
+    if (errpkt_decode(payload, &err) == DEC_OK) {
+        log_info(&sess->log, "replay_failed", "server %s: %u %.*s",
+                 sess->env->topo->servers[server].name, err.code, (int)err.text.len,
+                 (const char *)err.text.p);
+    }
+    sess->own_ahead = 0;
+    sess_conn_drop(sess, server, false);
+    sess_try_elsewhere(sess, server, SESS_ERR_SERVER_LOST);
+}
+
+/* The replies to weir's own, ahead of the one that is the client's. False: that is all for now. */
+static bool skim_ahead(struct sess *sess, struct conn *conn, uint8_t *bytes, size_t len,
+                       size_t *ret_used)
+{
+    size_t used = 0;
+
+    while (sess->own_ahead != 0) {
+        struct frame frame;
+        struct span payload = {NULL, 0};
+        struct ok ok;
+
+        if (frame_decode(bytes + used, len - used, &frame) != DEC_OK ||
+            len - used < FRAME_HEADER + frame.len) {
+            if (len - used > REPLY_MAX_CONTROL || !sess_keep_rest(sess, bytes, used, len)) {
+                sess_server_lost(sess, (int16_t)conn->server_index);
+            }
+            return false;
+        }
+        payload = (struct span){bytes + used + FRAME_HEADER, frame.len};
+        if (errpkt_is(payload)) {
+            ahead_failed(sess, conn, payload);
+            return false;
+        }
+        if (frame.seq != 1 || frame.len == 0 || payload.p[0] != 0x00 ||
+            ok_decode(payload, true, &ok) != DEC_OK) {
+            metric_inc(sess->env->metrics, METRIC_PROTOCOL_VIOLATIONS, METRIC_NONE);
+            sess_server_lost(sess, (int16_t)conn->server_index);
+            return false;
+        }
+        conn->status = ok.status;
+        used += FRAME_HEADER + frame.len;
+        sess->own_ahead--;
+    }
+    if (used == len) {
+        sess_buf_give(sess, &sess->rest);
+        return false;
+    }
+    *ret_used = used;
+    return true;
+}
+
 void sess_relay(struct sess *sess, struct conn *conn)
 {
     uint8_t *bytes = NULL;
     size_t used = 0;
+    size_t skimmed = 0;
     size_t len = gather(sess, conn, &bytes);
     enum outcome outcome = OUT_MORE;
 
     if (len == 0) {
         return;
+    }
+    if (sess->own_ahead != 0) {
+        if (!skim_ahead(sess, conn, bytes, len, &skimmed)) {
+            return;
+        }
+        if (buf_len(&sess->rest) != 0 && bytes == buf_span(&sess->rest).p) {
+            buf_consume(&sess->rest, skimmed);
+        }
+        bytes += skimmed;
+        len -= skimmed;
     }
     if (!sess->cmd.got_byte) {
         sess->cmd.got_byte = true;
@@ -370,8 +453,7 @@ static void own_failed(struct sess *sess, struct conn *conn, const struct errpkt
                  (const char *)err->text.p);
     }
     if (own == SESS_OWN_LEARN) {
-        sess_set_state(sess, SESS_ST_IDLE);
-        sess_continue(sess);
+        sess_idle(sess);
         return;
     }
     if (sess->cmd.is_read && server != sess->env->topo->primary) {
@@ -386,7 +468,9 @@ static void own_failed(struct sess *sess, struct conn *conn, const struct errpkt
         return;
     }
     sess_fail_errpkt(sess, err);
-    if (own == SESS_OWN_SVEC && stream_is_open(&sess->front)) {
+    if ((own == SESS_OWN_SVEC || own == SESS_OWN_SET_ID || own == SESS_OWN_RESET ||
+         own == SESS_OWN_VARS) &&
+        stream_is_open(&sess->front)) {
         if (sess->tx_open || sess->pins != 0) {
             /* its transaction is on a connection of which nobody knows in what state it is */
             sess_close_flushed(sess, "the session's state could not be set");
@@ -407,9 +491,16 @@ static void own_over(struct sess *sess)
     } else if (own == SESS_OWN_BEGIN) {
         sess->tx_open = true;
     } else if (own == SESS_OWN_LEARN) {
-        sess_set_state(sess, SESS_ST_IDLE);
-        sess_continue(sess);
+        sess_idle(sess);
         return;
+    } else if (own == SESS_OWN_VARS) {
+        sess_vars_brought(sess, sess_conn(sess, sess->cmd.server));
+    } else if (own == SESS_OWN_SET_ID) {
+        struct conn *conn = sess_conn(sess, sess->cmd.server);
+
+        if (conn != NULL) {
+            conn->insert_id_of = sess->serial;
+        }
     }
     sess_go(sess, NULL, 0);
 }
@@ -455,6 +546,22 @@ void sess_own_relay(struct sess *sess, struct conn *conn)
 
     if (sess->own == SESS_OWN_LEARN && len != 0) {
         sess_learn_feed(sess, bytes, len);
+        return;
+    }
+    if (sess->own == SESS_OWN_ASK_LOCKS && len != 0) {
+        sess_locks_feed(sess, bytes, len);
+        return;
+    }
+    if (sess->own == SESS_OWN_EXTRA && len != 0) {
+        sess_extra_feed(sess, bytes, len);
+        return;
+    }
+    if (sess->own == SESS_OWN_ASK_LAST && len != 0) {
+        sess_last_feed(sess, bytes, len);
+        return;
+    }
+    if (sess->own == SESS_OWN_ASK_ID && len != 0) {
+        sess_id_feed(sess, bytes, len);
         return;
     }
     while (used < len) {

@@ -89,6 +89,7 @@ static enum metric_error metric_of(enum sess_err error)
     case SESS_ERR_OUT_OF_ORDER:
     case SESS_ERR_UNKNOWN_COMMAND:
     case SESS_ERR_MALFORMED:
+    case SESS_ERR_WRONG_ARGS:
         return METRIC_ERROR_PROTOCOL;
     case SESS_ERR_ACCESS_DENIED:
     case SESS_ERR_OLD_CLIENT:

@@ -212,24 +212,10 @@ static uint64_t newly_down(struct sess_set *set)
     return set->down_mask & ~before;
 }
 
-/* Servers that an operator drains now and did not. */
-static uint64_t newly_draining(struct sess_set *set)
-{
-    const struct topo *topo = set->env->topo;
-    uint64_t before = set->draining_mask;
-
-    set->draining_mask = 0;
-    for (unsigned i = 0; i < topo->server_count; i++) {
-        if (topo->servers[i].state == TOPO_ST_DRAINING) {
-            set->draining_mask |= UINT64_C(1) << i;
-        }
-    }
-    return set->draining_mask & ~before;
-}
-
 static bool waits_in_vain(const struct sess *sess, uint64_t down)
 {
-    bool is_fresh = sess->state == SESS_ST_OPEN || sess->state == SESS_ST_SYNC ||
+    bool is_fresh = sess->state == SESS_ST_WAIT || sess->state == SESS_ST_OPEN ||
+                    sess->state == SESS_ST_SYNC ||
                     (sess->state == SESS_ST_RELAY && reply_is_fresh(&sess->reply));
 
     return is_fresh && sess->cmd.is_read && sess->cmd.server >= 0 &&
@@ -240,12 +226,10 @@ static bool waits_in_vain(const struct sess *sess, uint64_t down)
 void sess_set_on_snapshot(struct sess_set *set)
 {
     uint64_t down = 0;
-    uint64_t draining = 0;
 
     set_refresh(set);
     down = newly_down(set);
-    draining = newly_draining(set);
-    if (down == 0 && draining == 0 && set->logins == 0) {
+    if (down == 0 && set->logins == 0) {
         return; /* nobody waits: with thousands of idle sessions this is nearly always so */
     }
     list_for_each_safe (node, &set->sessions) {
@@ -254,9 +238,11 @@ void sess_set_on_snapshot(struct sess_set *set)
         if (sess->login != NULL) {
             sess_login_on_snapshot(sess->login);
         } else if (down != 0 && waits_in_vain(sess, down)) {
-            sess_server_lost(sess, sess->cmd.server);
-        } else if (draining != 0) {
-            sess_conns_leave(sess, draining);
+            if (sess->state == SESS_ST_WAIT) {
+                sess_wait_abort(sess);
+            } else {
+                sess_server_lost(sess, sess->cmd.server);
+            }
         }
     }
 }

@@ -12,36 +12,33 @@
 #include "sess_priv.h"
 
 /*
- * Prepared statements. The client's id is weir's own; each connection of the session that has
- * executed the statement knows it under an id of its own, and is given it when it is first needed
- * there. The text and the parameter types are remembered for that.
+ * Prepared statements. The client's id is weir's own; each connection has handles of its own, by
+ * text and by the state that servers bind a text to (backend/handles), and is given one when it
+ * executes the statement. Text and parameter types are remembered for that. The handle of a
+ * connection may be used by one session after the other; while a cursor is open on it, or long
+ * data has been sent for it, it is busy and its connection stays with the session.
  */
 
 #define STMT_SLOT_BITS 20U
 #define STMT_SLOT_MASK ((1U << STMT_SLOT_BITS) - 1U)
 
-/* The statement on one connection. Good while that server's connection is still this one. */
-struct stmt_place {
-    uint32_t thread_id; /* of the connection; 0: never prepared there */
-    uint32_t id;
-    bool is_typed; /* parameter types have been sent on it */
-};
-
 struct stmt {
     uint32_t id;
     uint16_t params;
-    uint16_t place_count;
-    int16_t cursor_server; /* -1: no cursor open */
-    int16_t data_server;   /* where long data has been sent, -1: none */
     bool has_types;
+    bool is_data_wrong;  /* long data came for a parameter that is not there */
+    bool is_data_sent;   /* long data is with the handle in use already */
+    int16_t server;      /* where the handle in use is; -1: none is */
+    struct handle *busy; /* on the session's connection to that server; NULL: none */
     uint64_t digest;
     struct facts facts; /* spans point into text */
     struct sess_rule_mark rule;
     uint8_t *text;
     size_t text_len;
-    uint8_t *types; /* 2 * params bytes; NULL without parameters */
-    struct svec at; /* what the session was at PREPARE: it decides what the text means */
-    struct stmt_place place[];
+    uint64_t hash;
+    uint8_t *types;  /* 2 * params bytes; NULL without parameters */
+    struct buf data; /* SEND_LONG_DATA commands that wait for the EXECUTE, packet by packet */
+    struct svec at;  /* what the session was at PREPARE: it decides what the text means */
 };
 
 const struct facts *sess_stmt_facts(const struct stmt *stmt)
@@ -58,24 +55,11 @@ static void stmt_free(struct stmt *stmt)
 {
     if (stmt != NULL) {
         svec_fini(&stmt->at);
+        buf_fini(&stmt->data);
         free(stmt->text);
         free(stmt->types);
         free(stmt);
     }
-}
-
-/* What a server binds a text to when it prepares it. */
-static const enum svec_var BOUND[] = {SVEC_SCHEMA,        SVEC_CS_CLIENT, SVEC_CS_RESULTS,
-                                      SVEC_CS_CONNECTION, SVEC_COLLATION, SVEC_SQL_MODE};
-
-static bool is_ascii(struct span text)
-{
-    for (size_t i = 0; i < text.len; i++) {
-        if (text.p[i] >= 0x80) {
-            return false;
-        }
-    }
-    return true;
 }
 
 struct span sess_stmt_schema(const struct stmt *stmt)
@@ -83,78 +67,189 @@ struct span sess_stmt_schema(const struct stmt *stmt)
     return svec_get(&stmt->at, SVEC_SCHEMA);
 }
 
-/* Where the value at PREPARE was the server's own, it is written down, for a connection that has
- * another one cannot go back to it. No schema at PREPARE: all names are qualified. */
-static int bound_fill(const struct sess *sess, const struct stmt *stmt, enum svec_var var,
-                      struct svec *want)
-{
-    const struct topo_server *primary = topo_primary(sess->env->topo);
+/* --- the handle in use --- */
 
-    if (svec_is_set(&stmt->at, var)) {
-        return svec_get(&stmt->at, var).len == 0 && var == SVEC_SCHEMA
-                   ? 0
-                   : svec_set(want, var, svec_get(&stmt->at, var));
+static void close_handle(struct conn *conn, uint32_t id)
+{
+    uint8_t packet[FRAME_HEADER + 5] = {5, 0, 0, 0, COM_STMT_CLOSE};
+
+    for (unsigned i = 0; i < 4; i++) {
+        packet[FRAME_HEADER + 1 + i] = (uint8_t)(id >> (8 * i));
     }
-    if (var == SVEC_SQL_MODE && primary != NULL && primary->has_defaults) {
-        return svec_set(want, var, span_of(primary->defaults.sql_mode));
+    if (stream_write(&conn->stream, packet, sizeof(packet)) < 0) {
+        conn->is_spoiled = true; /* it will say so itself */
     }
-    if (var != SVEC_SCHEMA && !(var != SVEC_SQL_MODE && is_ascii(sess_stmt_text(stmt)))) {
-        svec_clear(want, var);
-    }
-    return 0;
 }
 
-int sess_stmt_state(const struct sess *sess, const struct conn *conn, struct svec *ret_want)
+static void set_busy(struct sess *sess, struct stmt *stmt, struct handle *handle, int16_t server)
 {
-    const struct stmt *stmt = sess->cmd.stmt;
-    bool is_other = false;
-    int err = 0;
-
-    if (stmt == NULL || sess->cmd.com == COM_STMT_PREPARE ||
-        (conn != NULL && sess_stmt_is_placed(sess, conn))) {
-        return 0;
+    if (stmt->busy == NULL) {
+        sess->busy_stmts++;
     }
-    for (size_t i = 0; i < WR_ARRAY_LEN(BOUND); i++) {
-        is_other = is_other || stmt->at.v[BOUND[i]] != sess->svec.v[BOUND[i]];
-    }
-    if (!is_other) {
-        return 0;
-    }
-    svec_copy(ret_want, &sess->svec);
-    for (size_t i = 0; i < WR_ARRAY_LEN(BOUND) && err >= 0; i++) {
-        err = bound_fill(sess, stmt, BOUND[i], ret_want);
-    }
-    return err < 0 ? err : 1;
+    handle->is_busy = true;
+    stmt->busy = handle;
+    stmt->server = server;
 }
 
-bool sess_stmts_hold(const struct sess *sess, int16_t server)
+/* Nothing of this session is on the handle any more, as far as weir knows it. */
+static void set_free(struct sess *sess, struct stmt *stmt)
+{
+    if (stmt->busy != NULL) {
+        stmt->busy->is_busy = false;
+        sess->busy_stmts--;
+    }
+    stmt->busy = NULL;
+    stmt->server = -1;
+    stmt->is_data_sent = false;
+}
+
+/* A cursor or data that nobody will ask for: it goes with its handle. */
+static void busy_close(struct sess *sess, struct stmt *stmt)
+{
+    struct conn *conn = sess_conn(sess, stmt->server);
+    struct handle *handle = stmt->busy;
+
+    set_free(sess, stmt);
+    if (handle != NULL && conn != NULL) {
+        close_handle(conn, handle->id);
+        handles_remove(&conn->handles, handle);
+    }
+}
+
+static void data_drop(struct sess *sess, struct stmt *stmt)
+{
+    sess->data_bytes -= buf_len(&stmt->data);
+    buf_fini(&stmt->data);
+    buf_init(&stmt->data);
+}
+
+/* The connection is gone, and with it what was open on it. */
+void sess_stmts_unplace(struct sess *sess, int16_t server)
+{
+    for (uint32_t i = 0; sess->busy_stmts != 0 && i < sess->stmt_slots; i++) {
+        struct stmt *stmt = sess->stmts[i];
+
+        if (stmt != NULL && stmt->busy != NULL && stmt->server == server) {
+            bool was_data = stmt->is_data_sent;
+
+            set_free(sess, stmt);
+            stmt->is_data_sent = was_data; /* EXECUTE must not run without it */
+        }
+    }
+}
+
+bool sess_stmts_are_on(const struct sess *sess, int16_t server)
 {
     for (uint32_t i = 0; i < sess->stmt_slots; i++) {
         const struct stmt *stmt = sess->stmts[i];
 
-        if (stmt != NULL && (stmt->cursor_server == server || stmt->data_server == server)) {
+        if (stmt != NULL && stmt->busy != NULL && stmt->server == server) {
             return true;
         }
     }
     return false;
 }
 
-void sess_stmts_unplace(struct sess *sess, int16_t server)
+/* --- where it is prepared --- */
+
+static struct handle_key key_of(const struct stmt *stmt, const struct conn *conn)
 {
-    for (uint32_t i = 0; i < sess->stmt_slots; i++) {
-        if (sess->stmts[i] != NULL && server < sess->stmts[i]->place_count) {
-            sess->stmts[i]->place[server] = (struct stmt_place){.thread_id = 0};
-        }
+    struct handle_key key = {.hash = stmt->hash, .text = {stmt->text, stmt->text_len}};
+
+    svec_view(&key.at, &stmt->at, &conn->born);
+    return key;
+}
+
+/* MariaDB makes nonsense of long data for a parameter that had another type in an earlier EXECUTE of
+ * the same handle: such a statement gets a handle of its own. */
+static bool spoils_data(const struct sess *sess, const struct handle *handle)
+{
+    const struct stmt *stmt = sess->cmd.stmt;
+
+    if (handle->types == NULL ||
+        (buf_len(&stmt->data) == 0 && sess->cmd.com != COM_STMT_SEND_LONG_DATA)) {
+        return false;
     }
+    return !stmt->has_types || handle->params != stmt->params ||
+           memcmp(handle->types, stmt->types, (size_t)stmt->params * 2) != 0;
+}
+
+bool sess_stmt_is_placed(struct sess *sess, struct conn *conn)
+{
+    const struct stmt *stmt = sess->cmd.stmt;
+    struct handle_key key;
+
+    if (stmt->busy != NULL && stmt->server == (int16_t)conn->server_index) {
+        sess->cmd.handle = stmt->busy;
+        return true;
+    }
+    key = key_of(stmt, conn);
+    sess->cmd.handle = handles_find(&conn->handles, &key);
+    if (sess->cmd.handle != NULL && spoils_data(sess, sess->cmd.handle)) {
+        sess->cmd.handle = NULL;
+    }
+    return sess->cmd.handle != NULL;
+}
+
+/* The state in which the statement in hand has to be prepared on conn. No schema at PREPARE: all
+ * its names are qualified, and any will do. */
+int sess_stmt_state(struct sess *sess, struct conn *conn, struct svec *ret_want)
+{
+    const struct stmt *stmt = sess->cmd.stmt;
+    struct svec here;
+    struct svec there;
+
+    svec_view(&here, &sess->svec, &conn->born);
+    svec_view(&there, &stmt->at, &conn->born);
+    if (svec_get(&there, SVEC_SCHEMA).len == 0) {
+        there.v[SVEC_SCHEMA] = here.v[SVEC_SCHEMA];
+    }
+    if (handle_at_equal(&here, &there)) {
+        return 0;
+    }
+    svec_copy(ret_want, &sess->svec);
+    handle_at_copy(ret_want, &there);
+    return 1;
+}
+
+/* The server has given a handle for the statement: what it knows it by. */
+static int place(struct sess *sess, struct stmt *stmt, struct conn *conn,
+                 const struct stmt_prepared *prepared)
+{
+    struct handle_key key = key_of(stmt, conn);
+    struct handle *handle = handles_find(&conn->handles, &key);
+    uint32_t evicted = 0;
+    int r = 0;
+
+    if (handle != NULL) {
+        close_handle(conn, handle->id); /* the newer one has the newer definitions */
+        handles_remove(&conn->handles, handle);
+    }
+    r = handles_add(&conn->handles, &key, prepared->id, prepared->params,
+                    sess->env->config->pool.prepared, &handle, &evicted);
+    if (evicted != 0) {
+        metric_inc(sess->env->metrics, METRIC_STMT_EVICTED, METRIC_NONE);
+        close_handle(conn, evicted);
+    }
+    if (r < 0) {
+        close_handle(conn, prepared->id);
+        return r;
+    }
+    sess->cmd.handle = handle;
+    return 0;
 }
 
 void sess_stmts_free(struct sess *sess)
 {
     for (uint32_t i = 0; i < sess->stmt_slots; i++) {
-        stmt_free(sess->stmts[i]);
+        if (sess->stmts[i] != NULL) {
+            busy_close(sess, sess->stmts[i]);
+            stmt_free(sess->stmts[i]);
+        }
     }
     free(sess->stmts);
     sess->stmts = NULL;
+    sess->data_bytes = 0;
     sess->stmt_slots = 0;
     sess->stmt_count = 0;
     sess->stmt_bytes = 0;
@@ -165,7 +260,9 @@ static struct stmt *stmt_find(const struct sess *sess, uint32_t id)
 {
     uint32_t slot = 0;
 
-    if (id == COM_STMT_ID_LAST) {
+    uint32_t version = 0;
+
+    if (id == COM_STMT_ID_LAST && sess_flavour(sess, &version) == TOPO_FLAVOUR_MARIADB) {
         id = sess->stmt_last;
     }
     slot = (id & STMT_SLOT_MASK) - 1U;
@@ -205,19 +302,11 @@ static int slot_take(struct sess *sess, uint32_t *ret_slot)
     return 0;
 }
 
-static void place_set(struct stmt *stmt, const struct conn *conn, uint32_t id)
-{
-    if (conn->server_index < stmt->place_count) {
-        stmt->place[conn->server_index] =
-            (struct stmt_place){.thread_id = conn->thread_id, .id = id};
-    }
-}
-
 /* A statement object for the PREPARE in hand, whose packet is in held. */
 static struct stmt *stmt_create(struct sess *sess, const struct stmt_prepared *prepared)
 {
     struct span held = buf_span(&sess->held);
-    struct stmt *stmt = calloc(1, sizeof(*stmt) + sess->conn_count * sizeof(struct stmt_place));
+    struct stmt *stmt = calloc(1, sizeof(*stmt));
 
     if (stmt == NULL || held.len < FRAME_HEADER + 1) {
         free(stmt);
@@ -226,9 +315,7 @@ static struct stmt *stmt_create(struct sess *sess, const struct stmt_prepared *p
     svec_init(&stmt->at, sess->svec.values);
     svec_copy(&stmt->at, &sess->svec);
     stmt->params = prepared->params;
-    stmt->place_count = sess->conn_count;
-    stmt->cursor_server = -1;
-    stmt->data_server = -1;
+    stmt->server = -1;
     stmt->text_len = held.len - FRAME_HEADER - 1;
     stmt->text = malloc(stmt->text_len + 1);
     stmt->types = prepared->params != 0 ? malloc((size_t)prepared->params * 2) : NULL;
@@ -237,6 +324,7 @@ static struct stmt *stmt_create(struct sess *sess, const struct stmt_prepared *p
         return NULL;
     }
     memcpy(stmt->text, held.p + FRAME_HEADER + 1, stmt->text_len);
+    stmt->hash = handle_key_hash(sess_stmt_text(stmt));
     sess_classify(sess, sess_stmt_text(stmt), &stmt->facts);
     stmt->rule = sess->cmd.rule;
     stmt->digest =
@@ -250,14 +338,14 @@ bool sess_stmt_prepared(struct sess *sess, const struct stmt_prepared *prepared,
     struct conn *conn = sess_conn(sess, sess->cmd.server);
     uint32_t slot = 0;
 
-    if (stmt == NULL || conn == NULL || slot_take(sess, &slot) < 0) {
+    if (stmt == NULL || conn == NULL || slot_take(sess, &slot) < 0 ||
+        place(sess, stmt, conn, prepared) == -ENOMEM) {
         stmt_free(stmt);
         sess_close(sess, "no memory for a prepared statement");
         return false;
     }
     sess->stmt_gen++;
     stmt->id = (slot + 1U) | ((sess->stmt_gen & 0x7FFU) << STMT_SLOT_BITS);
-    place_set(stmt, conn, prepared->id);
     sess->stmts[slot] = stmt;
     sess->stmt_count++;
     sess->stmt_bytes += stmt->text_len;
@@ -270,17 +358,9 @@ bool sess_stmt_prepared(struct sess *sess, const struct stmt_prepared *prepared,
 
 void sess_stmt_placed(struct sess *sess, struct conn *conn, const struct stmt_prepared *prepared)
 {
-    if (sess->cmd.stmt != NULL) {
-        place_set(sess->cmd.stmt, conn, prepared->id);
+    if (sess->cmd.stmt != NULL && place(sess, sess->cmd.stmt, conn, prepared) < 0) {
+        conn->is_spoiled = true; /* every handle is busy, or no memory: not again on this one */
     }
-}
-
-bool sess_stmt_is_placed(const struct sess *sess, const struct conn *conn)
-{
-    const struct stmt *stmt = sess->cmd.stmt;
-
-    return conn->server_index < stmt->place_count &&
-           stmt->place[conn->server_index].thread_id == conn->thread_id;
 }
 
 int sess_stmt_send_prepare(struct sess *sess, struct conn *conn)
@@ -311,6 +391,19 @@ int sess_stmt_send_prepare(struct sess *sess, struct conn *conn)
 
 /* --- EXECUTE --- */
 
+/* As a server does until a RESET. It keeps the handle in that state, which another session's EXECUTE
+ * would meet: so no handle is told. */
+static void wrong_data(struct sess *sess)
+{
+    uint32_t version = 0;
+    struct span where = SPAN_LIT("mysqld_stmt_send_long_data");
+
+    if (sess_flavour(sess, &version) == TOPO_FLAVOUR_MYSQL) {
+        where = SPAN_LIT("mysql_stmt_precheck");
+    }
+    sess_fail(sess, SESS_ERR_WRONG_ARGS, &where, 1);
+}
+
 static void unknown_stmt(struct sess *sess, uint32_t id, const char *where)
 {
     char number[16];
@@ -340,6 +433,19 @@ static void force_server(struct sess *sess, int16_t server)
     sess->cmd.reason = ROUTE_LAST;
 }
 
+/* Names as they were at PREPARE; when texts are read in another way now, they are not known. */
+static void note_names(struct sess *sess, const struct stmt *stmt)
+{
+    static const enum svec_var readers[] = {SVEC_SQL_MODE, SVEC_CS_CLIENT, SVEC_CS_CONNECTION};
+
+    sess_pins_note(sess, sess_stmt_text(stmt), &stmt->facts, sess_stmt_schema(stmt));
+    for (size_t i = 0; i < WR_ARRAY_LEN(readers); i++) {
+        if (stmt->at.v[readers[i]] != sess->svec.v[readers[i]]) {
+            sess_pins_blur(sess);
+        }
+    }
+}
+
 void sess_stmt_execute(struct sess *sess, uint8_t *packet, size_t len)
 {
     struct span payload = {packet + FRAME_HEADER, len - FRAME_HEADER};
@@ -361,6 +467,10 @@ void sess_stmt_execute(struct sess *sess, uint8_t *packet, size_t len)
     stmt = stmt_find(sess, id);
     if (stmt == NULL) {
         unknown_stmt(sess, id, "mysqld_stmt_execute");
+        return;
+    }
+    if (stmt->is_data_wrong) {
+        wrong_data(sess);
         return;
     }
     if ((stmt->facts.bits & FACT(KILL)) != 0) {
@@ -387,27 +497,31 @@ void sess_stmt_execute(struct sess *sess, uint8_t *packet, size_t len)
     if (!sess_rule_apply(sess, &stmt->facts, sess_stmt_text(stmt))) {
         return;
     }
-    stmt->cursor_server = -1;
-    if (stmt->data_server >= 0) {
-        struct conn *conn = sess_conn(sess, stmt->data_server);
-        struct span args[2] = {sess_server_name(sess, stmt->data_server),
+    if (stmt->is_data_sent) {
+        struct span args[2] = {sess_server_name(sess, stmt->server),
                                SPAN_LIT("and with it the long data sent before")};
 
-        if (conn == NULL || !sess_stmt_is_placed(sess, conn)) {
-            stmt->data_server = -1;
+        if (stmt->busy == NULL) {
+            stmt->is_data_sent = false;
             sess_fail(sess, SESS_ERR_SERVER_LOST, args, 2);
             return;
         }
-        force_server(sess, stmt->data_server);
-        stmt->data_server = -1;
-    } else if (sess->cmd.is_large && sess->ro_tx_server < 0) {
-        if (!sess_to_primary(sess)) {
-            return;
+        force_server(sess, stmt->server);
+    } else {
+        busy_close(sess, stmt); /* an EXECUTE ends the cursor of the one before */
+        if (sess->cmd.is_large && sess->ro_tx_server < 0) {
+            if (!sess_to_primary(sess)) {
+                return;
+            }
+            sess->cmd.is_forced = true;
         }
-        sess->cmd.is_forced = true;
     }
     if (!sess_decide(sess, &stmt->facts)) {
         return;
+    }
+    note_names(sess, stmt);
+    if ((execute.flags & STMT_CURSOR_MASK) != STMT_CURSOR_NONE) {
+        sess->cmd.no_vars = false; /* its connection stays, and must never have to be reset */
     }
     sess_go(sess, packet, len);
     if (stream_is_open(&sess->front) && (execute.flags & STMT_CURSOR_MASK) != STMT_CURSOR_NONE &&
@@ -416,50 +530,148 @@ void sess_stmt_execute(struct sess *sess, uint8_t *packet, size_t len)
     }
 }
 
+/* What came by SEND_LONG_DATA, to the handle that is about to be executed. */
+static int data_flush(struct sess *sess, struct conn *conn, const struct stmt *stmt, uint32_t id)
+{
+    struct span data = buf_span(&stmt->data);
+    uint8_t *bytes = NULL;
+    size_t at = 0;
+
+    if (data.len == 0) {
+        return 0;
+    }
+    bytes = stmt->data.data + stmt->data.off;
+    while (at < data.len) {
+        struct frame frame;
+
+        if (frame_decode(bytes + at, data.len - at, &frame) != DEC_OK) {
+            return -WR_E_BAD_PACKET;
+        }
+        (void)command_set_stmt_id(bytes + at + FRAME_HEADER, frame.len, id);
+        at += FRAME_HEADER + frame.len;
+    }
+    metric_add(sess->env->metrics, METRIC_BYTES, METRIC_DIR_SERVER_OUT, data.len);
+    return stream_write(&conn->stream, data.p, data.len);
+}
+
+/* The types that the handle was told last are not those of this session's statement. */
+static bool needs_types(const struct stmt *stmt, const struct stmt_execute *execute,
+                        const struct handle *handle)
+{
+    return !execute->has_types && stmt->params != 0 && stmt->has_types &&
+           (handle->types == NULL ||
+            memcmp(handle->types, stmt->types, (size_t)stmt->params * 2) != 0);
+}
+
+/* The EXECUTE with its types put in. Of a large one packet is the beginning only: the length of its
+ * first frame grows by as much. */
+static int put_types(struct sess *sess, const struct stmt_execute *execute, uint32_t id,
+                     const uint8_t *packet, struct buf *out)
+{
+    const struct stmt *stmt = sess->cmd.stmt;
+    struct span types = {stmt->types, (size_t)stmt->params * 2};
+    struct buf body = {0};
+    struct wire_out wire;
+    uint8_t seq = 0;
+    int rc = 0;
+
+    sess_buf_take(sess, &body);
+    sess_buf_take(sess, out);
+    wire_out_buf(&wire, &body, SESS_ANSWER_MAX);
+    stmt_execute_encode(&wire, execute, id, types, stmt->params);
+    rc = wire_out_ok(&wire) ? 0 : -ENOMEM;
+    if (rc == 0 && sess->cmd.is_large) {
+        struct frame frame;
+        uint8_t head[FRAME_HEADER];
+
+        (void)frame_decode(packet, FRAME_HEADER, &frame);
+        if (frame.len + types.len >= FRAME_MAX_PAYLOAD) {
+            rc = -WR_E_UNSUPPORTED;
+        } else {
+            frame_encode(head, (uint32_t)(frame.len + types.len), 0);
+            rc = buf_append(out, head, sizeof(head), SESS_ANSWER_MAX);
+            rc = rc < 0 ? rc : buf_append_span(out, buf_span(&body), SESS_ANSWER_MAX);
+        }
+    } else if (rc == 0) {
+        struct wire_out framed;
+
+        wire_out_buf(&framed, out, SESS_ANSWER_MAX);
+        frame_packet_encode(&framed, &seq, buf_span(&body));
+        rc = wire_out_ok(&framed) ? 0 : -ENOMEM;
+        sess->cmd.reply_seq = seq;
+    }
+    sess_buf_give(sess, &body);
+    return rc;
+}
+
 int sess_stmt_translate(struct sess *sess, struct conn *conn, uint8_t *packet, size_t len,
                         struct buf *out)
 {
     struct stmt *stmt = sess->cmd.stmt;
-    struct stmt_place *place = &stmt->place[conn->server_index];
+    struct handle *handle = sess->cmd.handle;
     struct span payload = {packet + FRAME_HEADER, len - FRAME_HEADER};
     struct stmt_execute execute;
-    struct wire_out wire;
-    struct buf body = {0};
-    uint8_t seq = 0;
     int rc = 0;
 
-    (void)command_set_stmt_id(packet + FRAME_HEADER, len - FRAME_HEADER, place->id);
-    if (sess->cmd.com != COM_STMT_EXECUTE) {
+    (void)command_set_stmt_id(packet + FRAME_HEADER, len - FRAME_HEADER, handle->id);
+    if (sess->cmd.com != COM_STMT_EXECUTE && sess->cmd.com != COM_STMT_SEND_LONG_DATA) {
+        return 0;
+    }
+    if (!stmt->is_data_sent) {
+        rc = data_flush(sess, conn, stmt, handle->id);
+    }
+    if (rc < 0) {
+        return rc;
+    }
+    if (sess->cmd.com == COM_STMT_SEND_LONG_DATA) {
+        data_drop(sess, stmt);
+        set_busy(sess, stmt, handle, sess->cmd.server);
+        stmt->is_data_sent = true;
         return 0;
     }
     if (stmt_execute_decode(payload, stmt->params, &execute) != DEC_OK) {
         return 0;
     }
     if ((execute.flags & STMT_CURSOR_MASK) != STMT_CURSOR_NONE) {
-        stmt->cursor_server = sess->cmd.server;
+        set_busy(sess, stmt, handle, sess->cmd.server);
     }
-    if (execute.has_types || place->is_typed || !stmt->has_types || sess->cmd.is_large) {
-        place->is_typed = place->is_typed || execute.has_types;
+    if (execute.has_types) {
+        return handle_set_types(handle, execute.types);
+    }
+    if (!needs_types(stmt, &execute, handle)) {
         return 0;
     }
-    sess_buf_take(sess, &body);
-    sess_buf_take(sess, out);
-    wire_out_buf(&wire, &body, SESS_ANSWER_MAX);
-    stmt_execute_encode(&wire, &execute, place->id,
-                        (struct span){stmt->types, (size_t)stmt->params * 2}, stmt->params);
-    if (wire_out_ok(&wire)) {
-        struct wire_out framed;
+    rc = put_types(sess, &execute, handle->id, packet, out);
+    return rc < 0 ? rc
+                  : handle_set_types(handle, (struct span){stmt->types, (size_t)stmt->params * 2});
+}
 
-        wire_out_buf(&framed, out, SESS_ANSWER_MAX);
-        frame_packet_encode(&framed, &seq, buf_span(&body));
-        rc = wire_out_ok(&framed) ? 0 : -ENOMEM;
-        place->is_typed = true;
-        sess->cmd.reply_seq = seq;
-    } else {
-        rc = -ENOMEM;
+void sess_stmt_done(struct sess *sess)
+{
+    struct stmt *stmt = sess->cmd.stmt;
+    bool is_open = stmt->busy != NULL && sess->cmd.is_sent && !sess->cmd.got_err;
+
+    switch (sess->cmd.com) {
+    case COM_STMT_EXECUTE:
+        data_drop(sess, stmt);
+        if (!sess->cmd.is_sent) {
+            busy_close(sess, stmt); /* what was sent ahead of it must not meet another's */
+        } else if (!is_open || (sess->status & STATUS_CURSOR_EXISTS) == 0) {
+            set_free(sess, stmt);
+        }
+        stmt->is_data_sent = false;
+        return;
+    case COM_STMT_FETCH:
+        if (!is_open || (sess->status & STATUS_LAST_ROW_SENT) != 0) {
+            set_free(sess, stmt);
+        }
+        return;
+    case COM_STMT_RESET:
+        set_free(sess, stmt);
+        return;
+    default:
+        return;
     }
-    sess_buf_give(sess, &body);
-    return rc;
 }
 
 /* --- the small ones --- */
@@ -480,14 +692,15 @@ void sess_stmt_fetch(struct sess *sess, uint8_t *packet, size_t len)
         return;
     }
     sess->cmd.stmt = stmt;
-    if (stmt->cursor_server >= 0) {
-        force_server(sess, stmt->cursor_server);
+    if (stmt->busy != NULL) {
+        force_server(sess, stmt->server);
     } else if (!sess_to_primary(sess)) {
         return; /* no cursor is open: the server says so in its own words */
     }
     sess_go(sess, packet, len);
 }
 
+/* One type with the others of the table. NOLINTNEXTLINE(readability-non-const-parameter) */
 void sess_stmt_close(struct sess *sess, uint8_t *packet, size_t len)
 {
     struct stmt *stmt = NULL;
@@ -498,24 +711,13 @@ void sess_stmt_close(struct sess *sess, uint8_t *packet, size_t len)
         stmt = stmt_find(sess, id);
     }
     sess->cmd.is_local = true;
-    for (uint16_t i = 0; stmt != NULL && i < stmt->place_count; i++) {
-        struct conn *conn = sess_conn(sess, (int16_t)i);
-
-        if (conn != NULL && conn->state == CONN_ST_READY &&
-            stmt->place[i].thread_id == conn->thread_id) {
-            (void)command_set_stmt_id(packet + FRAME_HEADER, len - FRAME_HEADER, stmt->place[i].id);
-            if (stream_write(&conn->stream, packet, len) < 0) {
-                sess_server_lost(sess, (int16_t)i);
-                if (!stream_is_open(&sess->front)) {
-                    return;
-                }
-            }
-        }
-    }
     if (stmt != NULL) {
         sess->stmts[(stmt->id & STMT_SLOT_MASK) - 1U] = NULL;
         sess->stmt_count--;
         sess->stmt_bytes -= stmt->text_len;
+        data_drop(sess, stmt);
+        busy_close(sess,
+                   stmt); /* its handles stay with their connections, for whoever has it next */
         stmt_free(stmt);
     }
     sess_command_done(sess);
@@ -525,7 +727,6 @@ void sess_stmt_reset(struct sess *sess, uint8_t *packet, size_t len)
 {
     struct stmt *stmt = NULL;
     uint32_t id = 0;
-    int16_t server = -1;
 
     if (command_decode_stmt_id((struct span){packet + FRAME_HEADER, len - FRAME_HEADER}, &id) !=
         DEC_OK) {
@@ -537,26 +738,30 @@ void sess_stmt_reset(struct sess *sess, uint8_t *packet, size_t len)
         unknown_stmt(sess, id, "mysqld_stmt_reset");
         return;
     }
-    server = stmt->data_server >= 0 ? stmt->data_server : stmt->cursor_server;
-    stmt->data_server = -1;
-    stmt->cursor_server = -1;
-    if (server < 0 || sess_conn(sess, server) == NULL) {
+    data_drop(sess, stmt);
+    stmt->is_data_wrong = false;
+    if (stmt->busy == NULL) {
+        stmt->is_data_sent = false;
         sess_answer_ok(sess); /* nothing of it waits anywhere */
         return;
     }
     sess->cmd.stmt = stmt;
-    force_server(sess, server);
+    force_server(sess, stmt->server);
     sess_go(sess, packet, len);
 }
 
 void sess_stmt_long_data(struct sess *sess, uint8_t *packet, size_t len)
 {
+    struct command_long_data data = {0};
     struct stmt *stmt = NULL;
-    uint32_t id = 0;
 
-    if (command_decode_stmt_id((struct span){packet + FRAME_HEADER, len - FRAME_HEADER}, &id) ==
+    if (command_decode_long_data((struct span){packet + FRAME_HEADER, len - FRAME_HEADER}, &data) ==
         DEC_OK) {
-        stmt = stmt_find(sess, id);
+        stmt = stmt_find(sess, data.stmt_id);
+    }
+    if (stmt != NULL && data.param >= stmt->params) {
+        stmt->is_data_wrong = true;
+        stmt = NULL;
     }
     if (stmt == NULL || sess->env->topo->primary < 0) {
         /* no reply to this command: EXECUTE will tell */
@@ -568,10 +773,24 @@ void sess_stmt_long_data(struct sess *sess, uint8_t *packet, size_t len)
         sess_command_done(sess);
         return;
     }
-    sess->cmd.stmt = stmt;
-    if (stmt->data_server < 0) {
-        stmt->data_server = sess->ro_tx_server >= 0 ? sess->ro_tx_server : sess->env->topo->primary;
+    if (stmt->busy != NULL && !stmt->is_data_sent) {
+        busy_close(sess, stmt); /* the EXECUTE that is to come ends this cursor */
     }
-    force_server(sess, stmt->data_server);
+    if (!sess->cmd.is_large && !stmt->is_data_sent && sess->data_bytes + len <= SESS_DATA_MAX) {
+        if (buf_append(&stmt->data, packet, len, SESS_DATA_MAX) < 0) {
+            sess_close(sess, "no memory for long data");
+            return;
+        }
+        sess->data_bytes += len;
+        sess->cmd.is_local = true;
+        sess_command_done(sess);
+        return;
+    }
+    sess->cmd.stmt = stmt;
+    if (stmt->busy != NULL) {
+        force_server(sess, stmt->server);
+    } else {
+        force_server(sess, sess->ro_tx_server >= 0 ? sess->ro_tx_server : sess->env->topo->primary);
+    }
     sess_go(sess, packet, len);
 }

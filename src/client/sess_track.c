@@ -111,6 +111,7 @@ void sess_refresh(struct sess *sess)
         autocommit.p == NULL ? sess->set->default_autocommit_off : is_off(autocommit);
     refresh_charset(sess);
     refresh_trackers(sess);
+    sess_vars_check(sess);
 }
 
 /* One entry for the connection's vector and for the session's. */
@@ -201,7 +202,7 @@ static enum metric_pin pin_metric(uint32_t pins)
     return METRIC_PIN_OTHER;
 }
 
-static void pins_change(struct sess *sess, uint32_t pins, uint32_t unpins)
+void sess_pins_change(struct sess *sess, uint32_t pins, uint32_t unpins)
 {
     uint32_t before = sess->pins;
     uint32_t now = (before & ~unpins) | pins;
@@ -218,6 +219,11 @@ static void pins_change(struct sess *sess, uint32_t pins, uint32_t unpins)
         metric_sub(sess->env->metrics, METRIC_SESSIONS_PINNED, METRIC_NONE, 1);
     }
     sess->pins = now;
+}
+
+void sess_pin(struct sess *sess, enum classify_pin pin)
+{
+    sess_pins_change(sess, PIN_BIT(pin), 0);
 }
 
 /* State that the server says has changed, and nothing in the text explains. What was sent to a
@@ -309,9 +315,12 @@ static void track_special(struct sess *sess)
         sess->caps = (cmd->bits & FACT(MULTI)) != 0 ? sess->caps | CAP_MULTI_STATEMENTS
                                                     : sess->caps & ~CAP_MULTI_STATEMENTS;
         for (uint16_t i = 0; i < sess->conn_count; i++) {
-            if ((int16_t)i != cmd->server) {
-                sess_conn_drop(sess, (int16_t)i, true);
+            if (sess->conns[i] != NULL) {
+                sess->conns[i]->is_spoiled = true;
             }
+        }
+        if (sess_rekey(sess) < 0) {
+            sess_close(sess, "no memory for a user's connections");
         }
         return;
     default:
@@ -323,6 +332,10 @@ static void track_special(struct sess *sess)
  * statements in one text the first may have run. */
 static bool never_ran(const struct sess_cmd *cmd)
 {
+    if (cmd->got_err && cmd->err_code == 1193 && cmd->verb == VERB_SET &&
+        (cmd->bits & FACT(MULTI)) == 0 && (cmd->pins & PIN_BIT(PIN_UNKNOWN)) == 0) {
+        return true; /* an unknown variable is found before any is set */
+    }
     return cmd->got_err && (cmd->err_code == 1064 || cmd->err_code == 1065) &&
            (cmd->bits & FACT(MULTI)) == 0 && cmd->verb != VERB_CALL && cmd->verb != VERB_EXECUTE &&
            cmd->verb != VERB_COMPOUND;
@@ -331,6 +344,7 @@ static bool never_ran(const struct sess_cmd *cmd)
 void sess_track_done(struct sess *sess)
 {
     struct sess_cmd *cmd = &sess->cmd;
+    uint32_t ended = 0;
 
     if (cmd->ddl_bumped) {
         catalogue_ddl_bump();
@@ -348,6 +362,7 @@ void sess_track_done(struct sess *sess)
     if (cmd->com == COM_RESET_CONNECTION) {
         return;
     }
+    sess_hold_note(sess, sess_conn(sess, cmd->server));
     if (never_ran(cmd)) {
         cmd->pins = 0;
         cmd->may_write = false;
@@ -357,9 +372,11 @@ void sess_track_done(struct sess *sess)
     if (is_unexplained(cmd)) {
         cmd->pins |= PIN_BIT(PIN_UNKNOWN);
     }
+    sess_vars_done(sess, sess_conn(sess, cmd->server), never_ran(cmd));
+    ended = sess_pins_apply(sess);
     /* a statement that failed half-way may have left its state all the same */
-    if ((cmd->pins | cmd->unpins) != 0) {
-        pins_change(sess, cmd->pins, cmd->got_err ? 0 : cmd->unpins);
+    if ((cmd->pins | cmd->unpins | ended) != 0) {
+        sess_pins_change(sess, cmd->pins, ended | (cmd->got_err ? 0 : cmd->unpins));
     }
     if ((cmd->bits & FACT(RELEASE)) != 0 && !cmd->got_err) {
         sess_close_flushed(sess, "COMMIT or ROLLBACK with RELEASE");

@@ -82,10 +82,18 @@ static void on_pool(void *arg, uint16_t server, struct admin_pool *ret_pool)
     const struct control *control = arg;
     const struct slots *slots = control->house->slots;
 
+    struct metric_registry *registry = control->registry;
+
     ret_pool->used = slots_used(slots, server);
     ret_pool->max = slots_max(slots, server);
     ret_pool->refused = slots_refused(slots, server);
-    ret_pool->waiting = 0; /* nobody waits: a full server refuses */
+    ret_pool->idle = (uint32_t)metric_read(registry, METRIC_POOL_IDLE, server);
+    ret_pool->waiting = (uint32_t)metric_read(registry, METRIC_POOL_WAITING, server);
+    ret_pool->waits = (uint64_t)metric_read(registry, METRIC_POOL_WAITS, server);
+    ret_pool->timeouts = (uint64_t)metric_read(registry, METRIC_POOL_TIMEOUTS, server);
+    ret_pool->resets = (uint64_t)metric_read(registry, METRIC_POOL_RESETS, server);
+    ret_pool->passes = (uint64_t)metric_read(registry, METRIC_POOL_PASSES, server);
+    ret_pool->retired = (uint64_t)metric_read(registry, METRIC_POOL_RETIRED, server);
 }
 
 static int on_reload(void *arg, admin_row_fn row, void *row_arg)

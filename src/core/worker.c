@@ -22,6 +22,7 @@
 #include "weir/io/timer.h"
 #include "weir/monitor/monitor.h"
 #include "weir/observe/digests.h"
+#include "weir/pool/pool.h"
 #include "weir/util/assert.h"
 #include "weir/util/clock.h"
 #include "weir/util/err.h"
@@ -40,6 +41,7 @@
 enum worker_mail {
     WORKER_MAIL_ACCEPT,
     WORKER_MAIL_KILL,
+    WORKER_MAIL_POOL,
     WORKER_MAIL_TOPO,
     WORKER_MAIL_CATALOGUE,
     WORKER_MAIL_ACCOUNTS,
@@ -54,6 +56,12 @@ struct accept_mail {
     struct sess_accept accept;
 };
 
+struct pool_letter {
+    struct mail mail;
+    struct slots *slots;
+    struct pool_mail letter;
+};
+
 struct drain_mail {
     struct mail mail;
     uint64_t deadline_us;
@@ -64,6 +72,7 @@ struct worker {
     struct loop *loop;
     struct mailbox *box;
     struct sess_set *set;
+    struct pool *pool;
     struct svec_values *values;
     struct digests *digests; /* NULL: none are remembered */
     /* counted */
@@ -137,6 +146,31 @@ static void on_mail_kill(void *arg, uint32_t index, const struct sess_kill *kill
     }
 }
 
+static void pool_letter_free(struct mail *mail)
+{
+    struct pool_letter *letter = WR_CONTAINER_OF(mail, struct pool_letter, mail);
+
+    pool_mail_drop(letter->slots, &letter->letter);
+    free(letter);
+}
+
+static void on_pool_mail(void *arg, uint32_t index, const struct pool_mail *pool_mail)
+{
+    struct worker *worker = arg;
+    struct pool_letter *letter = calloc(1, sizeof(*letter));
+
+    if (letter == NULL) {
+        struct pool_mail lost = *pool_mail;
+
+        pool_mail_drop(worker->workers->shared.slots, &lost);
+        return;
+    }
+    letter->mail = (struct mail){.kind = WORKER_MAIL_POOL, .free_fn = pool_letter_free};
+    letter->slots = worker->workers->shared.slots;
+    letter->letter = *pool_mail;
+    (void)mailbox_post(worker->workers->items[index].box, &letter->mail);
+}
+
 static void on_report_failure(void *arg, uint32_t server, int err)
 {
     struct worker *worker = arg;
@@ -188,6 +222,17 @@ static void worker_accept(struct worker *worker, struct accept_mail *mail)
     (void)atomic_fetch_add_explicit(&worker->taken, 1, memory_order_relaxed);
 }
 
+static struct pool_conf pool_conf_of(const struct config *config)
+{
+    return (struct pool_conf){
+        .wait_us = config->pool.wait_us,
+        .idle_us = config->pool.idle_us,
+        .max_age_us = config->pool.max_age_us,
+        .max_waiters = config->pool.max_waiters,
+        .min_idle = config->pool.min_idle,
+    };
+}
+
 static void worker_use_settings(struct worker *worker, const struct settings *settings)
 {
     worker->settings = settings;
@@ -201,6 +246,10 @@ static void worker_take_settings(struct worker *worker, struct mail *mail)
     const struct settings *old = worker->settings;
 
     worker_use_settings(worker, mail_snapshot_take(mail));
+
+    struct pool_conf pool_conf = pool_conf_of(worker->settings->config);
+
+    pool_set_conf(worker->pool, &pool_conf);
     sess_set_on_snapshot(worker->set);
     settings_unref(old);
 }
@@ -214,6 +263,7 @@ static void worker_take_snapshot(struct worker *worker, struct mail *mail)
 
         worker->topo = snapshot;
         worker->env.topo = snapshot;
+        pool_set_topo(worker->pool, snapshot);
         sess_set_on_snapshot(worker->set);
         topo_unref(old);
     } else if (mail->kind == WORKER_MAIL_CATALOGUE) {
@@ -256,6 +306,9 @@ static void on_mail(void *arg, struct mail *mail)
     case WORKER_MAIL_ASK:
         answer_post(worker, mail);
         break;
+    case WORKER_MAIL_POOL:
+        pool_on_mail(worker->pool, &WR_CONTAINER_OF(mail, struct pool_letter, mail)->letter);
+        break;
     case WORKER_MAIL_TOPO:
     case WORKER_MAIL_CATALOGUE:
     case WORKER_MAIL_ACCOUNTS:
@@ -273,6 +326,8 @@ static void on_mail(void *arg, struct mail *mail)
         /* Here and not in the control thread: sessions end where they live. */
         sess_set_destroy(worker->set);
         worker->set = NULL;
+        pool_destroy(worker->pool);
+        worker->pool = NULL;
         timer_cancel(&worker->drain_timer);
         mailbox_close(mailbox_ref(worker->box));
         loop_stop(worker->loop);
@@ -356,6 +411,23 @@ static int worker_init(struct workers *workers, uint32_t index, const struct wor
         .tls = shared->conn_tls,
         .tls_count = shared->conn_tls_count,
     };
+    struct pool_env pool_env = {
+        .loop = worker->loop,
+        .conn_env = &worker->conn_env,
+        .metrics = worker->metrics,
+        .slots = shared->slots,
+        .rand = &worker->rand,
+        .worker = index,
+        .worker_count = workers->count,
+        .mail = on_pool_mail,
+        .arg = worker,
+    };
+    struct pool_conf pool_conf = pool_conf_of(shared->settings->config);
+
+    rc = pool_create(&pool_env, &pool_conf, worker->topo, &worker->pool);
+    if (rc < 0) {
+        return rc;
+    }
     worker->env = (struct sess_env){
         .loop = worker->loop,
         .rand = &worker->rand,
@@ -366,7 +438,7 @@ static int worker_init(struct workers *workers, uint32_t index, const struct wor
         .accounts = worker->accounts,
         .users = shared->users,
         .board = shared->board,
-        .slots = shared->slots,
+        .pool = worker->pool,
         .digests = worker->digests,
         .conn_env = &worker->conn_env,
         .worker = index,
@@ -427,6 +499,7 @@ static bool letter_post(struct worker *worker, enum worker_mail kind, uint64_t d
 static void worker_fini(struct worker *worker)
 {
     sess_set_destroy(worker->set);
+    pool_destroy(worker->pool);
     if (worker->box != NULL) {
         /* A worker that ran has closed it itself; closing is not for two. */
         if (worker->is_started) {

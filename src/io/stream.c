@@ -438,6 +438,40 @@ void stream_abort(struct stream *stream)
     stream->fd = -1;
 }
 
+int stream_detach(struct stream *stream)
+{
+    const uint32_t busy = ST_EOF | ST_FAILED | ST_CONNECTING | ST_SHUT_WANTED | ST_HANDSHAKE |
+                          ST_READ_WANTS_WRITE | ST_WRITE_WANTS_READ | ST_PAUSED;
+
+    if (stream->fd < 0 || (stream->flags & busy) != 0 || stream->out_head != NULL ||
+        stream->pending != 0 || (stream->ssl != NULL && stream_tls_has_pending(stream))) {
+        return -WR_E_STATE;
+    }
+    stream_read_off(stream);
+    stream_write_off(stream);
+    loop_task_cancel(&stream->task);
+    stream->loop = NULL;
+    return 0;
+}
+
+int stream_attach(struct stream *stream, struct loop *loop)
+{
+    stream->loop = loop;
+    int rc = event_assign(read_event_of(stream), loop_base(loop), stream->fd, EV_READ | EV_PERSIST,
+                          on_read_event, stream);
+    WR_ASSERT(rc == 0);
+    return stream_read_on(stream);
+}
+
+void stream_abandon(struct stream *stream)
+{
+    if (stream->fd >= 0) {
+        stream_tls_free(stream);
+        (void)close(stream->fd);
+        stream->fd = -1;
+    }
+}
+
 int stream_error(const struct stream *stream)
 {
     return stream->error;

@@ -13,6 +13,9 @@ struct slots_server {
     _Alignas(64) atomic_uint used;
     atomic_uint max;
     _Atomic uint64_t refused;
+    atomic_bool is_spare_used;
+    atomic_uint waiting;                       /* workers in which somebody waits */
+    _Atomic uint64_t since[SLOTS_WORKERS_MAX]; /* written by the worker, 0: nobody */
 };
 
 struct slots {
@@ -39,6 +42,11 @@ int slots_create(const uint32_t *max, size_t count, struct slots **ret_slots)
         atomic_init(&slots->servers[i].used, 0);
         atomic_init(&slots->servers[i].max, max[i]);
         atomic_init(&slots->servers[i].refused, 0);
+        atomic_init(&slots->servers[i].is_spare_used, false);
+        atomic_init(&slots->servers[i].waiting, 0);
+        for (size_t w = 0; w < SLOTS_WORKERS_MAX; w++) {
+            atomic_init(&slots->servers[i].since[w], 0);
+        }
     }
     *ret_slots = slots;
     return 0;
@@ -79,6 +87,55 @@ void slots_give(struct slots *slots, size_t server)
     unsigned before =
         atomic_fetch_sub_explicit(&slots->servers[server].used, 1, memory_order_relaxed);
     WR_ASSERT(before > 0);
+}
+
+int slots_take_spare(struct slots *slots, size_t server)
+{
+    WR_ASSERT(server < slots->count);
+    bool was =
+        atomic_exchange_explicit(&slots->servers[server].is_spare_used, true, memory_order_relaxed);
+    return was ? -WR_E_LIMIT : 0;
+}
+
+void slots_give_spare(struct slots *slots, size_t server)
+{
+    WR_ASSERT(server < slots->count);
+    atomic_store_explicit(&slots->servers[server].is_spare_used, false, memory_order_relaxed);
+}
+
+/* Relaxed: whoever begins to wait also writes to the other workers' mailboxes, and that is what
+ * orders it; a worker that has not seen the mark yet has the letter still before it. */
+void slots_wait_set(struct slots *slots, size_t server, uint32_t worker, uint64_t since_us)
+{
+    WR_ASSERT(server < slots->count && worker < SLOTS_WORKERS_MAX);
+    struct slots_server *s = &slots->servers[server];
+    uint64_t before = atomic_exchange_explicit(&s->since[worker], since_us, memory_order_relaxed);
+    if (before == 0 && since_us != 0) {
+        atomic_fetch_add_explicit(&s->waiting, 1, memory_order_relaxed);
+    } else if (before != 0 && since_us == 0) {
+        atomic_fetch_sub_explicit(&s->waiting, 1, memory_order_relaxed);
+    }
+}
+
+bool slots_wait_elsewhere(const struct slots *slots, size_t server, uint32_t worker,
+                          uint64_t since_us, uint32_t *ret_worker)
+{
+    WR_ASSERT(server < slots->count);
+    const struct slots_server *s = &slots->servers[server];
+    uint64_t oldest = since_us != 0 ? since_us : UINT64_MAX;
+    bool found = false;
+    if (atomic_load_explicit(&s->waiting, memory_order_relaxed) == 0) {
+        return false;
+    }
+    for (uint32_t w = 0; w < SLOTS_WORKERS_MAX; w++) {
+        uint64_t since = atomic_load_explicit(&s->since[w], memory_order_relaxed);
+        if (w != worker && since != 0 && since < oldest) {
+            oldest = since;
+            *ret_worker = w;
+            found = true;
+        }
+    }
+    return found;
 }
 
 uint32_t slots_used(const struct slots *slots, size_t server)

@@ -360,6 +360,7 @@ static void defs_end(struct walk *walk)
     struct reply *reply = walk->reply;
     bool is_old = !reply->front->has_deprecate_eof;
 
+    reply->rows = 0;
     if (reply->state == STATE_DEFS) {
         if (is_old && reply->kind == REPLY_EXECUTE) {
             set_state(reply, STATE_HOLD);
@@ -391,6 +392,7 @@ static enum dec_rc walk_rows(struct walk *walk)
 {
     uint32_t no_limit = UINT32_MAX;
     enum dec_rc rc = skip_packets(walk, 0xfe, &no_limit);
+    walk->reply->rows += UINT32_MAX - no_limit;
     if (rc != DEC_OK || walk->reply->skip > 0 || walk->reply->is_continued) {
         return rc;
     }

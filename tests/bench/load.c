@@ -2,8 +2,10 @@
 /*
  * load - many clients, one thread: the same point select over and over, replies checked for form.
  *
- *   load PORT USER PASSWORD_ENV DB CLIENTS SECONDS text|prepared eof|noeof [SQL]
+ *   load PORT USER PASSWORD_ENV DB CLIENTS SECONDS text|prepared eof|noeof [SQL...]
  *
+ * Several SQL (text only) are sent in turn, each when the one before has been answered; a "#" in
+ * them becomes the client's number. Their p50 and p99 are those of a single statement.
  * "noeof" negotiates DEPRECATE_EOF (the terminal packet is an OK), "eof" does not, as many drivers.
  * Prints one line: queries, errors, seconds, microseconds of p50 and p99. A generator this thin
  * leaves the processor to what is measured. Plain TCP on 127.0.0.1; mysql_native_password, or
@@ -44,6 +46,8 @@ struct client {
     uint32_t defs_left;
     size_t have;
     uint64_t sent_us;
+    int number;
+    int turn;
     uint8_t request[512];
     size_t request_len;
     uint8_t bytes[PACKET_MAX];
@@ -177,6 +181,26 @@ static void set_request(struct client *client, uint8_t com, struct span body)
     client->request_len = FRAME_HEADER + out.len;
 }
 
+/* The next of the statements, with the client's number in it. */
+static void set_turn(struct client *client, char **sql, int count)
+{
+    char text[400];
+    char number[16];
+    size_t digits = (size_t)snprintf(number, sizeof(number), "%d", client->number);
+    size_t len = 0;
+
+    for (const char *p = sql[client->turn]; *p != 0 && len + sizeof(number) < sizeof(text); p++) {
+        if (*p == '#') {
+            memcpy(text + len, number, digits);
+            len += digits;
+        } else {
+            text[len++] = *p;
+        }
+    }
+    client->turn = (client->turn + 1) % count;
+    set_request(client, COM_QUERY, (struct span){(const uint8_t *)text, len});
+}
+
 static void prepare(struct client *client, const char *sql)
 {
     uint8_t body[10] = {0, 0, 0, 0, 0, 1, 0, 0, 0};
@@ -297,6 +321,7 @@ static struct client *open_clients(int count, char **argv, bool is_prepared, boo
         }
         (void)setsockopt(clients[i].fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
         log_in(clients[i].fd, argv[2], password, argv[4], has_eof);
+        clients[i].number = i + 1;
         clients[i].phase = has_eof ? PH_DEFS_EOF : PH_FIRST;
         if (is_prepared) {
             prepare(&clients[i], sql);
@@ -327,13 +352,16 @@ int main(int argc, char **argv)
 
     if (argc < 9 || count < 1 || seconds <= 0 || samples == NULL || epoll < 0) {
         (void)fprintf(stderr, "usage: load PORT USER PASSWORD_ENV DB CLIENTS SECONDS "
-                              "text|prepared eof|noeof [SQL]\n");
+                              "text|prepared eof|noeof [SQL...]\n");
         return 2;
     }
     clients = open_clients(count, argv, is_prepared, has_eof, sql, epoll);
     start = now_us();
     end = start + (uint64_t)(seconds * 1e6);
     for (int i = 0; i < count; i++) {
+        if (argc > 10) {
+            set_turn(&clients[i], argv + 9, argc - 9);
+        }
         send_request(&clients[i]);
     }
     while (now_us() < end) {
@@ -350,6 +378,9 @@ int main(int argc, char **argv)
                     samples[queries] = (uint32_t)(now_us() - client->sent_us);
                 }
                 queries++;
+                if (argc > 10) {
+                    set_turn(client, argv + 9, argc - 9);
+                }
                 send_request(client);
             }
         }

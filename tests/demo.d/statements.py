@@ -63,11 +63,11 @@ SESSIONS = (
         ("USE test", "text", "primary"),
         ("SELECT id FROM demo.devices WHERE id = 8", "text", "replica"),
     )),
-    ("session state that does not", (
+    ("a literal user variable, set again where it is needed", (
         (READ, "text", "replica"),
         ("SET @device = 7", "text", "primary"),
         ("SELECT id FROM devices WHERE id = @device", "text", "primary"),
-        (READ, "text", "primary"),
+        (READ, "text", "replica"),
     )),
     ("a temporary table", (
         ("CREATE TEMPORARY TABLE picked (id INT)", "text", "primary"),

@@ -112,7 +112,7 @@ CASES = {
                 ("ec", "e"), ("fetch", "e", 5), ("p", "b", "SELECT id FROM m_t WHERE id = ?"), ("ec", "b", (1,)), ("ec", "a"),
                 ("fetch", "b", 1), ("fetch", "a", 1), ("fetch", "b", 1), ("close", "b"), ("fetch", "a", 100), ("fetch?", 0x7777, 1),
                 ("p", "w", "DO 1"), ("ec", "w"), ("p", "s", "SHOW TABLES LIKE 'm_t'"), ("ec", "s"), ("q", "SELECT 1")],
-    "long data!": [("p", "a", "SELECT ?, ?"), ("long", "a", 0, b"first "), ("long", "a", 0, b"second"), ("e", "a", (rc.LongData, 5)),
+    "long data!": [("p", "a", "SELECT ?, ?"), ("long", "a", 0, b"first "), ("long", "a", 0, b"second"), ("e", "a", (rc.LongData, "5")),
                    ("long", "a", 1, b"x" * 70000), ("e", "a", ("s", rc.LongData)), ("long", "a", 0, b"gone"), ("reset", "a"),
                    ("e", "a", ("v", "w")), ("p", "b", "INSERT INTO m_write (v, s) VALUES (1, ?)"), ("long", "b", 0, b"ab"), ("long", "b", 0, b"cd"),
                    ("e", "b", (rc.LongData,)), ("long", "b", 7, b"no such parameter"), ("e", "b", ("z",)), ("q", "SELECT * FROM m_write")],

@@ -31,9 +31,9 @@ def for_flavour(value, flavour):
 
 
 class Suite:
-    def __init__(self, rig):
+    def __init__(self, rig, name="suite.yaml"):
         import yaml
-        with open(os.path.join(HERE, "suite.yaml"), encoding="utf-8") as f:
+        with open(os.path.join(HERE, name), encoding="utf-8") as f:
             raw = yaml.safe_load(f)
         self.rig = rig
         self.flavour = rig.flavour

@@ -131,7 +131,7 @@ class Weir:
             "admin": {"address": f"127.0.0.1:{self.admin_port}", "users": [
                 {"name": "ops", "role": "operate", "password": "ops secret"},
                 {"name": "look", "role": "read", "password": "look secret"}]},
-            "log": {"level": "info"},
+            "log": {"level": os.environ.get("WEIR_LOG_LEVEL", "info")},
         }
 
     def __enter__(self):
@@ -145,6 +145,8 @@ class Weir:
     def __exit__(self, *exc):
         if self.process and self.process.poll() is None:
             self.stop(seconds=5)
+        if os.environ.get("WEIR_KEEP_LOG"):
+            shutil.copy(self.log_path, f"{os.environ['WEIR_KEEP_LOG']}.{os.getpid()}.{id(self)}")
         shutil.rmtree(self.dir, ignore_errors=True)
 
     def write_conf(self):

@@ -324,13 +324,16 @@ class Admin:
         before = used()
         clients = [self.weir.connect() for _ in range(4)]
         for c in clients:
+            c.begin()  # each keeps a connection until its transaction ends
             with c.cursor() as cur:
                 cur.execute("DO 1")
         now = used()
-        self.assertGreater(now["primary"], before["primary"])
+        self.assertGreaterEqual(now["primary"], 4, before)
         self.assertEqual(now, {r["name"]: int(r["connections"]) for r in self.rows("SHOW SERVERS")})
         for c in clients:
+            c.rollback()
             c.close()
+        wait_for("they are idle", lambda: all(int(r["idle"]) == int(r["used"]) for r in self.rows("SHOW POOLS")))
 
     # --- what is changed ---
 

@@ -24,6 +24,7 @@ FIRST_WORDS = {
 def run(lab):
     for name, script in FIRST_WORDS.items():
         lab.wait_ready()
+        lab.replica.leave()  # a connection that is there already would be used
         lab.replica.greeted = 0
         lab.replica.greet = list(script)
         with lab.session() as c:

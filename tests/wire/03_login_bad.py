@@ -33,6 +33,7 @@ LOGINS = {
 def run(lab):
     for name, script in LOGINS.items():
         lab.wait_ready()
+        lab.replica.leave()  # a connection that is there already would be used
         lab.replica.greeted = 0
         lab.replica.greet = script
         with lab.session() as c:

@@ -75,7 +75,7 @@ class Middle:
             self.seen.clear()
             errors, self.errors = self.errors, []
         for link in self.sessions():
-            self._shut(link)
+            self.shut(link)
             link.done.wait(5)
         if errors:
             raise errors[0]
@@ -85,16 +85,16 @@ class Middle:
         with self.lock:
             links = [x for x in self.links if not x.done.is_set()]
         for link in links:
-            self._shut(link)
+            self.shut(link)
             link.done.wait(5)
 
     def stop(self):
         self.listener.close()
         for link in list(self.links):
-            self._shut(link)
+            self.shut(link)
 
     @staticmethod
-    def _shut(link):
+    def shut(link):
         for peer in (link.front, link.back):
             try:
                 peer.sock.shutdown(socket.SHUT_RDWR)
@@ -109,13 +109,19 @@ class Middle:
         with self.lock:
             return [x for x in self.links if x.user == self.client_user and not x.done.is_set()]
 
+    def leave(self):
+        """End every session's connection, and wait until weir has let go of it."""
+        for link in self.sessions():
+            self.shut(link)
+            link.done.wait(10)
+
     def say(self, data, close=False):
         """Unasked for, to every session's connection; returns them."""
         found = self.sessions()
         for link in found:
             link.front.send(data)
             if close:
-                self._shut(link)
+                self.shut(link)
         return found
 
     def _accept(self):
@@ -147,9 +153,9 @@ class Middle:
         except AssertionError as e:
             self.errors.append(e)
         finally:
+            link.done.set()  # first: whoever finds it open may still speak
             front.close()
             back.close()
-            link.done.set()
 
     def _relay(self, link):
         front, back = link.front, link.back

@@ -65,9 +65,15 @@ struct admin_view {
 /* A row of SHOW POOLS: connections to one server. */
 struct admin_pool {
     uint32_t used;
-    uint32_t max; /* UINT32_MAX: no limit of weir's own */
+    uint32_t max;  /* UINT32_MAX: no limit of weir's own */
+    uint32_t idle; /* of used: lent to no session */
     uint32_t waiting;
-    uint64_t refused;
+    uint64_t waits;    /* statements that had to wait, so far */
+    uint64_t timeouts; /* of those, in vain */
+    uint64_t resets;
+    uint64_t passes;  /* to another worker */
+    uint64_t retired; /* closed for their age, idleness, or what they held */
+    uint64_t refused; /* times that the limit was met */
 };
 
 /* What workers are asked for, by bits. Nothing is an answer, too: all mail sent before the question

@@ -24,12 +24,14 @@
 #include <stdint.h>
 
 #include "weir/backend/cred.h"
+#include "weir/backend/handles.h"
 #include "weir/backend/svec.h"
 #include "weir/backend/topo.h"
 #include "weir/io/stream.h"
 #include "weir/io/timer.h"
 #include "weir/io/tls.h"
 #include "weir/util/attr.h"
+#include "weir/util/list.h"
 #include "weir/util/str.h"
 
 #define CONN_LOGIN_PACKET_MAX  (64 * 1024)
@@ -41,13 +43,15 @@ struct buf;
 struct conn;
 struct conn_login;
 struct metric_shard;
+struct pool_bucket;
 
 #define CONN_EVENTS(X)                                                                     \
     X(READY, "ready")       /* logged in, birth settings done; commands may be written */  \
     X(FAILED, "failed")     /* it never became ready: conn_failure(), then conn_close() */ \
     X(READABLE, "readable") /* as STREAM_READABLE; EOF comes this way too */               \
     X(DRAINED, "drained")   /* as STREAM_DRAINED */                                        \
-    X(CLOSED, "closed")     /* was ready and is broken now: conn_close() */
+    X(CLOSED, "closed")     /* was ready and is broken now: conn_close() */                \
+    X(RECLAIM, "reclaim")   /* of the pool: somebody waits for it */
 
 enum conn_event {
 #define X(name, text) CONN_EV_##name,
@@ -118,6 +122,8 @@ struct conn {
     /* owning */
     struct stream stream;
     struct svec svec; /* what this connection carries; the owner tracks OK packets into it */
+    struct svec born; /* what a fresh login has here: what an absent value of a session means */
+    struct handles handles; /* statements prepared on it */
     struct cred *cred;
     struct conn_login *login; /* NULL from READY on */
     /* borrowed until conn_close() */
@@ -136,6 +142,25 @@ struct conn {
     uint16_t status;       /* SERVER_STATUS_* of the last OK of the login */
     bool is_replica;
     bool is_sandboxed; /* the password has expired and the server lets nothing but its change by */
+    /* the pool's, and of those who borrow from it (weir/pool/pool.h) */
+    struct list_node node;      /* among the bucket's idle connections */
+    struct list_node lru;       /* among the server's idle or reclaimable ones */
+    struct pool_bucket *bucket; /* borrowed; NULL: not a pool's */
+    uint64_t born_us;
+    uint64_t defaults_hash; /* of the server's defaults when it was born; 0: not known */
+    uint64_t idle_us;       /* since when it is idle */
+    uint64_t uses;          /* times it was lent */
+    uint64_t insert_id_of;  /* whose LAST_INSERT_ID() it holds; 0: nobody's, it is 0 */
+    uint64_t last_user;     /* the session that used it last, by its serial */
+    uint64_t vars_of;       /* whose user variables it carries, by serial; 0: none */
+    uint32_t vars_gen;      /* which state of them */
+    uint8_t replies;        /* of a reset still to come */
+    uint8_t kills;          /* KILLs for it under way */
+    bool is_dirty;          /* holds state beside the vector: reset before anybody else has it */
+    bool is_spoiled;        /* holds what no reset undoes: never lent again */
+    bool is_reclaimable;    /* lent, and its session would give it back when asked */
+    bool is_opening;        /* counted among those */
+    bool is_parked;         /* given back, and kept until a KILL has been answered */
 };
 
 /* Begin. On success READY or FAILED follows. server->addr_len 0 gives -WR_E_NO_SERVER. */
@@ -159,8 +184,26 @@ const char *conn_event_text(enum conn_event event);
  * vector counts as changed at once: close the connection when a reply is not OK.
  */
 WR_NODISCARD int conn_send_svec(struct conn *conn, const struct svec *want);
-/* What conn_send_svec() would do, without doing it. */
+/* Nothing would have to be sent. */
 bool conn_svec_fits(const struct conn *conn, const struct svec *want);
+/* conn_send_svec() could do it: a connection with a schema cannot go back to having none. */
+bool conn_svec_can_fit(const struct conn *conn, const struct svec *want);
+/*
+ * COM_RESET_CONNECTION, and a SET back to what a fresh login has: returns how many replies are on
+ * their way. What the vector says holds when all are OK; else close the connection. Schema and role
+ * stay as they are on the server.
+ */
+WR_NODISCARD int conn_send_reset(struct conn *conn);
+
+/*
+ * A ready connection with nothing outstanding goes to another worker: pack here, unpack there.
+ * conn_pack() takes it off this loop; it belongs to nobody until conn_unpack(), and conn_abandon()
+ * is all that may be done to it besides. On failure both have closed it.
+ */
+WR_NODISCARD int conn_pack(struct conn *conn, struct buf *out);
+WR_NODISCARD int conn_unpack(const struct conn_env *env, struct conn *conn, struct span bytes,
+                             conn_event_fn on_event, void *arg);
+void conn_abandon(struct conn *conn);
 
 /*
  * KILL [QUERY] thread_id on a short connection of its own, logged in as params->cred. done comes

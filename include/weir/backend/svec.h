@@ -46,7 +46,8 @@ struct buf;
     X(TRACK_TXINFO, "session_track_transaction_info", "session_track_transaction_info") \
     X(TRACK_SCHEMA, "session_track_schema", "session_track_schema")                     \
     X(TRACK_STATE, "session_track_state_change", "session_track_state_change")          \
-    X(TRACK_VARS, "session_track_system_variables", "session_track_system_variables")
+    X(TRACK_VARS, "session_track_system_variables", "session_track_system_variables")   \
+    X(EXTRA, "", "")
 
 enum svec_var {
 #define X(name, mysql, mariadb) SVEC_##name,
@@ -63,6 +64,7 @@ struct svec_values;
  * handshake. That is how every vector begins, so weir needs no table of collation numbers, and an
  * idle session that never set anything holds no value at all.
  *
+ * EXTRA is all the others that are replayed, see svec_extra_put().
  * CS_RESULTS "" is NULL in SQL (no conversion). SCHEMA "" is "none selected". COLLATION "" is
  * "the default of CS_CONNECTION".
  */
@@ -85,6 +87,8 @@ WR_NODISCARD int svec_set_defaults(struct svec *svec, const struct topo_server *
 /* Fine on a zeroed svec. */
 void svec_fini(struct svec *svec);
 void svec_copy(struct svec *dst, const struct svec *src);
+/* The same for one variable. */
+void svec_copy_one(struct svec *dst, const struct svec *src, enum svec_var var);
 WR_NODISCARD int svec_set(struct svec *svec, enum svec_var var, struct span value);
 /* Absent again: for a value that weir can no longer vouch for use svec_set_unknown(). */
 void svec_clear(struct svec *svec, enum svec_var var);
@@ -122,6 +126,25 @@ bool svec_names_have(struct span list, struct span name);
 /* The list has every name that weir itself wants. */
 bool svec_names_are_ours(struct span list, enum topo_flavour flavour);
 
+/*
+ * want, with what is absent in it taken from born: the values that a fresh login has on the
+ * connection in question. A view only: it holds no references, must not be changed or given to
+ * svec_fini(), and is good while neither of the two changes.
+ */
+void svec_view(struct svec *ret_view, const struct svec *want, const struct svec *born);
+
+/* A vector for another worker: its values as bytes, and back into that worker's table. */
+WR_NODISCARD int svec_pack(const struct svec *svec, struct buf *out);
+/* Takes its bytes off the front of *bytes; svec has been svec_init()ed. -WR_E_BAD_PACKET. */
+WR_NODISCARD int svec_unpack(struct svec *svec, struct span *bytes);
+
+/*
+ * One more session variable, by its name in lower case and the value that the server gave for it.
+ * -WR_E_UNSUPPORTED: a value that cannot be written so that every sql_mode reads it alike;
+ * -WR_E_TOO_LARGE: more than a vector holds. The way back from it is the global value, as a login gets it.
+ */
+WR_NODISCARD int svec_extra_put(struct svec *svec, struct span name, struct span value);
+
 /* What is fixed on weir's connections whatever the session says. */
 struct svec_policy {
     enum topo_flavour flavour;
@@ -134,15 +157,28 @@ struct svec_policy {
  * replica. A value that is absent in want and not in have cannot be replayed: SVEC_DIFF_REOPEN.
  */
 #define SVEC_DIFF_REOPEN (UINT32_C(1) << 31)
+/* All four of the character sets and the collation, by SET NAMES ... COLLATE: the only way back to
+ * what a login has, where each of them carries the collation. */
+#define SVEC_DIFF_NAMES (UINT32_C(1) << 30)
 uint32_t svec_diff(const struct svec *have, const struct svec *want,
                    const struct svec_policy *policy);
+
+/* The same where an absent value of want means born's; *ret_view is what is wanted then, for the
+ * functions below. */
+uint32_t svec_diff_born(const struct svec *have, const struct svec *want, const struct svec *born,
+                        const struct svec_policy *policy, struct svec *ret_view);
+/* A login gives client and results the character set of its collation, and the collation with it:
+ * values of their own, which a SET of the plain name does not equal. */
+WR_NODISCARD int svec_set_login_charset(struct svec *svec);
+/* The bits that set everything that a fresh login has, but the schema. */
+uint32_t svec_all_born(const struct svec *born);
 
 /*
  * Appends the text of one "SET a=..., b=..." for the bits of diff, SCHEMA excluded (that is
  * COM_INIT_DB). Values are quoted so that no sql_mode gives them another meaning. Returns how
- * many variables were written; 0: nothing appended.
+ * many variables were written; 0: nothing appended. have (may be NULL) tells what EXTRA has to undo.
  */
-WR_NODISCARD int svec_format_set(const struct svec *want, uint32_t diff,
+WR_NODISCARD int svec_format_set(const struct svec *have, const struct svec *want, uint32_t diff,
                                  const struct svec_policy *policy, struct buf *text);
 /* have becomes what the SET and the COM_INIT_DB for diff make of it. */
 WR_NODISCARD int svec_apply(struct svec *have, const struct svec *want, uint32_t diff,

@@ -73,11 +73,17 @@ size_t classify_name_decode(struct span name, char *dst, size_t cap);
 /* information_schema, performance_schema, mysql, sys: plain name, any case. */
 bool classify_is_system_schema(struct span schema);
 
-/* Append sql to out with every use in facts->ids replaced by CAST(<id> AS UNSIGNED); select items
- * without an alias get one with the text they had, so that the column keeps its name. facts must
- * come from the same sql. 0, -ENOMEM, or -WR_E_UNSUPPORTED when FACT(OVERFLOW) hides uses. */
-WR_NODISCARD int classify_rewrite_connection_id(struct span sql, const struct facts *facts,
-                                                uint32_t id, struct buf *out);
+struct classify_ids {
+    uint32_t mask; /* 1u << enum facts_id_kind: those that are to be replaced */
+    int64_t value[FACTS_ID_KINDS];
+};
+
+/* Append sql to out with every use in facts->ids that is in the mask replaced by an
+ * expression of that value and of the same type; select items without an alias get one with the
+ * text they had, so that the column keeps its name. facts must come from the same sql. 0, -ENOMEM,
+ * or -WR_E_UNSUPPORTED when FACT(OVERFLOW) hides uses. */
+WR_NODISCARD int classify_rewrite_ids(struct span sql, const struct facts *facts,
+                                      const struct classify_ids *ids, struct buf *out);
 
 /* Names at places where a table may stand, in statements of any kind (facts.tables lists those of
  * reads, exactly): for whom it is better to see one too many than to miss one. At most max; returns

@@ -65,45 +65,47 @@
     X(ADMIN, "admin")             /* SHUTDOWN, RESET, CHANGE ..., START REPLICA ... */
 
 /* X(name, bit, text) */
-#define CLASSIFY_FACTS(X)                                                                         \
-    X(READ, 0, "read")             /* proven to be one read: a replica may run it */              \
-    X(WRITE, 1, "write")           /* may change data, or the server */                           \
-    X(PRIMARY, 2, "needs_primary") /* set on everything that is neither READ nor LAST */          \
-    X(LAST, 3, "needs_last_conn")  /* answers about the statement before it: same connection */   \
-    X(SETS_STATE, 4, "sets_state") /* changes state of the session that outlives it */            \
-    X(STARTS_TX, 5, "starts_tx")                                                                  \
-    X(TX_READ_ONLY, 6, "read_only")    /* of STARTS_TX */                                         \
-    X(TX_SNAPSHOT, 7, "with_snapshot") /* of STARTS_TX */                                         \
-    X(ENDS_TX, 8, "ends_tx")           /* COMMIT, ROLLBACK (not TO), XA's */                      \
-    X(CHAIN, 9, "chain")                                                                          \
-    X(RELEASE, 10, "release")                 /* the server closes the connection after it */     \
-    X(IMPLICIT_COMMIT, 11, "implicit_commit") /* commits an open transaction before or after */   \
-    X(DDL, 12, "ddl")                                                                             \
-    X(DML, 13, "dml")                                                                             \
-    X(LOCKING, 14, "locking")                      /* FOR UPDATE / SHARE, LOCK IN SHARE MODE */   \
-    X(MULTI, 15, "multi")                          /* more than one statement in the text */      \
-    X(USER_VARIABLE, 16, "user_variable")          /* mentions @v */                              \
-    X(SYSTEM_VARIABLE, 17, "system_variable_read") /* reads @@v */                                \
-    X(TEMP_TABLE, 18, "temp_table")                /* CREATE / DROP TEMPORARY */                  \
-    X(NAMED_LOCK, 19, "named_lock")                /* GET_LOCK and its kin, taken or released */  \
-    X(CONNECTION_ID, 20, "uses_connection_id")     /* see ids[]; rewrite before it is sent */     \
-    X(LOAD_LOCAL, 21, "load_local")                /* asks the client for a file */               \
-    X(LARGE, 22, "large")                   /* above CLASSIFY_MAX_SQL: only its start was read */ \
-    X(SET_TRACKED, 23, "set_tracked_only")  /* a SET of variables that weir replays, only */      \
-    X(SET_NEXT_TX, 24, "set_next_tx")       /* SET TRANSACTION ...: the next transaction only */  \
-    X(SET_AUTOCOMMIT, 25, "set_autocommit") /* a SET that assigns autocommit */                   \
-    X(SET_GLOBAL, 26, "set_global")         /* GLOBAL, PERSIST, PERSIST_ONLY, PASSWORD ... */     \
-    X(SYSTEM_SCHEMA, 27, "system_schema")   /* reads information_schema and its like */           \
+#define CLASSIFY_FACTS(X)                                                                          \
+    X(READ, 0, "read")             /* proven to be one read: a replica may run it */               \
+    X(WRITE, 1, "write")           /* may change data, or the server */                            \
+    X(PRIMARY, 2, "needs_primary") /* set on everything that is neither READ nor LAST */           \
+    X(LAST, 3, "needs_last_conn")  /* answers about the statement before it: same connection */    \
+    X(SETS_STATE, 4, "sets_state") /* changes state of the session that outlives it */             \
+    X(STARTS_TX, 5, "starts_tx")                                                                   \
+    X(TX_READ_ONLY, 6, "read_only")    /* of STARTS_TX */                                          \
+    X(TX_SNAPSHOT, 7, "with_snapshot") /* of STARTS_TX */                                          \
+    X(ENDS_TX, 8, "ends_tx")           /* COMMIT, ROLLBACK (not TO), XA's */                       \
+    X(CHAIN, 9, "chain")                                                                           \
+    X(RELEASE, 10, "release")                 /* the server closes the connection after it */      \
+    X(IMPLICIT_COMMIT, 11, "implicit_commit") /* commits an open transaction before or after */    \
+    X(DDL, 12, "ddl")                                                                              \
+    X(DML, 13, "dml")                                                                              \
+    X(LOCKING, 14, "locking")                      /* FOR UPDATE / SHARE, LOCK IN SHARE MODE */    \
+    X(MULTI, 15, "multi")                          /* more than one statement in the text */       \
+    X(USER_VARIABLE, 16, "user_variable")          /* mentions @v */                               \
+    X(SYSTEM_VARIABLE, 17, "system_variable_read") /* reads @@v */                                 \
+    X(TEMP_TABLE, 18, "temp_table")                /* CREATE / DROP TEMPORARY */                   \
+    X(NAMED_LOCK, 19, "named_lock")                /* GET_LOCK and its kin, taken or released */   \
+    X(CONNECTION_ID, 20, "uses_connection_id")     /* see ids[]; rewrite before it is sent */      \
+    X(LOAD_LOCAL, 21, "load_local")                /* asks the client for a file */                \
+    X(LARGE, 22, "large")                   /* above CLASSIFY_MAX_SQL: only its start was read */  \
+    X(SET_TRACKED, 23, "set_tracked_only")  /* a SET of variables that weir replays, only */       \
+    X(SET_NEXT_TX, 24, "set_next_tx")       /* SET TRANSACTION ...: the next transaction only */   \
+    X(SET_AUTOCOMMIT, 25, "set_autocommit") /* a SET that assigns autocommit */                    \
+    X(SET_GLOBAL, 26, "set_global")         /* GLOBAL, PERSIST, PERSIST_ONLY, PASSWORD ... */      \
+    X(SYSTEM_SCHEMA, 27, "system_schema")   /* reads information_schema and its like */            \
     X(PER_SERVER, 28, "per_server")   /* each server answers differently (SHOW STATUS ...):    \
-                                           primary, but a server= or replica hint may be obeyed */  \
-    X(ADMIN, 29, "admin")             /* server administration: refused unless allowed */         \
-    X(KILL, 30, "kill")               /* a KILL in any statement of the text: see kill */         \
-    X(OVERFLOW, 31, "overflow")       /* more tables or ids than there is room for */             \
-    X(UNCACHEABLE, 32, "uncacheable") /* the answer may differ when asked again */                \
-    X(LAST_INSERT_ID, 33, "last_insert_id") /* calls LAST_INSERT_ID(): the last write's server */ \
-    X(FOUND_ROWS, 34, "found_rows")         /* SQL_CALC_FOUND_ROWS: FOUND_ROWS() may follow */    \
-    X(BAD_LEX, 35, "bad_lex") /* unterminated quote or comment, or undecidable bytes */           \
-    X(CALLS, 36, "calls")     /* not READ, but one when the functions in calls are harmless */
+                                           primary, but a server= or replica hint may be obeyed */   \
+    X(ADMIN, 29, "admin")             /* server administration: refused unless allowed */          \
+    X(KILL, 30, "kill")               /* a KILL in any statement of the text: see kill */          \
+    X(OVERFLOW, 31, "overflow")       /* more tables or ids than there is room for */              \
+    X(UNCACHEABLE, 32, "uncacheable") /* the answer may differ when asked again */                 \
+    X(LAST_INSERT_ID, 33, "last_insert_id") /* calls LAST_INSERT_ID(): the last write's server */  \
+    X(FOUND_ROWS, 34, "found_rows")         /* SQL_CALC_FOUND_ROWS: FOUND_ROWS() may follow */     \
+    X(BAD_LEX, 35, "bad_lex")     /* unterminated quote or comment, or undecidable bytes */        \
+    X(CALLS, 36, "calls")         /* not READ, but one when the functions in calls are harmless */ \
+    X(ASKS_LAST, 37, "asks_last") /* about the statement before it, in whatever kind of text */    \
+    X(SET_EXTRA, 38, "set_extra") /* sets the variables in set_names, which can be asked for */
 
 /* X(name, label, text): why no replica may run it; the first decisive reason in the text. */
 #define CLASSIFY_WHYS(X)                                                                         \
@@ -218,6 +220,7 @@ enum classify_fact {
 
 #define FACTS_MAX_TABLES 16
 #define FACTS_MAX_IDS    8
+#define FACTS_MAX_SETS   16
 #define FACTS_MAX_CALLS  8
 
 /* A name at a place where only a table (or view) can stand. Spans are as written, quotes
@@ -235,9 +238,17 @@ struct facts_call {
     struct span name;
 };
 
-/* One use of CONNECTION_ID() or @@pseudo_thread_id. item is the whole select item when that item
+enum facts_id_kind {
+    FACTS_ID_CONNECTION, /* CONNECTION_ID(), @@pseudo_thread_id */
+    FACTS_ID_ROW_COUNT,  /* ROW_COUNT() */
+    FACTS_ID_FOUND_ROWS, /* FOUND_ROWS() */
+    FACTS_ID_KINDS
+};
+
+/* One use of what weir may have to answer with a number of its own. item is the whole select item when that item
  * stands in an outermost select list without an alias, else empty. */
 struct facts_id {
+    enum facts_id_kind kind;
     struct span use;
     struct span item;
 };
@@ -265,6 +276,7 @@ struct facts {
     uint32_t pins;   /* PIN_BIT()s that this statement begins when it succeeds (or may have) */
     uint32_t unpins; /* PIN_BIT()s that it certainly ends when it succeeds */
     uint32_t hints;  /* HINT_BIT()s present */
+    uint8_t set_count;
     uint8_t hint_unknown_count; /* at most 255 are counted */
     uint8_t table_count;
     uint8_t id_count;
@@ -277,6 +289,7 @@ struct facts {
     struct facts_table tables[FACTS_MAX_TABLES]; /* tables read; only of FACT(READ), FACT(CALLS) */
     struct facts_call calls[FACTS_MAX_CALLS];    /* only of FACT(CALLS) */
     struct facts_id ids[FACTS_MAX_IDS];
+    struct span set_names[FACTS_MAX_SETS]; /* of SET_EXTRA, as written, without quotes */
 };
 
 #endif

@@ -35,7 +35,7 @@ struct rand_state;
 struct rules;
 struct sess;
 struct sess_set;
-struct slots;
+struct pool;
 struct tls_ctx;
 struct topo;
 struct users;
@@ -68,7 +68,7 @@ struct sess_env {
     const struct accounts *accounts;   /* may be NULL: not read, or not configured */
     struct users *users;               /* verifiers, shared by all workers */
     struct guard_board *board;         /* read-after-write marks of users and of all */
-    struct slots *slots;               /* connections per server, across workers */
+    struct pool *pool;                 /* this worker's connections to servers */
     struct digests *digests;           /* this worker's; NULL: none are remembered */
     const struct conn_env *conn_env;   /* for opening backend connections */
     struct tls_ctx *server_tls;        /* NULL: TLS is off on the listeners */

@@ -41,6 +41,7 @@ struct result;
       "weir: the connection to server {} was lost, the statement may or may not have run")        \
     X(NO_SERVER, 1158, "08S01", "weir: no server can take this now: {}")                          \
     X(SERVER_TIMEOUT, 1159, "08S01", "weir: server {} did not answer in time")                    \
+    X(WRONG_ARGS, 1210, "HY000", "Incorrect arguments to {}")                                     \
     X(TX_LOST, 1213, "40001",                                                                     \
       "weir: the connection to server {} was lost and the transaction with it; "                  \
       "try restarting transaction")                                                               \

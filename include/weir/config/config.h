@@ -139,6 +139,16 @@ struct config_monitor {
     uint64_t catalogue_interval_us;
 };
 
+struct config_pool {
+    uint64_t wait_us;
+    uint64_t idle_us;
+    uint64_t max_age_us; /* 0: no limit */
+    uint64_t linger_us;
+    uint32_t max_waiters;
+    uint32_t min_idle;
+    uint32_t prepared;
+};
+
 enum config_policy {
     CONFIG_WEIGHTED_RANDOM,
     CONFIG_LEAST_PENDING,
@@ -327,6 +337,7 @@ struct config {
     struct config_users users;
     struct config_auth auth;
     struct config_monitor monitor;
+    struct config_pool pool;
     struct config_balance balance;
     struct config_raw read_after_write;
     struct config_functions functions;

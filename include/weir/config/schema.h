@@ -32,6 +32,7 @@
     X("users", "who may log in, and how weir finds out")                           \
     X("auth", "limits on logins")                                                  \
     X("monitor", "the account that watches the servers, and when a server is out") \
+    X("pool", "connections to servers, shared by clients")                         \
     X("balance", "how reads are spread")                                           \
     X("read_after_write", "who sees their own writes, and how")                    \
     X("functions", "what an operator knows of functions that weir cannot tell")    \
@@ -81,6 +82,7 @@
     X("monitor.failures")            \
     X("monitor.recover")             \
     X("monitor.catalogue_interval")  \
+    X("pool.")                       \
     X("balance.")                    \
     X("read_after_write.")           \
     X("limits.")                     \
@@ -213,6 +215,22 @@
     X("monitor.catalogue_interval", DURATION, config, monitor.catalogue_interval_us, "10s",        \
       100000, 3600000000, "time",                                                                  \
       "between two looks at the primary's tables, views, routines and accounts")                   \
+    X("pool.wait", DURATION, config, pool.wait_us, "10s", 1000, 3600000000, "time",                \
+      "how long a statement waits when all connections of its server are in use")                  \
+    X("pool.max_waiters", COUNT, config, pool.max_waiters, "10000", 0, 1000000, "statements",      \
+      "that wait for one server in one worker; more are refused at once")                          \
+    X("pool.idle", DURATION, config, pool.idle_us, "5m", 100000, 86400000000, "time",              \
+      "an unused connection is closed after it, and before half of the server's wait_timeout")     \
+    X("pool.max_age", DURATION, config, pool.max_age_us, "1h", 0, 31536000000000, "time",          \
+      "a connection older than that is replaced (each a little earlier); 0: no limit")             \
+    X("pool.min_idle", COUNT, config, pool.min_idle, "0", 0, 10000, "connections",                 \
+      "kept open in each worker for each user with sessions, to each server")                      \
+    X("pool.prepared", COUNT, config, pool.prepared, "100", 1, 100000, "statements",               \
+      "prepared on one connection; the server counts those of all connections "                    \
+      "(max_prepared_stmt_count)")                                                                 \
+    X("pool.linger", DURATION, config, pool.linger_us, "1s", 0, 60000000, "time",                  \
+      "how long a session keeps its connection after an INSERT that generated an id, if "          \
+      "nobody else wants it")                                                                      \
     X("balance.policy", ENUM, config, balance.policy, "weighted_random", 0, 0,                     \
       "weighted_random|least_pending|latency", "how a replica is picked")                          \
     X("balance.reads_on_primary", ENUM, config, balance.reads_on_primary, "fallback", 0, 0,        \
@@ -279,7 +297,6 @@
 
 /* X(name): known words of later versions, so that the mistake can say so */
 #define CONFIG_LATER(X) \
-    X("pool")           \
     X("failover")       \
     X("cache")          \
     X("redis")          \

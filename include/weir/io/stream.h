@@ -143,6 +143,13 @@ bool stream_is_tls(const struct stream *stream);
 const char *stream_tls_version(const struct stream *stream);
 const char *stream_tls_cipher(const struct stream *stream);
 
+/* To another loop: off this one, then on that one, with the same on_event and arg. Only a stream
+ * that is ready and has nothing queued: -WR_E_STATE otherwise, and on failure nothing has changed.
+ * In between only stream_attach() and stream_abandon(), which closes it, may be called. */
+WR_NODISCARD int stream_detach(struct stream *stream);
+WR_NODISCARD int stream_attach(struct stream *stream, struct loop *loop);
+void stream_abandon(struct stream *stream);
+
 /* No more output after what is queued; the peer sees the end, reading goes on. */
 void stream_shutdown_write(struct stream *stream);
 /* Close now. Queued output is dropped. No event follows. Harmless on a closed stream. */

@@ -2,23 +2,26 @@
 /*
  * slots - how many connections weir holds to each server, across all workers.
  *
- * WHY       servers[].max_connections is a promise to the server; workers open on their own.
- * OWNS      One atomic count per server.
+ * WHY       servers[].max_connections is a promise to the server; workers open on their own. And
+ *           who has waited longest comes first, whichever worker it waits in.
+ * OWNS      One atomic count per server, and since when each worker's first waiter waits for it.
  * THREADS   Any. This is one of the few things that threads share.
  * REENTRY   none
- * UNITS     connections
+ * UNITS     connections; *_us: microseconds of the monotonic clock.
  * ERRORS    -WR_E_LIMIT when the server's limit is reached, -ENOMEM.
- * BOUNDS    SLOTS_SERVERS_MAX servers.
+ * BOUNDS    SLOTS_SERVERS_MAX servers, SLOTS_WORKERS_MAX workers.
  */
 #ifndef WEIR_POOL_SLOTS_H
 #define WEIR_POOL_SLOTS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "weir/util/attr.h"
 
 #define SLOTS_SERVERS_MAX 128
+#define SLOTS_WORKERS_MAX 64
 
 struct slots;
 
@@ -30,6 +33,17 @@ void slots_destroy(struct slots *slots);
 /* Take one before conn_open(), give it back after conn_close(). */
 WR_NODISCARD int slots_take(struct slots *slots, size_t server);
 void slots_give(struct slots *slots, size_t server);
+
+/* The one connection beyond the limit that is kept for KILL. Taken and given back as the others. */
+WR_NODISCARD int slots_take_spare(struct slots *slots, size_t server);
+void slots_give_spare(struct slots *slots, size_t server);
+
+/* The worker's first waiter for the server waits since then; 0: nobody waits there. */
+void slots_wait_set(struct slots *slots, size_t server, uint32_t worker, uint64_t since_us);
+/* True: somebody has waited in another worker for longer than since_us (0: any waiter will do);
+ * *ret_worker is where. One load when nobody waits anywhere. */
+bool slots_wait_elsewhere(const struct slots *slots, size_t server, uint32_t worker,
+                          uint64_t since_us, uint32_t *ret_worker);
 
 uint32_t slots_used(const struct slots *slots, size_t server);
 uint32_t slots_max(const struct slots *slots, size_t server);

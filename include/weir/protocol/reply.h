@@ -75,6 +75,7 @@ struct reply {
     const struct reply_front *front;
     size_t skip;         /* bytes of the current packet still to come */
     uint64_t out_bytes;  /* handed out so far */
+    uint64_t rows;       /* of the result set in hand, or the last one */
     uint32_t defs_left;  /* definitions still to come */
     uint16_t cols_after; /* PREPARE: column definitions behind the parameters */
     uint16_t status;     /* last status flags seen, or given at the start */

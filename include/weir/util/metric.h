@@ -162,6 +162,26 @@
     X(SERVER_IS_PRIMARY, "weir_server_is_primary", GAUGE, SERVER, "1 for the primary.")            \
     X(SERVER_LAG, "weir_server_lag_us", GAUGE, SERVER,                                             \
       "Replication lag in microseconds; -1 when unknown.")                                         \
+    X(POOL_IDLE, "weir_pool_connections_idle", GAUGE, SERVER,                                      \
+      "Server connections that are lent to no session.")                                           \
+    X(POOL_WAITING, "weir_pool_statements_waiting", GAUGE, SERVER,                                 \
+      "Statements that wait for a connection.")                                                    \
+    X(POOL_WAITS, "weir_pool_waits_total", COUNTER, SERVER,                                        \
+      "Statements that had to wait for a connection.")                                             \
+    X(POOL_TIMEOUTS, "weir_pool_timeouts_total", COUNTER, SERVER,                                  \
+      "Statements that waited for a connection in vain.")                                          \
+    X(POOL_WAIT_SECONDS, "weir_pool_wait_seconds", HISTOGRAM, NONE,                                \
+      "How long statements waited for a connection, of those that had to.")                        \
+    X(POOL_RESETS, "weir_pool_resets_total", COUNTER, SERVER,                                      \
+      "Connections reset before another session could have them.")                                 \
+    X(POOL_PASSES, "weir_pool_passes_total", COUNTER, SERVER,                                      \
+      "Connections passed on to a statement that waited longer in another worker.")                \
+    X(POOL_RETIRED, "weir_pool_retired_total", COUNTER, SERVER,                                    \
+      "Connections closed for their age, for having been idle, or for what they held.")            \
+    X(STMT_PREPARES, "weir_prepared_again_total", COUNTER, NONE,                                   \
+      "Statements that weir prepared on a connection that did not know them.")                     \
+    X(STMT_EVICTED, "weir_prepared_evicted_total", COUNTER, NONE,                                  \
+      "Prepared statements closed on a connection to make room for others.")                       \
     X(LOG_DROPS, "weir_log_lines_dropped_total", COUNTER, NONE, "Log lines dropped, ring full.")   \
     X(TOPO_GENERATION, "weir_topo_generation", GAUGE, NONE, "Generation of the topology.")         \
     X(RELOADS, "weir_config_reloads_total", COUNTER, RELOAD, "Times the file was read again.")     \

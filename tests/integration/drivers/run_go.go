@@ -28,7 +28,7 @@ type connectPlan struct {
 type stepPlan struct {
 	Q          *string
 	P          *string
-	Args       [][]interface{}
+	Args       []interface{} // lists of arguments; a text is a statement to run in between
 	Call       string
 	Use        string
 	Multi      bool
@@ -190,7 +190,7 @@ func (s *session) query(text string, multi bool) interface{} {
 	return []interface{}{map[string]interface{}{"affected": n, "id": id}}
 }
 
-func (s *session) prepared(text string, argsets [][]interface{}) interface{} {
+func (s *session) prepared(text string, argsets []interface{}) interface{} {
 	ctx := context.Background()
 	st, err := s.conn.PrepareContext(ctx, text)
 	if err != nil {
@@ -198,7 +198,12 @@ func (s *session) prepared(text string, argsets [][]interface{}) interface{} {
 	}
 	defer st.Close()
 	found := []interface{}{}
-	for _, set := range argsets {
+	for _, one := range argsets {
+		if between, ok := one.(string); ok {
+			found = append(found, s.query(between, false))
+			continue
+		}
+		set := one.([]interface{})
 		args := make([]interface{}, len(set))
 		for i := range set {
 			args[i] = argument(set[i])

@@ -83,7 +83,9 @@ async function step(state, s, how) {
     if ('q' in s) return query(state.c, s.q.split('@BIG@').join(BIG));
     if ('p' in s) {
         const found = [];
-        for (const args of s.args) found.push(await query(state.c, s.p, args.map(argument)));
+        for (const args of s.args) {
+            found.push(await (typeof args === 'string' ? query(state.c, args) : query(state.c, s.p, args.map(argument))));
+        }
         return found;
     }
     try {

@@ -107,6 +107,10 @@ final class WithMysqli
         try {
             $s = $this->c->prepare($sql);
             foreach ($argsets as $args) {
+                if (is_string($args)) {
+                    array_push($found, ...$this->query($args, false));
+                    continue;
+                }
                 $types = '';
                 $values = array_map('argument', $args);
                 foreach ($values as $i => $v) {
@@ -251,6 +255,10 @@ final class WithPdo
         try {
             $s = $this->c->prepare($sql);
             foreach ($argsets as $args) {
+                if (is_string($args)) {
+                    array_push($found, ...$this->query($args, false));
+                    continue;
+                }
                 foreach (array_map('argument', $args) as $i => $v) {
                     $s->bindValue($i + 1, $v, is_int($v) ? PDO::PARAM_INT : ($v === null ? PDO::PARAM_NULL : PDO::PARAM_STR));
                 }

@@ -133,7 +133,7 @@ class Runner:
             return self.execute(step["q"].replace("@BIG@", BIG))
         if "p" in step:
             sql = step["p"].replace("%", "%%").replace("?", "%s")
-            return [self.execute(sql, [argument(a) for a in args]) for args in step["args"]]
+            return [self.execute(args) if isinstance(args, str) else self.execute(sql, [argument(a) for a in args]) for args in step["args"]]
         try:
             if "call" in step:
                 return self.call(step["call"], how)

@@ -60,7 +60,7 @@ static void check_text(const struct pair *pair, uint32_t diff, const struct svec
 {
     struct buf text;
     buf_init(&text);
-    int count = svec_format_set(&pair->want, diff, policy, &text);
+    int count = svec_format_set(NULL, &pair->want, diff, policy, &text);
     assert_true(count >= 0);
     if (expected == NULL) {
         assert_int_equal(count, 0);
@@ -222,7 +222,7 @@ static void test_unsafe_values(void **state)
         buf_init(&text);
         pair_init(&pair, TOPO_FLAVOUR_MYSQL);
         put(&pair.want, SVEC_TIME_ZONE, values[i]);
-        int r = svec_format_set(&pair.want, bit(SVEC_TIME_ZONE), &mysql, &text);
+        int r = svec_format_set(NULL, &pair.want, bit(SVEC_TIME_ZONE), &mysql, &text);
         assert_int_equal(r, -WR_E_UNSUPPORTED);
         buf_fini(&text);
         pair_fini(&pair);

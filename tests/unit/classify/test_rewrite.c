@@ -22,6 +22,8 @@ static struct facts facts_of(const char *sql, const char *env_text)
     return f;
 }
 
+static const struct classify_ids seven = {.mask = 1U << FACTS_ID_CONNECTION, .value = {7}};
+
 static void test_rewrite(void **state)
 {
     (void)state;
@@ -60,8 +62,35 @@ static void test_rewrite(void **state)
         struct facts f = facts_of(cases[i].sql, "-");
         struct buf out;
         buf_init(&out);
-        assert_int_equal(classify_rewrite_connection_id(span_of(cases[i].sql), &f, 7, &out), 0);
+        assert_int_equal(classify_rewrite_ids(span_of(cases[i].sql), &f, &seven, &out), 0);
         assert_string_equal(buf_text(&out), cases[i].want);
+        buf_fini(&out);
+    }
+}
+
+static void test_rewrite_counts(void **state)
+{
+    (void)state;
+    const struct classify_ids counts = {
+        .mask = 1U << FACTS_ID_ROW_COUNT | 1U << FACTS_ID_FOUND_ROWS, .value = {7, -1, 42}};
+    const struct {
+        const char *sql;
+        const char *want;
+    } cases[] = {
+        {"SELECT ROW_COUNT()", "SELECT IFNULL(-1,ROW_COUNT()) AS `ROW_COUNT()`"},
+        {"SELECT found_rows ( ) AS n, row_count() + 1",
+         "SELECT IFNULL(42,FOUND_ROWS()) AS n, IFNULL(-1,ROW_COUNT()) + 1 AS `row_count() + 1`"},
+        {"INSERT INTO t VALUES (ROW_COUNT())", "INSERT INTO t VALUES (IFNULL(-1,ROW_COUNT()))"},
+        {"SELECT CONNECTION_ID()", "SELECT CONNECTION_ID()"},
+        {"SELECT row_count FROM t", "SELECT row_count FROM t"},
+    };
+    for (size_t i = 0; i < WR_ARRAY_LEN(cases); i++) {
+        struct facts f = facts_of(cases[i].sql, "-");
+        struct buf out;
+        buf_init(&out);
+        assert_int_equal(classify_rewrite_ids(span_of(cases[i].sql), &f, &counts, &out), 0);
+        assert_string_equal(buf_text(&out), cases[i].want);
+        assert_true((f.bits & FACT(ASKS_LAST)) != 0 || i >= 3);
         buf_fini(&out);
     }
 }
@@ -77,12 +106,12 @@ static void test_rewrite_overflow(void **state)
     buf_init(&out);
     struct facts f = facts_of(sql, "-");
     assert_int_equal(f.id_count, FACTS_MAX_IDS);
-    assert_int_equal(classify_rewrite_connection_id(span_of(sql), &f, 7, &out), 0);
+    assert_int_equal(classify_rewrite_ids(span_of(sql), &f, &seven, &out), 0);
     buf_clear(&out);
     memcpy(sql + strlen(sql), ", CONNECTION_ID()", 18);
     f = facts_of(sql, "-");
     assert_int_equal(f.bits & FACT(READ), 0);
-    assert_int_equal(classify_rewrite_connection_id(span_of(sql), &f, 7, &out), -WR_E_UNSUPPORTED);
+    assert_int_equal(classify_rewrite_ids(span_of(sql), &f, &seven, &out), -WR_E_UNSUPPORTED);
     assert_int_equal(buf_len(&out), 0);
     buf_fini(&out);
 }
@@ -425,11 +454,17 @@ static void test_deep(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_rewrite),     cmocka_unit_test(test_rewrite_overflow),
-        cmocka_unit_test(test_hints),       cmocka_unit_test(test_kill),
-        cmocka_unit_test(test_spans),       cmocka_unit_test(test_digest),
-        cmocka_unit_test(test_digest_hash), cmocka_unit_test(test_mentions),
-        cmocka_unit_test(test_names),       cmocka_unit_test(test_large),
+        cmocka_unit_test(test_rewrite),
+        cmocka_unit_test(test_rewrite_counts),
+        cmocka_unit_test(test_rewrite_overflow),
+        cmocka_unit_test(test_hints),
+        cmocka_unit_test(test_kill),
+        cmocka_unit_test(test_spans),
+        cmocka_unit_test(test_digest),
+        cmocka_unit_test(test_digest_hash),
+        cmocka_unit_test(test_mentions),
+        cmocka_unit_test(test_names),
+        cmocka_unit_test(test_large),
         cmocka_unit_test(test_deep),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -10,6 +10,7 @@
 #include "weir/client/sess.h"
 #include "weir/client/users.h"
 #include "weir/config/config.h"
+#include "weir/pool/pool.h"
 #include "weir/pool/slots.h"
 #include "weir/protocol/auth.h"
 #include "weir/protocol/auth_native.h"
@@ -39,6 +40,7 @@ struct rig {
     const struct accounts *accounts;
     struct users *users;
     struct slots *slots;
+    struct pool *pool;
     struct svec_values *values;
     struct conn_tls tls;
     struct conn_env conn_env;
@@ -152,12 +154,20 @@ static void rig_init(struct rig *rig, enum topo_flavour flavour, const char *use
     assert_int_equal(users_create(&conf, &rig->users), 0);
     rig->conn_env = (struct conn_env){
         .loop = rig->loop, .values = rig->values, .tls = &rig->tls, .tls_count = 1};
+    const struct pool_env pool_env = {
+        .loop = rig->loop,
+        .conn_env = &rig->conn_env,
+        .slots = rig->slots,
+        .worker_count = 1,
+    };
+    const struct pool_conf pool_conf = {.wait_us = 1000000, .max_waiters = 10, .idle_us = 1000000};
+    assert_int_equal(pool_create(&pool_env, &pool_conf, rig->topo, &rig->pool), 0);
     rig->env = (struct sess_env){
         .loop = rig->loop,
         .config = rig->config,
         .topo = rig->topo,
         .users = rig->users,
-        .slots = rig->slots,
+        .pool = rig->pool,
         .conn_env = &rig->conn_env,
         .poke_catalogue = on_poke,
         .report_failure = on_failure,
@@ -215,7 +225,7 @@ static void rig_connect(struct rig *rig)
 static void rig_disconnect(struct rig *rig)
 {
     if (rig->conn != NULL) {
-        slots_give(rig->slots, rig->conn->server_index);
+        pool_give_slot(rig->pool, rig->conn->server_index);
         conn_close(rig->conn, false);
         rig->conn = NULL;
     }
@@ -234,6 +244,7 @@ static void rig_fini(struct rig *rig)
     rig_disconnect(rig);
     (void)close(rig->listener);
     accounts_unref(rig->accounts);
+    pool_destroy(rig->pool);
     slots_destroy(rig->slots);
     users_destroy(rig->users);
     loop_destroy(rig->loop);

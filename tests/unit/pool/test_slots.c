@@ -94,12 +94,54 @@ static void test_threads(void **state)
     slots_destroy(shared.slots);
 }
 
+static void test_spare(void **state)
+{
+    (void)state;
+    const uint32_t max[2] = {1, 1};
+    struct slots *slots = NULL;
+    assert_int_equal(slots_create(max, 2, &slots), 0);
+    assert_int_equal(slots_take(slots, 0), 0);
+    assert_int_equal(slots_take(slots, 0), -WR_E_LIMIT);
+    assert_int_equal(slots_take_spare(slots, 0), 0); /* one beyond the limit */
+    assert_int_equal(slots_take_spare(slots, 0), -WR_E_LIMIT);
+    assert_int_equal(slots_take_spare(slots, 1), 0);
+    slots_give_spare(slots, 0);
+    assert_int_equal(slots_take_spare(slots, 0), 0);
+    slots_give(slots, 0);
+    slots_destroy(slots);
+}
+
+static void test_oldest_waiter(void **state)
+{
+    (void)state;
+    const uint32_t max[2] = {1, 1};
+    struct slots *slots = NULL;
+    uint32_t worker = 99;
+    assert_int_equal(slots_create(max, 2, &slots), 0);
+    assert_false(slots_wait_elsewhere(slots, 0, 0, 0, &worker));
+    slots_wait_set(slots, 0, 0, 500);
+    assert_false(slots_wait_elsewhere(slots, 0, 0, 500, &worker)); /* one's own does not count */
+    slots_wait_set(slots, 0, 3, 700);
+    assert_false(slots_wait_elsewhere(slots, 0, 0, 500, &worker)); /* mine is older */
+    assert_true(slots_wait_elsewhere(slots, 0, 0, 0, &worker));
+    assert_int_equal(worker, 3);
+    slots_wait_set(slots, 0, 5, 600);
+    slots_wait_set(slots, 0, 0, 0);
+    assert_true(slots_wait_elsewhere(slots, 0, 0, 800, &worker));
+    assert_int_equal(worker, 5);
+    assert_false(slots_wait_elsewhere(slots, 1, 0, 0, &worker)); /* of another server */
+    slots_wait_set(slots, 0, 5, 0);
+    slots_wait_set(slots, 0, 3, 0);
+    assert_false(slots_wait_elsewhere(slots, 0, 0, 0, &worker));
+    slots_destroy(slots);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_limits),
-        cmocka_unit_test(test_too_many),
-        cmocka_unit_test(test_threads),
+        cmocka_unit_test(test_limits),        cmocka_unit_test(test_too_many),
+        cmocka_unit_test(test_threads),       cmocka_unit_test(test_spare),
+        cmocka_unit_test(test_oldest_waiter),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
