@@ -147,9 +147,7 @@ void sess_close(struct sess *sess, const char *why)
     if (sess->pins != 0) {
         metric_sub(sess->env->metrics, METRIC_SESSIONS_PINNED, METRIC_NONE, 1);
     }
-    if (sess->cmd.is_pending) {
-        balance_done(&set->load, sess->cmd.server);
-    }
+    sess_unpend(sess);
     sess_login_destroy(sess->login);
     sess->login = NULL;
     pool_wait_cancel(&sess->wait);
@@ -599,7 +597,7 @@ int sess_open(struct sess *sess, int fd)
 
     svec_init(&sess->svec, env->conn_env->values);
     timer_init(&sess->timer, env->loop, on_timer, sess);
-    pool_wait_init(&sess->wait, env->loop, sess_on_pool, sess);
+    pool_wait_init(&sess->wait, sess_on_pool, sess);
     sess_new_serial(sess);
     timer_init(&sess->rule_timer, env->loop, sess_rule_on_timer, sess);
     loop_task_init(&sess->task, on_task, sess);

@@ -76,7 +76,19 @@ void sess_conn_adopt(struct sess *sess, struct conn *conn)
     set_water(sess, conn);
 }
 
-static int open_failed(struct sess *sess, int16_t server, int err);
+static int open_failed(struct sess *sess, int16_t server, int err)
+{
+    struct span args[2] = {sess_server_name(sess, server), span_of(err_text(err))};
+    bool is_limit = err == -WR_E_LIMIT || err == -WR_E_TIMEOUT;
+    enum sess_err error = is_limit ? SESS_ERR_CON_COUNT : SESS_ERR_SERVER_LOST;
+
+    if (sess->cmd.is_read && server != sess->env->topo->primary) {
+        sess_try_elsewhere(sess, server, error);
+    } else {
+        sess_fail(sess, error, args, is_limit ? 0 : 2);
+    }
+    return -WR_E_CLOSED;
+}
 
 int sess_checkout(struct sess *sess, int16_t server, const struct svec *want)
 {
@@ -143,175 +155,6 @@ void sess_wait_abort(struct sess *sess)
     sess_try_elsewhere(sess, server, SESS_ERR_SERVER_LOST);
 }
 
-/* --- when a server fails the command in hand --- */
-
-static void unpend(struct sess *sess)
-{
-    if (sess->cmd.is_pending) {
-        balance_done(&sess->set->load, sess->cmd.server);
-        sess->cmd.is_pending = false;
-    }
-}
-
-void sess_try_elsewhere(struct sess *sess, int16_t server, enum sess_err error)
-{
-    struct sess_cmd *cmd = &sess->cmd;
-    struct span args[2] = {sess_server_name(sess, server), SPAN_LIT("it failed")};
-
-    unpend(sess);
-    sess->own = SESS_OWN_NONE;
-    sess_buf_give(sess, &sess->rest);
-    cmd->failed_mask |= UINT64_C(1) << server;
-    cmd->tries++;
-    if (!cmd->is_read || cmd->is_large || buf_len(&sess->held) == 0 ||
-        cmd->tries > SESS_TRIES_MAX) {
-        sess_fail(sess, error, args, 2);
-        return;
-    }
-    if (server == sess->env->topo->primary) {
-        /* the primary has failed a read: there is nobody behind it */
-        sess_fail(sess, error, args, 2);
-        return;
-    }
-    metric_inc(sess->env->metrics, METRIC_REROUTES, METRIC_NONE);
-    cmd->is_sent = false;
-    cmd->got_byte = false;
-    if (sess_decide_again(sess)) {
-        sess_go(sess, NULL, 0);
-    }
-}
-
-static bool ends_tx(const struct sess_cmd *cmd)
-{
-    return (cmd->bits & (FACT(ENDS_TX) | FACT(IMPLICIT_COMMIT) | FACT(DDL))) != 0 ||
-           (cmd->bits & (FACT(MULTI) | FACT(LARGE))) != 0 || cmd->verb == VERB_CALL;
-}
-
-/* The session's own state died with a connection; what is left of the session. */
-struct loss {
-    bool tx;
-    bool pins;
-};
-
-static struct loss note_loss(struct sess *sess, int16_t server, bool was_replica)
-{
-    struct loss loss = {false, false};
-
-    if (sess->ro_tx_server == server) {
-        loss.tx = true;
-        sess->ro_tx_server = -1;
-    }
-    if (!was_replica) {
-        loss.tx = loss.tx || sess->tx_open;
-        loss.pins = sess->pins != 0;
-        if (sess->tx_wrote) {
-            sess->raw_until_us = guard_mark(sess->env->board, &sess->set->route_conf,
-                                            sess->user_slot, loop_now_us(sess->env->loop));
-        }
-        sess->tx_open = false;
-        sess->tx_wrote = false;
-        sess->next_tx_pending = false;
-        sess->status &= (uint16_t) ~(STATUS_IN_TRANS | STATUS_IN_TRANS_READONLY);
-    }
-    if (sess->last_server == server) {
-        sess->last_server = -1;
-    }
-    return loss;
-}
-
-/* In the middle of a reply that the client has seen a part of. */
-static void lost_midway(struct sess *sess, int16_t server, const struct loss *loss)
-{
-    struct span args[2] = {sess_server_name(sess, server), SPAN_LIT("in the middle of a result")};
-    bool at_boundary = sess->reply.skip == 0 && !sess->reply.is_continued;
-
-    metric_inc(sess->env->metrics, METRIC_ERRORS, METRIC_ERROR_SERVER_LOST);
-    if (!at_boundary) {
-        sess_close_flushed(sess, "server lost in the middle of a packet");
-    } else if (loss->pins) {
-        sess_fail_close(sess, SESS_ERR_SERVER_LOST, args, 2);
-    } else {
-        sess_fail(sess, SESS_ERR_SERVER_LOST, args, 2);
-    }
-}
-
-static void lost_unanswered(struct sess *sess, int16_t server, const struct loss *loss)
-{
-    struct span args[2] = {sess_server_name(sess, server), SPAN_LIT("before it answered")};
-    enum sess_err error = SESS_ERR_SERVER_LOST;
-
-    if (loss->tx && !(sess->cmd.is_sent && ends_tx(&sess->cmd))) {
-        error = SESS_ERR_TX_LOST;
-    } else if (sess->cmd.is_sent && (sess->cmd.may_write || loss->tx)) {
-        error = SESS_ERR_OUTCOME_UNKNOWN;
-        /* it may have run: reads behind it must see it */
-        sess->raw_until_us = guard_mark(sess->env->board, &sess->set->route_conf, sess->user_slot,
-                                        loop_now_us(sess->env->loop));
-    }
-    if (loss->pins || sess->cmd.kind == REPLY_NONE) {
-        sess_fail_close(sess, error, args, 2);
-    } else {
-        sess_fail(sess, error, args, 2);
-    }
-}
-
-void sess_server_lost(struct sess *sess, int16_t server)
-{
-    struct conn *conn = sess_conn(sess, server);
-    bool was_replica = conn != NULL && conn->is_replica;
-    bool is_busy =
-        sess->state == SESS_ST_OPEN || sess->state == SESS_ST_SYNC || sess->state == SESS_ST_RELAY;
-    /* the one connection that owes something now; own_server says nothing outside SYNC */
-    int16_t awaited = sess->state == SESS_ST_SYNC ? sess->own_server : sess->cmd.server;
-    struct loss loss = note_loss(sess, server, was_replica);
-
-    sess_conn_drop(sess, server, false);
-    if (!is_busy || server != awaited) {
-        if (loss.pins) {
-            sess_close(sess, "the server closed the connection that held the session's state");
-        } else if (loss.tx) {
-            sess->tx_lost = true;
-        }
-        return;
-    }
-    if (sess->state == SESS_ST_SYNC &&
-        (sess->own == SESS_OWN_ASK_ID || sess->own == SESS_OWN_ASK_LAST)) {
-        sess->hold &= (uint8_t)~SESS_HOLD_LAST;
-        sess->own = SESS_OWN_NONE; /* the client is waiting for nothing */
-        sess_buf_give(sess, &sess->rest);
-        sess_idle(sess);
-        return;
-    }
-    metric_inc(sess->env->metrics, METRIC_SERVER_LOST, (size_t)server);
-    sess->env->report_failure(sess->env->arg, (uint32_t)server, -WR_E_CLOSED);
-    sess_buf_give(sess, &sess->rest); /* the beginning of a packet whose end will not come */
-    if (sess->state == SESS_ST_RELAY && !reply_is_fresh(&sess->reply)) {
-        lost_midway(sess, server, &loss);
-    } else if (sess->own == SESS_OWN_LEARN || sess->own == SESS_OWN_EXTRA) {
-        /* what the session has become went with it, and its client was told OK */
-        sess_close(sess, "server lost before the session's new state was known");
-    } else if (sess->own == SESS_OWN_ASK_ID || sess->own == SESS_OWN_ASK_LOCKS) {
-        /* nobody waits for an answer */
-        sess->own = SESS_OWN_NONE;
-        if (loss.pins) {
-            sess_close(sess, "the server closed the connection that held the session's state");
-        } else {
-            sess_idle(sess);
-        }
-    } else if (sess->cmd.is_read && server != sess->env->topo->primary) {
-        sess_try_elsewhere(sess, server, SESS_ERR_SERVER_LOST);
-    } else if (!sess->cmd.is_sent && !loss.tx && !loss.pins && sess->cmd.tries == 0 &&
-               buf_len(&sess->held) != 0) {
-        /* nothing of it has left weir: once more on a new connection */
-        sess->cmd.tries++;
-        sess->own = SESS_OWN_NONE;
-        metric_inc(sess->env->metrics, METRIC_RETRIES, METRIC_NONE);
-        sess_go(sess, NULL, 0);
-    } else {
-        lost_unanswered(sess, server, &loss);
-    }
-}
-
 /* --- everything that must be so before the command may be written --- */
 
 void sess_sync_wait(struct sess *sess, enum sess_own own, int16_t server, uint16_t replies,
@@ -368,24 +211,6 @@ static int move_ro_tx(struct sess *sess)
     }
     cmd->route_flags = 0;
     return 1;
-}
-
-static int open_failed(struct sess *sess, int16_t server, int err)
-{
-    struct span args[2] = {sess_server_name(sess, server), span_of(err_text(err))};
-
-    if (err == -WR_E_LIMIT || err == -WR_E_TIMEOUT) {
-        if (sess->cmd.is_read && server != sess->env->topo->primary) {
-            sess_try_elsewhere(sess, server, SESS_ERR_CON_COUNT);
-        } else {
-            sess_fail(sess, SESS_ERR_CON_COUNT, NULL, 0);
-        }
-    } else if (sess->cmd.is_read && server != sess->env->topo->primary) {
-        sess_try_elsewhere(sess, server, SESS_ERR_SERVER_LOST);
-    } else {
-        sess_fail(sess, SESS_ERR_SERVER_LOST, args, 2);
-    }
-    return -WR_E_CLOSED;
 }
 
 /* The connection cannot be brought to the wanted state; a new one is. False: the command failed. */

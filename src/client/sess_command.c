@@ -408,10 +408,7 @@ void sess_command_done(struct sess *sess)
     bool needs_learn = sess->cmd.needs_learn && was_sent &&
                        (!sess->cmd.got_err || (sess->cmd.bits & FACT(MULTI)) != 0);
 
-    if (sess->cmd.is_pending) {
-        balance_done(&sess->set->load, sess->cmd.server);
-        sess->cmd.is_pending = false;
-    }
+    sess_unpend(sess);
     if (was_sent) {
         metric_observe(sess->env->metrics, METRIC_QUERY_SECONDS,
                        loop_now_us(sess->env->loop) - sess->cmd.started_us);

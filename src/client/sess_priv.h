@@ -446,13 +446,17 @@ int sess_send_text(struct conn *conn, const char *text);
 void sess_conn_event(void *arg, struct conn *conn, enum conn_event event);
 /* Take over the connection on which the login was proven. */
 void sess_conn_adopt(struct sess *sess, struct conn *conn);
+/* Wait for replies to what weir itself has written to a connection. */
+void sess_sync_wait(struct sess *sess, enum sess_own own, int16_t server, uint16_t replies,
+                    enum reply_kind kind);
+
+/* --- sess_lost.c: when a server fails the command in hand --- */
+/* The command is not on its way to its server any more. */
+void sess_unpend(struct sess *sess);
 /* The server failed the command before anything was forwarded: elsewhere, or an error. */
 void sess_try_elsewhere(struct sess *sess, int16_t server, enum sess_err error);
 /* The connection is gone while the command was on it. */
 void sess_server_lost(struct sess *sess, int16_t server);
-/* Wait for replies to what weir itself has written to a connection. */
-void sess_sync_wait(struct sess *sess, enum sess_own own, int16_t server, uint16_t replies,
-                    enum reply_kind kind);
 
 /* --- sess_learn.c: the vector read back, where no tracker tells --- */
 /* False: nothing was sent. */

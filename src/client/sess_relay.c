@@ -82,10 +82,7 @@ static void retry_on_primary(struct sess *sess, const struct errpkt *err)
         metric_inc(sess->env->metrics, METRIC_MISROUTED, METRIC_NONE);
     }
     metric_inc(sess->env->metrics, METRIC_REROUTES, METRIC_NONE);
-    if (sess->cmd.is_pending) {
-        balance_done(&sess->set->load, sess->cmd.server);
-        sess->cmd.is_pending = false;
-    }
+    sess_unpend(sess);
     sess_buf_give(sess, &sess->rest); /* err pointed into it, if it came in two parts */
     sess->cmd.is_sent = false;
     sess->cmd.got_byte = false;

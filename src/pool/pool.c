@@ -17,23 +17,14 @@
 
 #include "weir/backend/cred.h"
 #include "weir/pool/slots.h"
-#include "weir/protocol/caps.h"
 #include "weir/util/assert.h"
 #include "weir/util/err.h"
 #include "weir/util/metric.h"
-#include "weir/util/rand.h"
 
 #include "pool_priv.h"
 
-#define KEYS_MAX ((size_t)1 << 20)
 /* Idle connections looked at for one that carries the wanted state already. */
 #define LOOK_MAX 8
-
-/* Of the client's flags, those that a connection cannot change once it is logged in. */
-static uint64_t key_caps(uint64_t caps)
-{
-    return caps_semantic(caps) | (caps & CAP_MARIADB_EXTENDED_METADATA);
-}
 
 /* --- the pool --- */
 
@@ -94,7 +85,7 @@ int pool_create(const struct pool_env *env, const struct pool_conf *conf, const 
     pool->env = *env;
     pool->conf = *conf;
     pool->server_count = count;
-    map_init(&pool->keys, MAP_KEYS_HOSTILE, KEYS_MAX);
+    map_init(&pool->keys, MAP_KEYS_HOSTILE, POOL_KEYS_MAX);
     list_init(&pool->all);
     for (uint16_t i = 0; i < count; i++) {
         list_init(&pool->servers[i].waiters);
@@ -113,7 +104,7 @@ int pool_create(const struct pool_env *env, const struct pool_conf *conf, const 
 static void close_idle(struct pool *pool, uint16_t server)
 {
     list_for_each_safe (node, &pool->servers[server].idle) {
-        pool_close(list_entry(node, struct conn, lru), true);
+        pool_discard(list_entry(node, struct conn, lru), true);
     }
 }
 
@@ -174,124 +165,13 @@ void pool_set_topo(struct pool *pool, const struct topo *topo)
 
             if (server->is_down || !pool_is_good(pool, conn)) {
                 metric_inc(pool->env.metrics, METRIC_POOL_RETIRED, i);
-                pool_close(conn, !server->is_down);
+                pool_discard(conn, !server->is_down);
             }
         }
     }
 }
 
-/* --- keys --- */
-
-static size_t key_bytes(struct span user, uint64_t caps, uint16_t collation, uint8_t *dst)
-{
-    memcpy(dst, &caps, sizeof(caps));
-    memcpy(dst + sizeof(caps), &collation, sizeof(collation));
-    memcpy(dst + sizeof(caps) + sizeof(collation), user.p, user.len);
-    return sizeof(caps) + sizeof(collation) + user.len;
-}
-
-static struct span key_span(const struct pool_key *key, uint8_t *dst)
-{
-    return (struct span){dst, key_bytes(cred_user(key->cred), key->caps, key->collation, dst)};
-}
-
-static struct pool_key *key_create(struct pool *pool, struct cred *cred, uint64_t caps,
-                                   uint16_t collation)
-{
-    uint16_t count = pool->server_count;
-    struct pool_key *key = calloc(1, sizeof(*key) + count * sizeof(struct pool_bucket));
-
-    if (key == NULL) {
-        return NULL;
-    }
-    key->pool = pool;
-    key->cred = cred_ref(cred);
-    key->caps = caps;
-    key->collation = collation;
-    key->bucket_count = count;
-    for (uint16_t i = 0; i < count; i++) {
-        list_init(&key->buckets[i].idle);
-        key->buckets[i].key = key;
-        key->buckets[i].server = i;
-    }
-    return key;
-}
-
-static void key_free(struct pool_key *key)
-{
-    cred_unref(key->cred);
-    free(key);
-}
-
-int pool_key_get(struct pool *pool, struct cred *cred, uint64_t caps, uint16_t collation,
-                 struct pool_key **ret_key)
-{
-    uint8_t bytes[sizeof(uint64_t) + sizeof(uint16_t) + CRED_USER_MAX];
-    struct span name = {bytes, key_bytes(cred_user(cred), key_caps(caps), collation, bytes)};
-    struct pool_key *first = map_get(&pool->keys, name);
-    struct pool_key *key = first;
-
-    while (key != NULL && (key->is_refused || !cred_equal(key->cred, cred))) {
-        key = key->next;
-    }
-    if (key == NULL) {
-        int r = 0;
-
-        key = key_create(pool, cred, key_caps(caps), collation);
-        if (key == NULL) {
-            return -ENOMEM;
-        }
-        r = map_put(&pool->keys, name, key, NULL);
-        if (r < 0) {
-            key_free(key);
-            return r;
-        }
-        key->next = first;
-        list_push(&pool->all, &key->node);
-    }
-    key->sessions++;
-    *ret_key = key;
-    return 0;
-}
-
-static void key_drop(struct pool_key *key)
-{
-    uint8_t bytes[sizeof(uint64_t) + sizeof(uint16_t) + CRED_USER_MAX];
-    struct span name = {NULL, 0};
-    struct pool_key *first = NULL;
-
-    if (key->sessions != 0 || key->conns != 0) {
-        return;
-    }
-    name = key_span(key, bytes);
-    first = map_get(&key->pool->keys, name);
-    if (first == key) {
-        (void)map_remove(&key->pool->keys, name);
-        if (key->next != NULL && map_put(&key->pool->keys, name, key->next, NULL) < 0) {
-            /* no memory for an entry that was there a moment ago: the others are not found any
-             * more and end with their last connections */
-            WR_DASSERT(key->next->pool == key->pool);
-        }
-    } else {
-        while (first != NULL && first->next != key) {
-            first = first->next;
-        }
-        if (first != NULL) {
-            first->next = key->next;
-        }
-    }
-    list_remove(&key->node);
-    key_free(key);
-}
-
-void pool_key_put(struct pool_key *key)
-{
-    if (key != NULL) {
-        WR_ASSERT(key->sessions > 0);
-        key->sessions--;
-        key_drop(key);
-    }
-}
+/* --- whose they are not to be any more --- */
 
 void pool_refuse_here(struct pool *pool, const struct cred *cred)
 {
@@ -303,7 +183,7 @@ void pool_refuse_here(struct pool *pool, const struct cred *cred)
             key->sessions++; /* it must outlive its last connection here */
             for (uint16_t i = 0; i < key->bucket_count; i++) {
                 list_for_each_safe (at, &key->buckets[i].idle) {
-                    pool_close(list_entry(at, struct conn, node), true);
+                    pool_discard(list_entry(at, struct conn, node), true);
                 }
             }
             pool_key_put(key);
@@ -398,7 +278,7 @@ static struct pool_key *detach(struct conn *conn)
 
 void pool_forget(struct conn *conn)
 {
-    key_drop(detach(conn));
+    pool_key_drop(detach(conn));
 }
 
 void pool_close_keep_slot(struct conn *conn, bool is_orderly)
@@ -406,21 +286,16 @@ void pool_close_keep_slot(struct conn *conn, bool is_orderly)
     struct pool_key *key = detach(conn);
 
     conn_close(conn, is_orderly);
-    key_drop(key);
+    pool_key_drop(key);
 }
 
-void pool_close(struct conn *conn, bool is_orderly)
+void pool_discard(struct conn *conn, bool is_orderly)
 {
     struct pool *pool = pool_of(conn);
     uint16_t server = conn->server_index;
 
     pool_close_keep_slot(conn, is_orderly);
-    pool_slot_free(pool, server);
-}
-
-void pool_discard(struct conn *conn, bool is_orderly)
-{
-    pool_close(conn, is_orderly);
+    pool_give_slot(pool, server);
 }
 
 bool pool_is_over(struct conn *conn, enum conn_event event)
@@ -449,7 +324,7 @@ static void on_idle_event(void *arg, struct conn *conn, enum conn_event event)
     /* Whatever it says was not asked for: nobody looks at it. */
     if (pool_is_over(conn, event)) {
         metric_inc(pool_of(conn)->env.metrics, METRIC_POOL_RETIRED, conn->server_index);
-        pool_close(conn, false);
+        pool_discard(conn, false);
     }
 }
 
@@ -469,7 +344,7 @@ void pool_offer(struct conn *conn)
     pool_own(conn);
     if (!pool_is_good(pool, conn)) {
         metric_inc(pool->env.metrics, METRIC_POOL_RETIRED, index);
-        pool_close(conn, true);
+        pool_discard(conn, true);
         return;
     }
     if (slots_wait_elsewhere(pool->env.slots, index, pool->env.worker, pool_wait_since(pool, index),
@@ -511,7 +386,7 @@ static void on_reset_event(void *arg, struct conn *conn, enum conn_event event)
     }
     scratch = loop_scratch(pool_of(conn)->env.loop);
     if (event != CONN_EV_READABLE) {
-        pool_close(conn, false);
+        pool_discard(conn, false);
         return;
     }
     switch (stream_read(&conn->stream, scratch, LOOP_SCRATCH_BYTES, &len)) {
@@ -521,7 +396,7 @@ static void on_reset_event(void *arg, struct conn *conn, enum conn_event event)
         break;
     case IO_EOF:
     case IO_FAIL:
-        pool_close(conn, false);
+        pool_discard(conn, false);
         return;
     }
     while (at + 5 <= len && conn->replies > 0) {
@@ -534,7 +409,7 @@ static void on_reset_event(void *arg, struct conn *conn, enum conn_event event)
         conn->replies--;
     }
     if (at != len) {
-        pool_close(conn, false);
+        pool_discard(conn, false);
     } else if (conn->replies == 0) {
         pool_offer(conn);
     }
@@ -549,7 +424,7 @@ static void reset(struct conn *conn)
     conn_set_owner(conn, on_reset_event, pool);
     replies = conn_send_reset(conn);
     if (replies < 0) {
-        pool_close(conn, false);
+        pool_discard(conn, false);
         return;
     }
     conn->replies = (uint8_t)replies;
@@ -591,7 +466,7 @@ int pool_open(struct pool_key *key, const struct pool_ask *ask, struct conn **re
     int r = conn_open(pool->env.conn_env, ask->params, ask->on_event, ask->arg, &conn);
 
     if (r < 0) {
-        pool_slot_free(pool, ask->server);
+        pool_give_slot(pool, ask->server);
         return r;
     }
     pool_attach(key, conn);
@@ -624,7 +499,7 @@ static struct conn *pick(struct pool_bucket *bucket, const struct svec *want, bo
         struct conn *conn = list_entry(node, struct conn, node);
 
         if (conn->is_replica != is_replica || !stream_is_open(&conn->stream)) {
-            pool_close(conn, true);
+            pool_discard(conn, true);
             continue;
         }
         if (conn_svec_fits(conn, want)) {
@@ -759,9 +634,4 @@ int pool_take_slot(struct pool *pool, uint16_t server)
     }
     pool_wait_help(pool, server);
     return -WR_E_LIMIT;
-}
-
-void pool_give_slot(struct pool *pool, uint16_t server)
-{
-    pool_slot_free(pool, server);
 }

@@ -37,7 +37,7 @@ static void retire(struct pool *pool, uint16_t index, uint64_t now_us)
 
         if ((idle_us >= limit && !is_warm) || !pool_is_good(pool, conn)) {
             metric_inc(pool->env.metrics, METRIC_POOL_RETIRED, index);
-            pool_close(conn, true);
+            pool_discard(conn, true);
         }
     }
 }
@@ -69,7 +69,7 @@ static void on_warm_event(void *arg, struct conn *conn, enum conn_event event)
         bucket->failures = (uint8_t)(bucket->failures + (bucket->failures < BACKOFF_BITS ? 1 : 0));
         bucket->warm_us =
             loop_now_us(pool->env.loop) + wait_us + rand_u64(pool->env.rand) % (wait_us / 2 + 1);
-        pool_close(conn, false);
+        pool_discard(conn, false);
         return;
     }
 }

@@ -70,7 +70,7 @@ bool pool_pass(struct conn *conn, uint32_t worker)
     pool_forget(conn);
     if (conn_pack(conn, &mail.state) < 0) {
         buf_fini(&mail.state);
-        pool_slot_free(pool, server);
+        pool_give_slot(pool, server);
         return false;
     }
     metric_inc(pool->env.metrics, METRIC_POOL_PASSES, server);
@@ -85,11 +85,11 @@ static void on_pass(struct pool *pool, struct pool_mail *mail)
 
     if (pool_key_get(pool, conn->cred, mail->caps, mail->collation, &key) < 0) {
         conn_abandon(conn);
-        pool_slot_free(pool, mail->server);
+        pool_give_slot(pool, mail->server);
         return;
     }
     if (conn_unpack(pool->env.conn_env, conn, buf_span(&mail->state), NULL, NULL) < 0) {
-        pool_slot_free(pool, mail->server);
+        pool_give_slot(pool, mail->server);
     } else {
         pool_attach(key, conn);
         pool_offer(conn);

@@ -2,7 +2,7 @@
 /*
  * pool_priv - the pool's own structures, shared by the files of this room and nobody else.
  *
- * WHY       pool.c keeps keys and lends, pool_wait.c queues, pool_keep.c retires and warms,
+ * WHY       pool.c lends, pool_key.c says whose,  pool_wait.c queues, pool_keep.c retires and warms,
  *           pool_mail.c talks to other workers.
  * OWNS      see weir/pool/pool.h
  * THREADS   The owning worker only.
@@ -74,6 +74,12 @@ struct pool {
     struct pool_server servers[];
 };
 
+#define POOL_KEYS_MAX ((size_t)1 << 20)
+
+/* --- pool_key.c --- */
+/* Ends it when nobody has it any more. */
+void pool_key_drop(struct pool_key *key);
+
 /* --- pool.c --- */
 struct pool *pool_of(const struct conn *conn);
 /* May this connection be lent again, as things are now? */
@@ -82,7 +88,6 @@ bool pool_is_good(const struct pool *pool, const struct conn *conn);
 void pool_offer(struct conn *conn);
 /* Off every list, closed; its slot stays with the caller. */
 void pool_close_keep_slot(struct conn *conn, bool is_orderly);
-void pool_close(struct conn *conn, bool is_orderly);
 /* Make it the key's. */
 void pool_attach(struct pool_key *key, struct conn *conn);
 /* While it is idle, or promised to a wait, its events mean its end. */
@@ -102,16 +107,12 @@ struct pool_wait *pool_wait_first(const struct pool *pool, uint16_t server);
 uint64_t pool_wait_since(const struct pool *pool, uint16_t server);
 void pool_wait_give_conn(struct pool_wait *wait, struct conn *conn);
 void pool_wait_give_slot(struct pool_wait *wait);
-/* The promised connection has died. */
-void pool_wait_lost(struct pool_wait *wait);
 void pool_wait_expire(struct pool *pool, uint64_t now_us);
 /* When the first waiter of any server gives up; 0: nobody waits. */
 uint64_t pool_wait_deadline(const struct pool *pool);
 /* Slots for waiters, as long as there are some and not too many connections are being opened. */
 void pool_wait_kick(struct pool *pool, uint16_t server);
 bool pool_may_open_more(const struct pool_server *server);
-/* A slot of the server has nobody: to a waiter, or given back. */
-void pool_slot_free(struct pool *pool, uint16_t server);
 /* Somebody has begun to wait: what could be spared for him? */
 void pool_wait_help(struct pool *pool, uint16_t server);
 

@@ -24,10 +24,9 @@ static void on_task(void *arg)
     wait->ready(wait->arg, err);
 }
 
-void pool_wait_init(struct pool_wait *wait, struct loop *loop, pool_ready_fn ready, void *arg)
+void pool_wait_init(struct pool_wait *wait, pool_ready_fn ready, void *arg)
 {
     *wait = (struct pool_wait){.ready = ready, .arg = arg};
-    (void)loop;
     list_node_init(&wait->node);
     loop_task_init(&wait->task, on_task, wait);
 }
@@ -143,7 +142,7 @@ void pool_wait_cancel(struct pool_wait *wait)
         wait->has_slot = false;
         WR_ASSERT(key != NULL);
         key->pool->servers[wait->server].promised--;
-        pool_slot_free(key->pool, wait->server);
+        pool_give_slot(key->pool, wait->server);
     }
 }
 
@@ -201,7 +200,7 @@ void pool_wait_kick(struct pool *pool, uint16_t server)
     }
 }
 
-void pool_slot_free(struct pool *pool, uint16_t server)
+void pool_give_slot(struct pool *pool, uint16_t server)
 {
     struct pool_wait *wait = pool_wait_first(pool, server);
     uint32_t worker = 0;

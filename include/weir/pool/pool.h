@@ -138,7 +138,7 @@ struct pool_ask {
     void *arg;
 };
 
-void pool_wait_init(struct pool_wait *wait, struct loop *loop, pool_ready_fn ready, void *arg);
+void pool_wait_init(struct pool_wait *wait, pool_ready_fn ready, void *arg);
 /*
  * Borrow a connection. 1: *ret_conn is lent and ready. 2: *ret_conn is lent and being opened: its
  * events come to ask->on_event, and READY is to be told to pool_opened(). 0: queued; wait's ready
@@ -170,7 +170,7 @@ bool pool_is_wanted(const struct pool_key *key, uint16_t server);
 WR_NODISCARD int pool_kill(struct conn *conn, bool is_query_only);
 /* Room for a connection that somebody else opens (a login): closes an idle one if it must. */
 WR_NODISCARD int pool_take_slot(struct pool *pool, uint16_t server);
-/* The slot of such a connection comes back. */
+/* A slot that nobody has any more: for whoever waits, here or elsewhere. */
 void pool_give_slot(struct pool *pool, uint16_t server);
 
 #endif
