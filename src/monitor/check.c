@@ -38,7 +38,8 @@ static void check_connections(struct checking *check, const struct config_server
 
     if (server->max_connections == 0) {
         (void)snprintf(text, sizeof(text),
-                       "one for each session, up to the %" PRIu32 " that it takes",
+                       "as many as its clients need at one time, up to the %" PRIu32
+                       " that it takes",
                        sample->max_connections);
         say(check, server->name, "weir opens", text);
         return;

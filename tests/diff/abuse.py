@@ -21,7 +21,7 @@ def login(rig, weir, **options):
 
 def talk(sock, data, half=True):
     """Send, then read until the other end closes. False: it neither closed nor stayed within bounds."""
-    sock.settimeout(6)
+    sock.settimeout(20)
     try:
         sock.sendall(data)
         if half:

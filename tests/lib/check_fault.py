@@ -40,7 +40,7 @@ class Echo:
 
 
 def connect(fault):
-    sock = socket.create_connection(("127.0.0.1", fault.port), timeout=5)
+    sock = socket.create_connection(("127.0.0.1", fault.port), timeout=20)
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return sock
 
@@ -98,7 +98,7 @@ def latency(fault, _server):
 def bandwidth(fault, _server):
     fault.add("slow", "bandwidth", "up", rate=100000)
     with connect(fault) as sock:
-        assert 0.25 <= echo(sock, b"x" * 30000) < 2
+        assert 0.25 <= echo(sock, b"x" * 30000) < 20
 
 
 def slow_close(fault, _server):
@@ -116,7 +116,7 @@ def timeout(fault, _server):
         begun = time.monotonic()
         sock.sendall(b"x")
         assert sock.recv(1) == b""
-        assert 0.2 <= time.monotonic() - begun < 2
+        assert 0.2 <= time.monotonic() - begun < 20
     fault.add("hang", "timeout", "down", ms=0)
     with connect(fault) as sock:
         sock.sendall(b"x")

@@ -367,7 +367,7 @@ class FakeServer:
         finally:
             peer.close()
 
-    def wait(self, seconds=5):
+    def wait(self, seconds=20):
         """Until every script that has begun is over."""
         end = time.monotonic() + seconds
         for thread in self.threads[1:]:

@@ -244,7 +244,7 @@ class SqlServer(Process):
         """As root, over the unix socket."""
         import pymysql
         return pymysql.connect(unix_socket=self.socket, user="root", autocommit=True,
-                               connect_timeout=5, **more)
+                               connect_timeout=20, **more)
 
     def wait_ready(self, seconds=90):
         import pymysql

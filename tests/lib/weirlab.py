@@ -29,8 +29,13 @@ def weir_binary():
     return os.environ.get("WEIR_BIN") or os.path.join(REPO, "build", "weir")
 
 
+PATIENCE = 4  # a busy machine needs longer; who waits for an event loses nothing by it
+
+
 def wait_for(what, check, seconds=10.0, pause=0.02):
-    """Poll until check() is true and return its value; say what was missing otherwise."""
+    """Poll until check() is true and return its value; say what was missing otherwise. seconds: more
+    than enough on a quiet machine."""
+    seconds *= PATIENCE
     end = time.monotonic() + seconds
     while True:
         found = check()
@@ -235,7 +240,7 @@ class Weir:
                 c.close()
 
     def http(self, path):
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.http_port}{path}", timeout=5) as r:
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.http_port}{path}", timeout=20) as r:
             return r.read().decode()
 
     def metrics(self):

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The admin listener in front of real servers: each answer against what is known to be true."""
+import contextlib
 import hashlib
 import os
 import random
@@ -427,9 +428,9 @@ class Admin:
                 wait_for("it runs", lambda: [r for r in self.rows("SHOW SESSIONS")
                                              if r["id"] == number and r["state"] == "relay"])
                 self.rows(f"{statement} {number}")
-                thread.join(10)
+                thread.join(25)
                 self.assertFalse(thread.is_alive())
-                self.assertLess(time.monotonic() - began, 10)
+                self.assertLess(time.monotonic() - began, 25)
                 self.assertIn(ended.pop(), want)
             self.assertIn(error_of(c.query, "SELECT 1")[0], (0, 2006, 2013))
         wait_for("it is gone", lambda: not [r for r in self.rows("SHOW SESSIONS") if r["id"] == number])
@@ -512,7 +513,8 @@ class Admin:
                 s.recv(4096)
                 s.sendall(rng.randbytes(rng.randrange(1, 400)))
                 if rng.random() < 0.5:
-                    s.shutdown(socket.SHUT_WR)
+                    with contextlib.suppress(OSError):  # weir may have closed it already
+                        s.shutdown(socket.SHUT_WR)
         for _ in range(60):
             with rawclient.Raw("127.0.0.1", self.weir.admin_port, "ops", "ops secret") as raw:
                 raw.send(rawclient.command(rng.choice((3, 2, 4, rng.randrange(256))), rng.randbytes(rng.randrange(300))))
