@@ -16,7 +16,7 @@
 /* Of the client's flags, those that a connection cannot change once it is logged in. */
 static uint64_t key_caps(uint64_t caps)
 {
-    return caps_semantic(caps) | (caps & CAP_MARIADB_EXTENDED_METADATA);
+    return caps_semantic(caps) | (caps & CAPS_EXTENDED);
 }
 
 static size_t key_bytes(struct span user, uint64_t caps, uint16_t collation, uint8_t *dst)

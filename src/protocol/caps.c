@@ -21,7 +21,7 @@ static uint64_t own(void)
 
 uint64_t caps_offer(uint64_t server_caps, bool has_tls)
 {
-    uint64_t extended = server_caps & CAP_MARIADB_EXTENDED_METADATA;
+    uint64_t extended = server_caps & CAPS_EXTENDED;
 
     /* Bit 0 set says "no extended flags follow", to MariaDB's clients too. */
     return ((server_caps & mirrored()) & ~CAP_LONG_PASSWORD) |
@@ -47,10 +47,12 @@ uint64_t caps_request(uint64_t server_caps, uint64_t client_caps, bool use_tls, 
     }
     want |= use_tls ? CAP_SSL : 0;
     want |= wants_db ? CAP_CONNECT_WITH_DB : 0;
-    /* Definitions are relayed as they come, so the server must send the client's kind. Without
-     * that, bit 0 stays even where a MariaDB greeting has it clear: no extended flags then. */
-    if ((client_caps & server_caps & CAP_MARIADB_EXTENDED_METADATA) != 0) {
-        return (want & server_caps & ~CAP_LONG_PASSWORD) | CAP_MARIADB_EXTENDED_METADATA;
+    /* Definitions are relayed as they come, so the server must send the client's kind; and it takes
+     * bulk execution from whom it has agreed on that with. Without either, bit 0 stays even where a
+     * MariaDB greeting has it clear: no extended flags then. */
+    uint64_t extended = client_caps & server_caps & CAPS_EXTENDED;
+    if (extended != 0) {
+        return (want & server_caps & ~CAP_LONG_PASSWORD) | extended;
     }
     return (want & server_caps) | CAP_LONG_PASSWORD;
 }

@@ -48,6 +48,26 @@ enum dec_rc stmt_execute_decode(struct span payload, uint16_t params,
     return DEC_OK;
 }
 
+enum dec_rc stmt_bulk_decode(struct span payload, uint16_t params, struct stmt_execute *ret_execute)
+{
+    struct stmt_execute execute = {.is_bulk = true};
+    struct wire wire;
+    wire_init(&wire, payload);
+    wire_skip(&wire, 1);
+    execute.id = wire_u32(&wire);
+    execute.bulk_flags = wire_u16(&wire);
+    execute.has_types = params > 0 && (execute.bulk_flags & STMT_BULK_SEND_TYPES) != 0;
+    if (execute.has_types) {
+        execute.types = wire_bytes(&wire, (size_t)params * 2);
+    }
+    execute.values = wire_rest(&wire);
+    if (!wire_ok(&wire)) {
+        return DEC_BAD;
+    }
+    *ret_execute = execute;
+    return DEC_OK;
+}
+
 /* Skip one value. The low byte of the type says how long it is. */
 static void skip_value(struct wire *wire, uint8_t type)
 {
@@ -126,11 +146,67 @@ enum dec_rc stmt_execute_check_values(const struct stmt_execute *execute, uint16
     return wire_is_done(&wire) ? DEC_OK : DEC_BAD;
 }
 
+enum dec_rc stmt_bulk_check_values(const struct stmt_execute *execute, uint16_t params,
+                                   struct span types, uint32_t *ret_rows)
+{
+    enum {
+        INDICATOR_NONE,
+        INDICATOR_NULL,
+        INDICATOR_DEFAULT,
+        INDICATOR_IGNORE
+    };
+    struct wire wire;
+    uint32_t rows = 0;
+    if (execute->has_types) {
+        types = execute->types;
+    }
+    if (params == 0 || types.len != (size_t)params * 2 || execute->values.len == 0) {
+        return DEC_BAD;
+    }
+    wire_init(&wire, execute->values);
+    while (wire_left(&wire) > 0) {
+        for (uint32_t i = 0; i < params; i++) {
+            uint8_t indicator = wire_u8(&wire);
+
+            if (indicator == INDICATOR_NONE) {
+                skip_value(&wire, types.p[(size_t)i * 2]);
+            } else if (indicator > INDICATOR_IGNORE) {
+                wire_fail(&wire);
+            }
+        }
+        rows++;
+    }
+    if (!wire_is_done(&wire)) {
+        return DEC_BAD;
+    }
+    *ret_rows = rows;
+    return DEC_OK;
+}
+
+static void bulk_encode(struct wire_out *out, const struct stmt_execute *execute, uint32_t id,
+                        struct span types, uint16_t params)
+{
+    unsigned flags = execute->bulk_flags | (types.len > 0 ? STMT_BULK_SEND_TYPES : 0);
+    if (types.len != (size_t)params * 2) {
+        out->failed = true;
+        return;
+    }
+    wire_put_u8(out, COM_MARIADB_STMT_BULK_EXECUTE);
+    wire_put_u32(out, id);
+    wire_put_u16(out, (uint16_t)flags);
+    wire_put_bytes(out, types);
+    wire_put_bytes(out, execute->values);
+}
+
 void stmt_execute_encode(struct wire_out *out, const struct stmt_execute *execute, uint32_t id,
                          struct span types, uint16_t params)
 {
     if (execute->has_types) {
         types = execute->types;
+    }
+    if (execute->is_bulk) {
+        bulk_encode(out, execute, id, types, params);
+        return;
     }
     wire_put_u8(out, COM_STMT_EXECUTE);
     wire_put_u32(out, id);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* COM_STMT_EXECUTE: number of parameters in the first two bytes. A rewritten packet means the same.
- */
+/* COM_STMT_EXECUTE, or MariaDB's COM_STMT_BULK_EXECUTE with the highest bit of the second byte: number of
+ * parameters in the first two bytes. A rewritten packet means the same. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,6 +8,36 @@
 #include "weir/protocol/stmt.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static enum dec_rc decode(bool is_bulk, struct span payload, uint16_t params,
+                          struct stmt_execute *ret_execute)
+{
+    return is_bulk ? stmt_bulk_decode(payload, params, ret_execute)
+                   : stmt_execute_decode(payload, params, ret_execute);
+}
+
+static enum dec_rc check(const struct stmt_execute *execute, uint16_t params, struct span types,
+                         uint32_t *ret_rows)
+{
+    return execute->is_bulk ? stmt_bulk_check_values(execute, params, types, ret_rows)
+                            : stmt_execute_check_values(execute, params, types, NULL);
+}
+
+static void is_same(const struct stmt_execute *got, const struct stmt_execute *again,
+                    uint16_t params, struct span types)
+{
+    uint32_t rows = 0;
+    uint32_t rows_again = 0;
+    enum dec_rc values = check(got, params, types, &rows);
+    unsigned flags = got->bulk_flags | (got->is_bulk && params > 0 ? STMT_BULK_SEND_TYPES : 0);
+
+    if (again->id != (uint32_t)~got->id || again->flags != got->flags ||
+        again->bulk_flags != flags || !span_eq(again->nulls, got->nulls) ||
+        !span_eq(again->values, got->values) || (params > 0 && !again->has_types) ||
+        check(again, params, (struct span){NULL, 0}, &rows_again) != values || rows != rows_again) {
+        abort();
+    }
+}
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -18,6 +48,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     }
     uint16_t params = (uint16_t)(data[0] | (data[1] & 0x03) << 8);
+    bool is_bulk = (data[1] & 0x80) != 0;
     size_t len = size - 2;
     size_t cap = len + 4096;
     uint8_t *bytes = malloc(len + 1);
@@ -26,18 +57,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (bytes != NULL && array != NULL && types != NULL) {
         memcpy(bytes, data + 2, len);
         struct span remembered = {types, 2 * (size_t)params};
-        if (stmt_execute_decode((struct span){bytes, len}, params, &got) == DEC_OK) {
-            enum dec_rc values = stmt_execute_check_values(&got, params, remembered, NULL);
+        if (decode(is_bulk, (struct span){bytes, len}, params, &got) == DEC_OK) {
             wire_out_array(&out, array, cap);
             stmt_execute_encode(&out, &got, ~got.id, remembered, params);
             if (!wire_out_ok(&out) ||
-                stmt_execute_decode((struct span){array, out.len}, params, &again) != DEC_OK ||
-                again.id != (uint32_t)~got.id || again.flags != got.flags ||
-                !span_eq(again.nulls, got.nulls) || !span_eq(again.values, got.values) ||
-                (params > 0 && !again.has_types) ||
-                stmt_execute_check_values(&again, params, (struct span){NULL, 0}, NULL) != values) {
+                decode(is_bulk, (struct span){array, out.len}, params, &again) != DEC_OK) {
                 abort();
             }
+            is_same(&got, &again, params, remembered);
         }
     }
     free(bytes);

@@ -53,6 +53,8 @@ struct result;
     X(OLD_CLIENT, 1251, "08004",                                                                  \
       "Client does not support authentication protocol requested by server; consider upgrading "  \
       "MySQL client")                                                                             \
+    X(UNSUPPORTED_PS, 1295, "HY000",                                                              \
+      "This command is not supported in the prepared statement protocol yet")                     \
     X(INTERRUPTED, 1317, "70100", "Query execution was interrupted")                              \
     X(MAX_PREPARED, 1461, "42000",                                                                \
       "Can't create more than max_prepared_stmt_count statements (current value: {})")            \

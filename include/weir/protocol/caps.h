@@ -61,6 +61,9 @@
 CAPS_FLAGS(X)
 #undef X
 
+/* MariaDB's that weir honours. Who asks for any of them leaves bit 0 clear. */
+#define CAPS_EXTENDED (CAP_MARIADB_STMT_BULK | CAP_MARIADB_EXTENDED_METADATA)
+
 /* Status flags in OK and EOF packets that weir looks at. */
 #define STATUS_IN_TRANS             0x0001u
 #define STATUS_AUTOCOMMIT           0x0002u

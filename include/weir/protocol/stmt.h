@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * stmt - prepared statements on the wire: the answer to PREPARE, the body of EXECUTE.
+ * stmt - prepared statements on the wire: the answer to PREPARE, the bodies of EXECUTE and of
+ *        MariaDB's bulk execution.
  *
  * WHY       A statement that is executed on another connection than the client believes needs
  *           another id, and its parameter types sent again.
@@ -22,6 +23,8 @@
 #define STMT_CURSOR_NONE      0x00u
 #define STMT_CURSOR_READ_ONLY 0x01u
 #define STMT_CURSOR_MASK      0x07u
+/* The one flag of a bulk execution that weir lets through; others change what the reply is. */
+#define STMT_BULK_SEND_TYPES 0x0080u
 
 struct stmt_prepared {
     uint32_t id;
@@ -36,11 +39,13 @@ enum dec_rc stmt_prepared_decode(struct span payload, struct stmt_prepared *ret_
 struct stmt_execute {
     uint32_t id;
     uint32_t iterations;
-    uint8_t flags;      /* cursor type */
-    bool has_types;     /* new_params_bound: types is set */
-    struct span nulls;  /* bitmap, (params + 7) / 8 bytes */
-    struct span types;  /* two bytes for each parameter */
-    struct span values; /* whatever follows */
+    uint8_t flags;       /* cursor type */
+    bool has_types;      /* new_params_bound: types is set */
+    bool is_bulk;        /* rows of values, each with an indicator in front; nulls is empty */
+    uint16_t bulk_flags; /* STMT_BULK_*, and whatever else the client has set */
+    struct span nulls;   /* bitmap, (params + 7) / 8 bytes */
+    struct span types;   /* two bytes for each parameter */
+    struct span values;  /* whatever follows */
 };
 
 /* payload begins with the command byte. params: as PREPARE said. With params == 0 whatever
@@ -48,10 +53,18 @@ struct stmt_execute {
 enum dec_rc stmt_execute_decode(struct span payload, uint16_t params,
                                 struct stmt_execute *ret_execute);
 
+/* The same for COM_STMT_BULK_EXECUTE. */
+enum dec_rc stmt_bulk_decode(struct span payload, uint16_t params,
+                             struct stmt_execute *ret_execute);
+
 /* Walk the values: checks that they fill `values` exactly as the types demand (has_types or
  * types given). Long data parameters (bit set in `long_data`, NULL for none) carry no value. */
 enum dec_rc stmt_execute_check_values(const struct stmt_execute *execute, uint16_t params,
                                       struct span types, const uint8_t *long_data);
+
+/* The same for the rows of a bulk execution, of which there must be one at least. */
+enum dec_rc stmt_bulk_check_values(const struct stmt_execute *execute, uint16_t params,
+                                   struct span types, uint32_t *ret_rows);
 
 /* Append the payload of an EXECUTE that means the same on another connection: id replaced and,
  * when the client sent no types, `types` (remembered from an earlier EXECUTE) put in. */

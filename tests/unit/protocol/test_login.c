@@ -239,9 +239,13 @@ static void test_offer_and_request(void **state)
                      CAP_SSL_VERIFY_SERVER_CERT | CAP_REMEMBER_OPTIONS | CAP_CAPABILITY_EXTENSION;
     assert_true((offer & never) == 0);
     /* Bit 0 is what tells MariaDB's clients that there are no extended flags. */
-    assert_true(offer >> 32 == CAP_MARIADB_EXTENDED_METADATA >> 32);
+    assert_true(offer >> 32 == CAPS_EXTENDED >> 32);
+    assert_true((offer & CAP_MARIADB_BULK_UNIT_RESULTS) == 0);
     assert_true((offer & CAP_LONG_PASSWORD) == 0);
     offer = caps_offer(all & ~CAP_MARIADB_EXTENDED_METADATA, true);
+    assert_true(offer >> 32 == CAP_MARIADB_STMT_BULK >> 32);
+    assert_true((offer & CAP_LONG_PASSWORD) == 0);
+    offer = caps_offer(all & ~CAPS_EXTENDED, true);
     assert_true(offer >> 32 == 0);
     assert_true((offer & CAP_LONG_PASSWORD) != 0);
     assert_true((offer & CAP_SSL) != 0);
@@ -269,6 +273,11 @@ static void test_offer_and_request(void **state)
     request = caps_request(all & ~CAP_LONG_PASSWORD,
                            CAP_PROTOCOL_41 | CAP_MARIADB_EXTENDED_METADATA, false, false);
     assert_true(request >> 32 == CAP_MARIADB_EXTENDED_METADATA >> 32);
+    assert_true((request & CAP_LONG_PASSWORD) == 0);
+    request = caps_request(all & ~CAP_LONG_PASSWORD,
+                           CAP_PROTOCOL_41 | CAP_MARIADB_STMT_BULK | CAP_MARIADB_BULK_UNIT_RESULTS,
+                           false, false);
+    assert_true(request >> 32 == CAP_MARIADB_STMT_BULK >> 32);
     assert_true((request & CAP_LONG_PASSWORD) == 0);
     request = caps_request(CAP_PROTOCOL_41 | CAP_LONG_PASSWORD,
                            CAP_PROTOCOL_41 | CAP_MARIADB_EXTENDED_METADATA, false, false);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Commands with fixed layouts, PREPARE_OK, and EXECUTE taken apart and put together again. */
+/* Commands with fixed layouts, PREPARE_OK, and EXECUTE, one row or many, taken apart and put together
+ * again. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -26,6 +27,7 @@ static void test_command_table(void **state)
         {COM_STMT_PREPARE, REPLY_PREPARE},
         {COM_STMT_EXECUTE, REPLY_EXECUTE},
         {COM_STMT_FETCH, REPLY_FETCH},
+        {COM_MARIADB_STMT_BULK_EXECUTE, REPLY_EXECUTE},
         {COM_STMT_CLOSE, REPLY_NONE},
         {COM_STMT_SEND_LONG_DATA, REPLY_NONE},
         {COM_QUIT, REPLY_NONE},
@@ -300,6 +302,108 @@ static void test_values_of_every_type(void **state)
     assert_int_equal(stmt_execute_check_values(&execute, 1, execute.types, NULL), DEC_BAD);
 }
 
+/* Two parameters, INT and string; rows (5, "ab"), (NULL, DEFAULT), (IGNORE, ""). */
+static const uint8_t bulk_packet[] = {COM_MARIADB_STMT_BULK_EXECUTE,
+                                      9,
+                                      0,
+                                      0,
+                                      0,
+                                      STMT_BULK_SEND_TYPES,
+                                      0,
+                                      3,
+                                      0,
+                                      0xfd,
+                                      0, /* types */
+                                      0,
+                                      5,
+                                      0,
+                                      0,
+                                      0,
+                                      0,
+                                      2,
+                                      'a',
+                                      'b',
+                                      1,
+                                      2,
+                                      3,
+                                      0,
+                                      0};
+
+static void test_bulk_decode(void **state)
+{
+    (void)state;
+    struct stmt_execute execute;
+    struct span none = {NULL, 0};
+    struct span packet = {bulk_packet, sizeof bulk_packet};
+    uint32_t rows = 0;
+
+    assert_int_equal(stmt_bulk_decode(packet, 2, &execute), DEC_OK);
+    assert_int_equal(execute.id, 9);
+    assert_true(execute.is_bulk);
+    assert_true(execute.has_types);
+    assert_int_equal(execute.bulk_flags, STMT_BULK_SEND_TYPES);
+    assert_int_equal(execute.flags, STMT_CURSOR_NONE);
+    assert_int_equal(execute.types.len, 4);
+    assert_int_equal(execute.values.len, 14);
+    assert_int_equal(stmt_bulk_check_values(&execute, 2, none, &rows), DEC_OK);
+    assert_int_equal(rows, 3);
+    /* Cut short it is whole at the end of a row, and nowhere else. */
+    for (size_t len = 0; len < sizeof bulk_packet; len++) {
+        uint8_t *copy = malloc(len + 1);
+        assert_non_null(copy);
+        memcpy(copy, bulk_packet, len);
+        if (stmt_bulk_decode((struct span){copy, len}, 2, &execute) == DEC_OK) {
+            enum dec_rc want = len == 20 || len == 22 ? DEC_OK : DEC_BAD;
+            assert_true(len >= 11);
+            assert_int_equal(stmt_bulk_check_values(&execute, 2, none, &rows), want);
+        } else {
+            assert_true(len < 11);
+        }
+        free(copy);
+    }
+    /* An indicator that nobody knows; more parameters than types; none at all. */
+    assert_int_equal(stmt_bulk_decode(SPAN_LIT("\xfa\1\0\0\0\x80\0\1\0\4"), 1, &execute), DEC_OK);
+    assert_int_equal(stmt_bulk_check_values(&execute, 1, none, &rows), DEC_BAD);
+    assert_int_equal(stmt_bulk_decode(packet, 0xffff, &execute), DEC_BAD);
+    assert_int_equal(stmt_bulk_decode(packet, 0, &execute), DEC_OK);
+    assert_false(execute.has_types);
+    assert_int_equal(stmt_bulk_check_values(&execute, 0, none, &rows), DEC_BAD);
+}
+
+static void test_bulk_rewritten(void **state)
+{
+    (void)state;
+    uint8_t array[64];
+    uint8_t without[sizeof bulk_packet - 4] = {0};
+    struct wire_out out;
+    struct stmt_execute execute;
+    struct stmt_execute again;
+    struct span types = {bulk_packet + 7, 4};
+    uint32_t rows = 0;
+
+    memcpy(without, bulk_packet, 5);
+    memcpy(without + 7, bulk_packet + 11, sizeof bulk_packet - 11);
+    assert_int_equal(stmt_bulk_decode((struct span){without, sizeof without}, 2, &execute), DEC_OK);
+    assert_false(execute.has_types);
+    assert_int_equal(stmt_bulk_check_values(&execute, 2, types, &rows), DEC_OK);
+    /* Types of an earlier execution are put in: the packet is as if they had been sent. */
+    wire_out_array(&out, array, sizeof array);
+    stmt_execute_encode(&out, &execute, 0x66, types, 2);
+    assert_true(wire_out_ok(&out));
+    assert_int_equal(out.len, sizeof bulk_packet);
+    assert_int_equal(array[1], 0x66);
+    assert_memory_equal(array + 5, bulk_packet + 5, sizeof bulk_packet - 5);
+    /* The client's own stay. */
+    assert_int_equal(stmt_bulk_decode((struct span){array, out.len}, 2, &again), DEC_OK);
+    wire_out_array(&out, array, sizeof array);
+    stmt_execute_encode(&out, &again, 9, (struct span){without, 4}, 2);
+    assert_memory_equal(array, bulk_packet, sizeof bulk_packet);
+    /* No types known: refused. */
+    wire_out_array(&out, array, sizeof array);
+    stmt_execute_encode(&out, &execute, 0x66, (struct span){NULL, 0}, 2);
+    assert_false(wire_out_ok(&out));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -310,6 +414,8 @@ int main(void)
         cmocka_unit_test(test_execute_decode),
         cmocka_unit_test(test_execute_rewritten),
         cmocka_unit_test(test_values_of_every_type),
+        cmocka_unit_test(test_bulk_decode),
+        cmocka_unit_test(test_bulk_rewritten),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
