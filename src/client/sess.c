@@ -155,6 +155,7 @@ void sess_close(struct sess *sess, const char *why)
     sess_pins_forget(sess);
     sess_vars_forget(sess);
     sess_stmts_free(sess);
+    sess_upload_end(sess);
     free(sess->conns);
     sess->conns = NULL;
     sess->conn_count = 0;

@@ -163,9 +163,10 @@ static const command_fn COMMAND[256] = {
     [COM_STMT_FETCH] = sess_stmt_fetch,
     [COM_SET_OPTION] = do_set_option,
     [COM_RESET_CONNECTION] = do_reset,
+    [COM_MARIADB_STMT_BULK_EXECUTE] = sess_stmt_execute,
 };
 
-static void command_init(struct sess *sess, uint8_t com)
+void sess_command_init(struct sess *sess, uint8_t com)
 {
     memset(&sess->cmd, 0, sizeof(sess->cmd));
     sess->cmd.com = com;
@@ -178,7 +179,7 @@ static void command_init(struct sess *sess, uint8_t com)
 
 /* Another server is the primary now: an open transaction, or state beside the vector, is on the old
  * one, and nothing may run elsewhere as if it were not. */
-static void leave_home(struct sess *sess)
+void sess_leave_home(struct sess *sess)
 {
     int16_t primary = sess->env->topo->primary;
 
@@ -193,9 +194,9 @@ void sess_command(struct sess *sess, uint8_t *packet, size_t len)
     uint8_t com = len > FRAME_HEADER ? packet[FRAME_HEADER] : COM_SLEEP;
     command_fn fn = COMMAND[com];
 
-    command_init(sess, com);
+    sess_command_init(sess, com);
     sess_hold_begin(sess);
-    leave_home(sess);
+    sess_leave_home(sess);
     if (!stream_is_open(&sess->front)) {
         return;
     }
@@ -209,125 +210,6 @@ void sess_command(struct sess *sess, uint8_t *packet, size_t len)
     } else {
         fn(sess, packet, len);
     }
-}
-
-/*
- * A command too large to be kept: what it is is judged by its beginning, where it goes is the
- * primary (or where its statement's data must go), and its bytes are passed on as they come.
- */
-void sess_command_large(struct sess *sess, uint8_t *packet, size_t len, uint32_t frame_len)
-{
-    command_init(sess, packet[FRAME_HEADER]);
-    sess_hold_begin(sess);
-    leave_home(sess);
-    if (!stream_is_open(&sess->front)) {
-        return;
-    }
-    sess->cmd.is_large = true;
-    sess->is_uploading = true;
-    sess->up_left = frame_len - (uint32_t)(len - FRAME_HEADER);
-    sess->up_more = frame_len == FRAME_MAX_PAYLOAD;
-    sess->up_seq = 0;
-    sess->up_header_len = 0;
-    sess->up_total = frame_len;
-    if (sess->tx_lost && sess->cmd.com == COM_QUERY) {
-        struct span name = SPAN_LIT("of the session's transaction");
-
-        sess_fail_close(sess, SESS_ERR_TX_LOST, &name, 1);
-        return;
-    }
-    switch (sess->cmd.com) {
-    case COM_QUERY:
-        sess_query(sess, packet, len);
-        return;
-    case COM_STMT_EXECUTE:
-        sess_stmt_execute(sess, packet, len);
-        return;
-    case COM_STMT_SEND_LONG_DATA:
-        sess_stmt_long_data(sess, packet, len);
-        return;
-    default:
-        sess_fail_close(sess, SESS_ERR_PACKET_TOO_LARGE, NULL, 0);
-        return;
-    }
-}
-
-/* A header of the next frame, byte by byte. False: not whole yet, or the command is refused. */
-static bool upload_header(struct sess *sess, const uint8_t *bytes, size_t len, size_t *used)
-{
-    struct frame frame;
-
-    while (sess->up_header_len < FRAME_HEADER && *used < len) {
-        sess->up_header[sess->up_header_len++] = bytes[(*used)++];
-    }
-    if (sess->up_header_len < FRAME_HEADER) {
-        return false;
-    }
-    sess->up_header_len = 0;
-    (void)frame_decode(sess->up_header, FRAME_HEADER, &frame);
-    if (frame.seq != (uint8_t)(sess->up_seq + 1U)) {
-        metric_inc(sess->env->metrics, METRIC_PROTOCOL_VIOLATIONS, METRIC_NONE);
-        sess_close(sess, "packets out of order");
-        return false;
-    }
-    sess->up_seq = frame.seq;
-    sess->up_left = frame.len;
-    sess->up_more = frame.len == FRAME_MAX_PAYLOAD;
-    sess->up_total += frame.len;
-    if (sess->up_total > sess->env->config->limits.max_packet_bytes) {
-        sess->cmd.reply_seq = (uint8_t)(sess->up_seq + 1U);
-        sess_conn_drop(sess, sess->cmd.server, false);
-        sess_fail_close(sess, SESS_ERR_PACKET_TOO_LARGE, NULL, 0);
-        return false;
-    }
-    return true;
-}
-
-static void upload_over(struct sess *sess)
-{
-    sess->is_uploading = false;
-    sess->cmd.reply_seq = (uint8_t)(sess->up_seq + 1U);
-    if (sess->cmd.kind == REPLY_NONE) {
-        sess_command_done(sess);
-    } else if (reply_is_fresh(&sess->reply)) {
-        reply_begin(&sess->reply, sess->cmd.kind, &sess->reply_front, sess->cmd.reply_seq,
-                    sess->status);
-    }
-}
-
-size_t sess_upload(struct sess *sess, const uint8_t *bytes, size_t len)
-{
-    struct conn *conn = sess_conn(sess, sess->cmd.server);
-    size_t used = 0;
-
-    while (sess->is_uploading && used < len) {
-        size_t part = sess->up_left < len - used ? sess->up_left : len - used;
-        struct iovec iov[2] = {{.iov_base = sess->up_header, .iov_len = 0}, {.iov_len = 0}};
-
-        if (sess->up_left == 0) {
-            if (!upload_header(sess, bytes, len, &used)) {
-                return stream_is_open(&sess->front) ? used : len;
-            }
-            iov[0].iov_len = FRAME_HEADER;
-            part = sess->up_left < len - used ? sess->up_left : len - used;
-        }
-        memcpy(&iov[1].iov_base, &(const uint8_t *){bytes + used}, sizeof(void *));
-        iov[1].iov_len = part;
-        used += part;
-        sess->up_left -= (uint32_t)part;
-        metric_add(sess->env->metrics, METRIC_BYTES, METRIC_DIR_SERVER_OUT, part + iov[0].iov_len);
-        if (conn != NULL && stream_writev(&conn->stream, iov, 2) < 0) {
-            sess_server_lost(sess, sess->cmd.server);
-            return stream_is_open(&sess->front) ? used : len;
-        }
-        if (sess->up_left == 0 && !sess->up_more) {
-            upload_over(sess);
-        }
-    }
-    if (sess->is_uploading && conn != NULL && stream_is_high(&conn->stream)) {
-        sess_pause_front(sess, true);
-    }
-    return used;
 }
 
 /* Everything that COM_RESET_CONNECTION and COM_CHANGE_USER forget. The schema stays, as on the
@@ -427,6 +309,7 @@ void sess_command_done(struct sess *sess)
     if (sess->cmd.stmt != NULL) {
         sess_stmt_done(sess);
     }
+    sess_upload_end(sess);
     sess->cmd.is_local = false;
     sess->cmd.is_sent = false;
     sess->cmd.stmt = NULL;

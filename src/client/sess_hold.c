@@ -185,12 +185,20 @@ void sess_hold_begin(struct sess *sess)
 
 /* --- what a statement leaves --- */
 
+/* The OK of a bulk UPDATE or DELETE has the rows of all its sets of values, ROW_COUNT() those of the
+ * last one. */
+static bool is_row_count_hidden(const struct sess_cmd *cmd)
+{
+    return cmd->com == COM_MARIADB_STMT_BULK_EXECUTE &&
+           (cmd->verb == VERB_UPDATE || cmd->verb == VERB_DELETE);
+}
+
 void sess_hold_note(struct sess *sess, struct conn *conn)
 {
     const struct sess_cmd *cmd = &sess->cmd;
     bool is_about_last = (cmd->bits & FACT(ASKS_LAST)) != 0;
 
-    if (cmd->com != COM_QUERY && cmd->com != COM_STMT_EXECUTE && cmd->com != COM_STMT_PREPARE &&
+    if (cmd->com != COM_QUERY && !sess_is_execute(sess) && cmd->com != COM_STMT_PREPARE &&
         cmd->com != COM_INIT_DB && cmd->com != COM_STMT_FETCH) {
         return;
     }
@@ -202,7 +210,7 @@ void sess_hold_note(struct sess *sess, struct conn *conn)
     if (is_about_last) {
         sess->asks_last = true; /* once means again: from now on they are kept */
     }
-    if (sess->asks_last || cmd->warnings != 0 || cmd->got_err ||
+    if (sess->asks_last || cmd->warnings != 0 || cmd->got_err || is_row_count_hidden(cmd) ||
         (cmd->bits & FACT(FOUND_ROWS)) != 0) {
         sess->hold |= SESS_HOLD_LAST;
     } else {

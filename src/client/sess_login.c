@@ -534,6 +534,17 @@ static bool has_extended_metadata(const struct topo *topo)
     return topo->server_count > 0;
 }
 
+/* Bulk execution is for the primary, which may be another server soon: none is known to be MySQL. */
+static bool has_bulk(const struct topo *topo, const struct topo_server *model)
+{
+    for (unsigned i = 0; i < topo->server_count; i++) {
+        if (topo->servers[i].flavour == TOPO_FLAVOUR_MYSQL) {
+            return false;
+        }
+    }
+    return model->flavour == TOPO_FLAVOUR_MARIADB && model->version >= 100207;
+}
+
 static void greet(struct sess_login *login, const struct topo_server *server)
 {
     char version[sizeof(server->version_text) + 8];
@@ -541,10 +552,16 @@ static void greet(struct sess_login *login, const struct topo_server *server)
     struct wire_out wire;
     uint16_t collation = server->defaults.collation_id;
     bool is_mariadb = server->flavour == TOPO_FLAVOUR_MARIADB;
+    uint64_t can = UINT64_MAX;
 
-    login->offered = caps_offer(
-        has_extended_metadata(login->p.env->topo) ? UINT64_MAX : ~CAP_MARIADB_EXTENDED_METADATA,
-        login->p.is_tls_offered && !login->p.is_unix && login->p.env->server_tls != NULL);
+    if (!has_extended_metadata(login->p.env->topo)) {
+        can &= ~CAP_MARIADB_EXTENDED_METADATA;
+    }
+    if (!has_bulk(login->p.env->topo, server)) {
+        can &= ~CAP_MARIADB_STMT_BULK;
+    }
+    login->offered = caps_offer(can, login->p.is_tls_offered && !login->p.is_unix &&
+                                         login->p.env->server_tls != NULL);
     crypto_scramble(login->scramble);
     login->greeted = is_mariadb ? SESS_LOGIN_NATIVE : SESS_LOGIN_SHA2;
     struct greet fields = {

@@ -90,6 +90,7 @@ struct sess_login;
 struct sess_pins;
 struct sess_set;
 struct sess_vars;
+struct reframe;
 struct stmt;
 
 /* Which rule fits. number: from 1, of the rules of that generation; 0: none. */
@@ -189,6 +190,7 @@ struct sess {
     struct buf diag;  /* a server's answer to SHOW WARNINGS, when its connection has gone back */
     struct buf extra; /* names of variables to be asked for, with commas */
     struct buf rest;  /* of a reply: a packet that is not whole yet */
+    struct reframe *reframe; /* NULL: an upload keeps the client's frames */
     /* counted */
     struct pool_key *key; /* whose connections are borrowed; NULL before the login */
     struct rule_who rule_who;
@@ -304,6 +306,13 @@ struct sess_set {
     struct buf spares[SESS_SPARES]; /* storage of held and rest, lent to commands */
 };
 
+/* A prepared statement is run, once or for many rows. */
+static inline bool sess_is_execute(const struct sess *sess)
+{
+    return sess->cmd.stmt != NULL &&
+           (sess->cmd.com == COM_STMT_EXECUTE || sess->cmd.com == COM_MARIADB_STMT_BULK_EXECUTE);
+}
+
 /* --- sess.c: the object, its states, its socket --- */
 void sess_set_state(struct sess *sess, enum sess_state state);
 const char *sess_state_text(enum sess_state state);
@@ -349,16 +358,26 @@ void sess_fail_errpkt(struct sess *sess, const struct errpkt *err);
 struct span sess_server_name(const struct sess *sess, int16_t server);
 
 /* --- sess_command.c: COM_* --- */
+/* A new command in hand; nothing of it has been looked at. */
+void sess_command_init(struct sess *sess, uint8_t com);
+/* Another server is the primary now: what was open on the old one is told to be lost. */
+void sess_leave_home(struct sess *sess);
 /* packet: header and payload of one whole command; may be changed. */
 void sess_command(struct sess *sess, uint8_t *packet, size_t len);
-/* The first SESS_HELD_MAX payload bytes of a command that is larger. */
-void sess_command_large(struct sess *sess, uint8_t *packet, size_t len, uint32_t frame_len);
-/* Bytes of a large command that follow; returns how many were used. */
-size_t sess_upload(struct sess *sess, const uint8_t *bytes, size_t len);
 /* The reply is complete, or an answer has been written: what the command leaves behind. */
 void sess_command_done(struct sess *sess);
 void sess_reset_state(struct sess *sess);
 void sess_reset_connection(struct sess *sess);
+
+/* --- sess_upload.c: commands that are passed on as they come --- */
+/* The first SESS_HELD_MAX payload bytes of a command that is larger. */
+void sess_command_large(struct sess *sess, uint8_t *packet, size_t len, uint32_t frame_len);
+/* Bytes of a large command that follow; returns how many were used. */
+size_t sess_upload(struct sess *sess, const uint8_t *bytes, size_t len);
+/* `shift` bytes have been put into the command, of whose first frame, now a full one, `begun` bytes
+ * of payload are about to be written. */
+int sess_upload_shift(struct sess *sess, size_t shift, uint32_t begun);
+void sess_upload_end(struct sess *sess);
 
 /* --- sess_query.c: text, classification, decision --- */
 void sess_query(struct sess *sess, uint8_t *packet, size_t len);

@@ -160,7 +160,7 @@ void sess_route_fill(const struct sess *sess, struct route_sess *ret_route,
             guard_until_us(env->board, &set->route_conf, sess->raw_until_us, sess->user_slot),
         .schema = svec_get(&sess->svec, SVEC_SCHEMA),
     };
-    if (sess->cmd.stmt != NULL && sess->cmd.com == COM_STMT_EXECUTE) {
+    if (sess_is_execute(sess)) {
         ret_route->schema = sess_stmt_schema(sess->cmd.stmt);
     }
     *ret_view = (struct route_view){

@@ -101,6 +101,7 @@ static enum metric_error metric_of(enum sess_err error)
     case SESS_ERR_PRIVILEGE:
     case SESS_ERR_DENIED:
     case SESS_ERR_NOT_SUPPORTED:
+    case SESS_ERR_UNSUPPORTED_PS:
     case SESS_ERR_NOT_OWNER:
         return METRIC_ERROR_REFUSED;
     case SESS_ERR_UNKNOWN_STMT:

@@ -53,7 +53,7 @@ static bool has_rules(const struct sess *sess)
 
 static struct span schema_of(const struct sess *sess)
 {
-    if (sess->cmd.stmt != NULL && sess->cmd.com == COM_STMT_EXECUTE) {
+    if (sess_is_execute(sess)) {
         return sess_stmt_schema(sess->cmd.stmt);
     }
     return svec_get(&sess->svec, SVEC_SCHEMA);

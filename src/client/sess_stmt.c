@@ -149,6 +149,12 @@ static bool spoils_data(const struct sess *sess, const struct handle *handle)
            memcmp(handle->types, stmt->types, (size_t)stmt->params * 2) != 0;
 }
 
+/* Types that another session has sent are not this one's: without any, the server refuses. */
+static bool has_foreign_types(const struct sess *sess, const struct handle *handle)
+{
+    return handle->types != NULL && !sess->cmd.stmt->has_types && sess_is_execute(sess);
+}
+
 bool sess_stmt_is_placed(struct sess *sess, struct conn *conn)
 {
     const struct stmt *stmt = sess->cmd.stmt;
@@ -160,7 +166,8 @@ bool sess_stmt_is_placed(struct sess *sess, struct conn *conn)
     }
     key = key_of(stmt, conn);
     sess->cmd.handle = handles_find(&conn->handles, &key);
-    if (sess->cmd.handle != NULL && spoils_data(sess, sess->cmd.handle)) {
+    if (sess->cmd.handle != NULL &&
+        (spoils_data(sess, sess->cmd.handle) || has_foreign_types(sess, sess->cmd.handle))) {
         sess->cmd.handle = NULL;
     }
     return sess->cmd.handle != NULL;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The commands of prepared statements: EXECUTE, FETCH, CLOSE, RESET and SEND_LONG_DATA. Long data is
+ * The commands of prepared statements: EXECUTE (MariaDB's for many rows too), FETCH, CLOSE, RESET and SEND_LONG_DATA. Long data is
  * kept until the EXECUTE says where it runs, unless there is too much of it.
  */
 #include <errno.h>
@@ -66,6 +66,32 @@ static void note_names(struct sess *sess, const struct stmt *stmt)
     }
 }
 
+/* What no server takes as it is, in the words of those that know the command. */
+static bool is_bulk_refused(struct sess *sess, struct span payload)
+{
+    struct stmt_execute execute = {0};
+    uint32_t version = 0;
+
+    if (sess_flavour(sess, &version) != TOPO_FLAVOUR_MARIADB) {
+        sess_fail(sess, SESS_ERR_UNKNOWN_COMMAND, NULL, 0);
+    } else if (stmt_bulk_decode(payload, 0, &execute) != DEC_OK) {
+        sess_fail(sess, SESS_ERR_MALFORMED, NULL, 0);
+    } else if ((sess->caps & CAP_MARIADB_STMT_BULK) == 0 ||
+               (execute.bulk_flags & ~STMT_BULK_SEND_TYPES) != 0) {
+        sess_fail(sess, SESS_ERR_UNSUPPORTED_PS, NULL, 0);
+    } else {
+        return false;
+    }
+    return true;
+}
+
+static enum dec_rc body_decode(const struct sess *sess, struct span payload, uint16_t params,
+                               struct stmt_execute *ret_execute)
+{
+    return sess->cmd.com == COM_STMT_EXECUTE ? stmt_execute_decode(payload, params, ret_execute)
+                                             : stmt_bulk_decode(payload, params, ret_execute);
+}
+
 void sess_stmt_execute(struct sess *sess, uint8_t *packet, size_t len)
 {
     struct span payload = {packet + FRAME_HEADER, len - FRAME_HEADER};
@@ -78,6 +104,9 @@ void sess_stmt_execute(struct sess *sess, uint8_t *packet, size_t len)
 
         sess->tx_lost = false;
         sess_fail(sess, SESS_ERR_TX_LOST, &name, 1);
+        return;
+    }
+    if (sess->cmd.com == COM_MARIADB_STMT_BULK_EXECUTE && is_bulk_refused(sess, payload)) {
         return;
     }
     if (command_decode_stmt_id(payload, &id) != DEC_OK) {
@@ -93,6 +122,10 @@ void sess_stmt_execute(struct sess *sess, uint8_t *packet, size_t len)
         wrong_data(sess);
         return;
     }
+    if ((stmt->facts.bits & FACT(KILL)) != 0 && sess->cmd.com != COM_STMT_EXECUTE) {
+        sess_fail(sess, SESS_ERR_UNSUPPORTED_PS, NULL, 0);
+        return;
+    }
     if ((stmt->facts.bits & FACT(KILL)) != 0) {
         sess_kill(sess, &stmt->facts.kill);
         return;
@@ -101,11 +134,14 @@ void sess_stmt_execute(struct sess *sess, uint8_t *packet, size_t len)
     if (!sess->cmd.is_large) {
         sess_digest_begin(sess, stmt->digest, sess_stmt_text(stmt));
     }
-    if (stmt_execute_decode(payload, stmt->params, &execute) != DEC_OK) {
+    if (body_decode(sess, payload, stmt->params, &execute) != DEC_OK) {
         if (!sess->cmd.is_large) {
             /* as it is: the server's own words about it are the right ones */
             memset(&execute, 0, sizeof(execute));
         }
+    } else if (id == COM_STMT_ID_LAST && stmt->params != 0 && !execute.has_types) {
+        sess_fail(sess, SESS_ERR_MALFORMED, NULL, 0); /* who does not wait for the id sends types */
+        return;
     } else if (execute.has_types && execute.types.len == (size_t)stmt->params * 2) {
         memcpy(stmt->types, execute.types.p, execute.types.len);
         stmt->has_types = true;
@@ -178,13 +214,16 @@ static int data_flush(struct sess *sess, struct conn *conn, const struct stmt *s
 static bool needs_types(const struct stmt *stmt, const struct stmt_execute *execute,
                         const struct handle *handle)
 {
+    if (execute->is_bulk && execute->values.len == 0) {
+        return false; /* the server says what is wrong with it */
+    }
     return !execute->has_types && stmt->params != 0 && stmt->has_types &&
            (handle->types == NULL ||
             memcmp(handle->types, stmt->types, (size_t)stmt->params * 2) != 0);
 }
 
-/* The EXECUTE with its types put in. Of a large one packet is the beginning only: the length of its
- * first frame grows by as much. */
+/* The EXECUTE with its types put in. Of a large one packet is the beginning only: its first frame
+ * grows by as much, or is a full one and all frames end elsewhere than the client's. */
 static int put_types(struct sess *sess, const struct stmt_execute *execute, uint32_t id,
                      const uint8_t *packet, struct buf *out)
 {
@@ -206,12 +245,14 @@ static int put_types(struct sess *sess, const struct stmt_execute *execute, uint
 
         (void)frame_decode(packet, FRAME_HEADER, &frame);
         if (frame.len + types.len >= FRAME_MAX_PAYLOAD) {
-            rc = -WR_E_UNSUPPORTED;
+            frame.len = FRAME_MAX_PAYLOAD;
+            rc = sess_upload_shift(sess, types.len, (uint32_t)buf_len(&body));
         } else {
-            frame_encode(head, (uint32_t)(frame.len + types.len), 0);
-            rc = buf_append(out, head, sizeof(head), SESS_ANSWER_MAX);
-            rc = rc < 0 ? rc : buf_append_span(out, buf_span(&body), SESS_ANSWER_MAX);
+            frame.len += (uint32_t)types.len;
         }
+        frame_encode(head, frame.len, 0);
+        rc = rc < 0 ? rc : buf_append(out, head, sizeof(head), SESS_ANSWER_MAX);
+        rc = rc < 0 ? rc : buf_append_span(out, buf_span(&body), SESS_ANSWER_MAX);
     } else if (rc == 0) {
         struct wire_out framed;
 
@@ -234,7 +275,7 @@ int sess_stmt_translate(struct sess *sess, struct conn *conn, uint8_t *packet, s
     int rc = 0;
 
     (void)command_set_stmt_id(packet + FRAME_HEADER, len - FRAME_HEADER, handle->id);
-    if (sess->cmd.com != COM_STMT_EXECUTE && sess->cmd.com != COM_STMT_SEND_LONG_DATA) {
+    if (!sess_is_execute(sess) && sess->cmd.com != COM_STMT_SEND_LONG_DATA) {
         return 0;
     }
     if (!stmt->is_data_sent) {
@@ -249,7 +290,7 @@ int sess_stmt_translate(struct sess *sess, struct conn *conn, uint8_t *packet, s
         stmt->is_data_sent = true;
         return 0;
     }
-    if (stmt_execute_decode(payload, stmt->params, &execute) != DEC_OK) {
+    if (body_decode(sess, payload, stmt->params, &execute) != DEC_OK) {
         return 0;
     }
     if ((execute.flags & STMT_CURSOR_MASK) != STMT_CURSOR_NONE) {
@@ -273,6 +314,7 @@ void sess_stmt_done(struct sess *sess)
 
     switch (sess->cmd.com) {
     case COM_STMT_EXECUTE:
+    case COM_MARIADB_STMT_BULK_EXECUTE:
         stmt_data_drop(sess, stmt);
         if (!sess->cmd.is_sent) {
             stmt_busy_close(sess, stmt); /* what was sent ahead of it must not meet another's */

@@ -265,7 +265,7 @@ static void track_transaction(struct sess *sess)
     sess->tx_open = in_trans;
     if ((cmd->bits & FACT(SET_NEXT_TX)) != 0) {
         sess->next_tx_pending = !in_trans;
-    } else if (cmd->com == COM_QUERY || cmd->com == COM_STMT_EXECUTE) {
+    } else if (cmd->com == COM_QUERY || sess_is_execute(sess)) {
         sess->next_tx_pending = false; /* used up, by a transaction or by this statement alone */
     }
 }
