@@ -93,7 +93,7 @@ class Suite:
         if step < 0:
             return f"{c['name']}: connect"
         s = c["steps"][step]
-        return f"{c['name']}: {s.get('q') or s.get('p') or s.get('call') or s.get('use') or 'change user'}"[:160]
+        return f"{c['name']}: {s.get('q') or s.get('p') or s.get('batch') or s.get('call') or s.get('use') or 'change user'}"[:160]
 
     def warm(self, endpoint):
         """One login of each user: what a driver can do may depend on the server's login cache."""

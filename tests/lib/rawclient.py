@@ -21,6 +21,7 @@ TRANSACTIONS, SECURE_CONNECTION, MULTI_STATEMENTS = 1 << 13, 1 << 15, 1 << 16
 MULTI_RESULTS, PS_MULTI_RESULTS, PLUGIN_AUTH = 1 << 17, 1 << 18, 1 << 19
 CONNECT_ATTRS, PLUGIN_AUTH_LENENC, SESSION_TRACK = 1 << 20, 1 << 21, 1 << 23
 DEPRECATE_EOF = 1 << 24
+STMT_BULK, EXTENDED_METADATA, BULK_UNIT_RESULTS = 1 << 34, 1 << 35, 1 << 37  # MariaDB's, beyond 32 bits
 DEFAULT_CAPS = (LONG_PASSWORD | LONG_FLAG | PROTOCOL_41 | TRANSACTIONS | SECURE_CONNECTION | MULTI_STATEMENTS
                 | MULTI_RESULTS | PS_MULTI_RESULTS | PLUGIN_AUTH | PLUGIN_AUTH_LENENC | SESSION_TRACK
                 | DEPRECATE_EOF)
@@ -30,6 +31,7 @@ DEFAULT_CAPS = (LONG_PASSWORD | LONG_FLAG | PROTOCOL_41 | TRANSACTIONS | SECURE_
  COM_DELAYED_INSERT, COM_CHANGE_USER, COM_BINLOG_DUMP, COM_TABLE_DUMP, COM_CONNECT_OUT, COM_REGISTER_SLAVE,
  COM_STMT_PREPARE, COM_STMT_EXECUTE, COM_STMT_SEND_LONG_DATA, COM_STMT_CLOSE, COM_STMT_RESET, COM_SET_OPTION,
  COM_STMT_FETCH, COM_DAEMON, COM_BINLOG_DUMP_GTID, COM_RESET_CONNECTION) = range(32)
+COM_STMT_BULK_EXECUTE = 0xFA
 
 MORE_RESULTS, CURSOR_EXISTS, OUT_PARAMS = 0x0008, 0x0040, 0x1000
 FULL = 0xFFFFFF
@@ -152,6 +154,8 @@ class Greeting:
         low, self.charset, self.status, high, size = struct.unpack_from("<HBHHB", p, end + 14)
         self.caps = low | high << 16
         self.reserved = p[end + 22:end + 32]
+        if not self.caps & LONG_PASSWORD:
+            self.caps |= struct.unpack_from("<I", self.reserved, 6)[0] << 32
         self.nonce = p[end + 5:end + 13] + p[end + 32:end + 32 + max(12, size - 9)]
         self.plugin = p[end + 45:].split(b"\0")[0].decode()
 
@@ -231,7 +235,7 @@ class Raw:
 
     # --- login ---------------------------------------------------------------------------------------
     def start_tls(self, caps, charset):
-        self.send(frames_of(struct.pack("<IIB23x", caps | SSL, 1 << 24, charset), self.seq)[0])
+        self.send(frames_of(struct.pack("<IIB19xI", (caps | SSL) & 0xFFFFFFFF, 1 << 24, charset, caps >> 32), self.seq)[0])
         self.seq += 1
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.check_hostname = False
@@ -250,6 +254,9 @@ class Raw:
         caps = (caps | add) & ~drop
         for flag, wanted in ((CONNECT_WITH_DB, database is not None), (CONNECT_ATTRS, attrs is not None)):
             caps = caps | flag if wanted else caps & ~flag
+        if caps >> 32:  # who has the first bit set has no extended ones
+            caps &= self.greeting.caps | 0xFFFFFFFE
+            caps |= 0 if caps >> 32 else LONG_PASSWORD
         self.caps = caps & (self.greeting.caps | LONG_PASSWORD)
         password = password.encode()
         plugin = plugin or self.greeting.plugin
@@ -258,7 +265,7 @@ class Raw:
             self.start_tls(caps, charset)
             caps |= SSL
         reply = self.auth_reply(plugin, password, nonce)
-        body = struct.pack("<IIB23x", caps, 1 << 24, charset) + user.encode() + b"\0"
+        body = struct.pack("<IIB19xI", caps & 0xFFFFFFFF, 1 << 24, charset, caps >> 32) + user.encode() + b"\0"
         body += lenenc(len(reply)) + reply
         if database is not None:
             body += database.encode() + b"\0"

@@ -81,6 +81,18 @@ def bind(stmt, params=(), cursor=NO_CURSOR, resend=True, iterations=1):
     return body + bytes(nulls) + (b"\1" + types if resend else b"\0") + b"".join(data or b"" for _, _, data in params)
 
 
+SEND_UNIT_RESULTS, SEND_TYPES = 64, 128
+NONE, NULL, DEFAULT, IGNORE = range(4)  # indicators of MariaDB's bulk execution; alone they stand for a parameter
+
+
+def bulk(stmt, rows, resend=True, flags=None):
+    """The body of COM_STMT_BULK_EXECUTE. A column's type is that of its first parameter that has one."""
+    columns = [next((p for p in column if isinstance(p, tuple)), (NULL_TYPE, 0)) for column in zip(*rows)]
+    types = b"".join(bytes(p[:2]) for p in columns) if resend else b""
+    body = struct.pack("<IH", stmt, flags if flags is not None else SEND_TYPES if resend else 0)
+    return body + types + b"".join(bytes([p]) if isinstance(p, int) else bytes([NONE]) + p[2] for row in rows for p in row)
+
+
 def long_body(stmt, param, data):
     return struct.pack("<IH", stmt, param) + (data.encode() if isinstance(data, str) else data)
 

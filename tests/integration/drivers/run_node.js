@@ -88,6 +88,13 @@ async function step(state, s, how) {
         }
         return found;
     }
+    if ('batch' in s) {
+        try {
+            return plain(await state.c.batch(s.batch, s.args.map((row) => row.map(argument))));
+        } catch (e) {
+            return error(e);
+        }
+    }
     try {
         if (s.call === 'ping') { await state.c.ping(); return 'pong'; }
         if (s.call === 'reset') {

@@ -5,7 +5,8 @@
  *   run_stmt HOST PORT USER DB        the password in RUN_PASSWORD
  *
  * Two read-only cursors whose fetches are interleaved, long data in pieces, mariadb_stmt_execute_direct
- * (statement id -1), rows in bulk, update of max_length, re-binding. Every line is an observation.
+ * (statement id -1), rows in bulk with indicators, update of max_length, re-binding. Every line is an
+ * observation.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -129,23 +130,95 @@ static void direct(MYSQL *con)
     (void)mysql_stmt_close(stmt);
 }
 
+enum {
+    ROWS = 50
+};
+
+/* Numbers and texts in arrays, each fifth a NULL, each seventh a DEFAULT, each eleventh IGNOREd. */
+struct arrays {
+    long long numbers[ROWS];
+    char *texts[ROWS];
+    unsigned long lengths[ROWS];
+    char marks[2][ROWS];
+    MYSQL_BIND bind[2];
+};
+
+static void arrays_fill(struct arrays *a, long long from)
+{
+    static char words[] = "0123456789abcdefghijklmnopqrstuvwxyz";
+
+    memset(a, 0, sizeof(*a));
+    for (int i = 0; i < ROWS; i++) {
+        a->numbers[i] = from + i;
+        a->texts[i] = words + i % 30;
+        a->lengths[i] = (unsigned long)i % 7;
+        a->marks[0][i] = i % 7 == 6 ? STMT_INDICATOR_DEFAULT : STMT_INDICATOR_NONE;
+        a->marks[1][i] = i % 5 == 4    ? STMT_INDICATOR_NULL
+                         : i % 11 == 5 ? STMT_INDICATOR_IGNORE
+                                       : STMT_INDICATOR_NONE;
+    }
+    a->bind[0].buffer_type = MYSQL_TYPE_LONGLONG;
+    a->bind[0].buffer = a->numbers;
+    a->bind[1].buffer_type = MYSQL_TYPE_STRING;
+    a->bind[1].buffer = a->texts;
+    a->bind[1].length = a->lengths;
+    a->bind[0].u.indicator = a->marks[0];
+    a->bind[1].u.indicator = a->marks[1];
+}
+
+static const char *word(const char *value)
+{
+    return value == NULL ? "NULL" : value;
+}
+
+static void count(MYSQL *con, const char *what)
+{
+    MYSQL_ROW row;
+    MYSQL_RES *found = NULL;
+
+    if (mysql_query(con, "SELECT COUNT(*), SUM(i), SUM(s IS NULL), SUM(CRC32(s)), "
+                         "LAST_INSERT_ID() - MIN(id) FROM pd_write WHERE d = 7") == 0 &&
+        (found = mysql_store_result(con)) != NULL && (row = mysql_fetch_row(found)) != NULL) {
+        (void)printf("%s: %s rows, %s, %s, %s, id %s\n", what, row[0], word(row[1]), word(row[2]),
+                     word(row[3]), word(row[4]));
+    }
+    mysql_free_result(found);
+}
+
 static void bulk(MYSQL *con)
 {
-    MYSQL_STMT *stmt = make(con, "INSERT INTO pd_write (i, s) VALUES (?, 'bulk')");
-    MYSQL_BIND bind;
-    unsigned int rows = 50;
-    long long values[50];
+    static struct arrays a;
+    static char too_long[] =
+        "the column takes fifty characters, and these here are some more than sixty of them";
+    MYSQL_STMT *add = make(con, "INSERT INTO pd_write (i, s, d) VALUES (?, ?, 7)");
+    MYSQL_STMT *change = make(con, "UPDATE pd_write SET s = CONCAT('+', i) WHERE i = ?");
+    unsigned int rows = ROWS;
 
-    for (int i = 0; i < 50; i++) {
-        values[i] = i;
+    arrays_fill(&a, 1000);
+    (void)mysql_stmt_attr_set(add, STMT_ATTR_ARRAY_SIZE, &rows);
+    (void)mysql_stmt_bind_param(add, a.bind);
+    run(add, "bulk");
+    count(con, "bulk");
+    for (int i = 0; i < ROWS; i++) {
+        a.numbers[i] += 100;
     }
-    memset(&bind, 0, sizeof(bind));
-    bind.buffer_type = MYSQL_TYPE_LONGLONG;
-    bind.buffer = values;
-    (void)mysql_stmt_attr_set(stmt, STMT_ATTR_ARRAY_SIZE, &rows);
-    (void)mysql_stmt_bind_param(stmt, &bind);
-    run(stmt, "bulk");
-    (void)mysql_stmt_close(stmt);
+    run(add, "bulk again"); /* the library sends no types this time */
+    count(con, "bulk again");
+    a.numbers[20] = -5;
+    a.lengths[21] = 60;
+    a.texts[21] = too_long;
+    run(add, "bulk that fails");
+    count(con, "bulk that fails");
+    (void)mysql_stmt_attr_set(change, STMT_ATTR_ARRAY_SIZE, &rows);
+    (void)mysql_stmt_bind_param(change, a.bind);
+    run(change, "bulk update");
+    count(con, "bulk update");
+    rows = 0;
+    (void)mysql_stmt_attr_set(change, STMT_ATTR_ARRAY_SIZE, &rows);
+    (void)mysql_stmt_bind_param(change, a.bind);
+    run(change, "one update");
+    (void)mysql_stmt_close(add);
+    (void)mysql_stmt_close(change);
 }
 
 int main(int argc, char **argv)
