@@ -69,6 +69,8 @@ def text_of(step):
         return f"COM_STMT_PREPARE #{step[1]} {step[2]}"
     if word == "exec":
         return f"COM_STMT_EXECUTE #{step[1]} {step[2]} resend {step[4]}"
+    if word == "bulk":
+        return f"COM_STMT_BULK_EXECUTE #{step[1]} {len(step[2])} rows {step[2][-1]} resend {step[3]}"
     if word == "change":
         return f"COM_CHANGE_USER {step[1]}"
     if word == "pipe":
@@ -79,7 +81,7 @@ def text_of(step):
 class Client:
     def __init__(self, port, users, schema):
         self.users = users
-        self.raw = rc.Raw("127.0.0.1", port, *users[0], database=schema, timeout=25)
+        self.raw = rc.Raw("127.0.0.1", port, *users[0], database=schema, timeout=25, add=rc.STMT_BULK)
         self.ids = {}
         self.over = None
 
@@ -118,6 +120,8 @@ class Client:
         c, stmt = self.raw, self.ids.get(step[1]) or 0x00FFFFF0
         if word == "exec":
             return c.run(rc.COM_STMT_EXECUTE, st.bind(stmt, step[2], step[3], step[4]), "execute")
+        if word == "bulk":
+            return c.run(rc.COM_STMT_BULK_EXECUTE, st.bulk(stmt, step[2], step[3]), "execute")
         if word == "fetch":
             return c.run(rc.COM_STMT_FETCH, st.fetch_body(stmt, step[2]), "rows")
         if word == "sreset":

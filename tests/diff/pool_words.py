@@ -3,7 +3,7 @@
 
 A step is a tuple, its first word says what:
   q sql | ~ sql (only the kind of reply and the error are compared) | com number body kind
-  prep slot sql | exec slot params cursor resend | fetch slot rows | long slot param data | sreset slot | close slot
+  prep slot sql | exec slot params cursor resend | bulk slot rows resend | fetch slot rows | long slot param data | sreset slot | close slot
   change user | pipe [(com, body, kind), ...]
 A scene that is `held` keeps its connection from its first step to its last (a transaction, a pin):
 nobody else may be scheduled within it when there is one connection. The others are cut anywhere.
@@ -62,6 +62,7 @@ class Words:
         self.changed = set()  # slots
         self.slots = {}  # slot -> [number of parameters, how they are made, any type will do, has been executed]
         self.n = 0
+        self.batches = random.Random(seed + 1)
 
     def fill(self, sql):
         return sql.format(c=self.writer, k=self.r.randrange(1, 50), i=self.r.randrange(1, 301), name=self.name)
@@ -151,7 +152,14 @@ class Words:
         resend = is_new or self.r.random() < 0.5 or (slot in self.changed and not self.is_strict)
         if self.flavour == "mariadb" and not is_new and resend and params and self.r.random() < 0.4:
             params[-1] = st.null(params[-1][0], params[-1][1])
+        if self.flavour == "mariadb" and params and not is_wide and self.batches.random() < 0.4:
+            return ("bulk", slot, [params] + [self.row(kinds) for _ in range(self.batches.randrange(4))], resend)
         return ("exec", slot, params, st.NO_CURSOR, resend)
+
+    def row(self, kinds):
+        """Of a batch: values, and words that stand for one."""
+        r = self.batches
+        return [kind(r.randrange(1, 5)) if r.random() < 0.8 else r.choice((st.NULL, st.DEFAULT, st.IGNORE)) for kind in kinds]
 
     def new_slot(self, pool):
         sql = self.fill(self.r.choice(pool))

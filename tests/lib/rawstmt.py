@@ -90,7 +90,7 @@ def bulk(stmt, rows, resend=True, flags=None):
     columns = [next((p for p in column if isinstance(p, tuple)), (NULL_TYPE, 0)) for column in zip(*rows)]
     types = b"".join(bytes(p[:2]) for p in columns) if resend else b""
     body = struct.pack("<IH", stmt, flags if flags is not None else SEND_TYPES if resend else 0)
-    return body + types + b"".join(bytes([p]) if isinstance(p, int) else bytes([NONE]) + p[2] for row in rows for p in row)
+    return body + types + b"".join(bytes([p]) if isinstance(p, int) else bytes([NULL]) if p[2] is None else bytes([NONE]) + p[2] for row in rows for p in row)
 
 
 def long_body(stmt, param, data):
