@@ -155,6 +155,38 @@ static bool has_foreign_types(const struct sess *sess, const struct handle *hand
     return handle->types != NULL && !sess->cmd.stmt->has_types && sess_is_execute(sess);
 }
 
+static uint64_t maker_of(const struct sess *sess, const struct stmt *stmt)
+{
+    return (uint64_t)sess->id << 32 | stmt->id;
+}
+
+/* The state that the statement was prepared in, as it is on conn; no schema: any will do. Compared
+ * with the session's state now. */
+static bool is_state_same(const struct sess *sess, const struct stmt *stmt, const struct conn *conn,
+                          struct svec *ret_there)
+{
+    struct svec here;
+
+    svec_view(&here, &sess->svec, &conn->born);
+    svec_view(ret_there, &stmt->at, &conn->born);
+    if (svec_get(ret_there, SVEC_SCHEMA).len == 0) {
+        ret_there->v[SVEC_SCHEMA] = here.v[SVEC_SCHEMA];
+    }
+    return handle_at_equal(&here, ret_there);
+}
+
+/* When a table has been defined anew since, the server prepares a handle again, in the state of that
+ * moment. If that is not the one it was made in, the session gets a handle of its own: then it sees
+ * what it would see on a connection of its own. */
+static bool may_be_remade(const struct sess *sess, const struct handle *handle,
+                          const struct conn *conn)
+{
+    struct svec there;
+
+    return handle->maker != maker_of(sess, sess->cmd.stmt) &&
+           !is_state_same(sess, sess->cmd.stmt, conn, &there);
+}
+
 bool sess_stmt_is_placed(struct sess *sess, struct conn *conn)
 {
     const struct stmt *stmt = sess->cmd.stmt;
@@ -167,26 +199,20 @@ bool sess_stmt_is_placed(struct sess *sess, struct conn *conn)
     key = key_of(stmt, conn);
     sess->cmd.handle = handles_find(&conn->handles, &key);
     if (sess->cmd.handle != NULL &&
-        (spoils_data(sess, sess->cmd.handle) || has_foreign_types(sess, sess->cmd.handle))) {
+        (spoils_data(sess, sess->cmd.handle) || has_foreign_types(sess, sess->cmd.handle) ||
+         may_be_remade(sess, sess->cmd.handle, conn))) {
         sess->cmd.handle = NULL;
     }
     return sess->cmd.handle != NULL;
 }
 
-/* The state in which the statement in hand has to be prepared on conn. No schema at PREPARE: all
- * its names are qualified, and any will do. */
+/* The state in which the statement in hand has to be prepared on conn. */
 int sess_stmt_state(struct sess *sess, struct conn *conn, struct svec *ret_want)
 {
     const struct stmt *stmt = sess->cmd.stmt;
-    struct svec here;
     struct svec there;
 
-    svec_view(&here, &sess->svec, &conn->born);
-    svec_view(&there, &stmt->at, &conn->born);
-    if (svec_get(&there, SVEC_SCHEMA).len == 0) {
-        there.v[SVEC_SCHEMA] = here.v[SVEC_SCHEMA];
-    }
-    if (handle_at_equal(&here, &there)) {
+    if (is_state_same(sess, stmt, conn, &there)) {
         return 0;
     }
     svec_copy(ret_want, &sess->svec);
@@ -217,6 +243,7 @@ static int place(struct sess *sess, struct stmt *stmt, struct conn *conn,
         close_handle(conn, prepared->id);
         return r;
     }
+    handle->maker = maker_of(sess, stmt);
     sess->cmd.handle = handle;
     return 0;
 }
