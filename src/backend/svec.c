@@ -20,22 +20,6 @@
 /* Sessions times variables; the bound is never met before memory is. */
 #define SVEC_INTERN_MAX (1u << 20)
 
-struct svec_value {
-    uint32_t refs; /* holders: vectors of this worker */
-    uint32_t len;
-    uint8_t bytes[];
-};
-
-struct svec_values {
-    struct map map;             /* bytes -> struct svec_value */
-    struct svec_value *unknown; /* stands for "not known"; equal to nothing that is wanted */
-    /* The last pair of tracker lists found to suit each other: asked before every statement, so
-     * the lists are compared once. Counted, so that an address cannot come to mean another. */
-    struct svec_value *suits_have;
-    struct svec_value *suits_want; /* NULL: none was wanted */
-    enum topo_flavour suits_flavour;
-};
-
 static const char *const names[SVEC_COUNT][2] = {
 #define X(name, mysql, mariadb) {(mysql), (mariadb)},
     SVEC_VARS(X)
@@ -81,6 +65,7 @@ void svec_values_destroy(struct svec_values *values)
     }
     value_unref(values, values->suits_have);
     value_unref(values, values->suits_want);
+    svec_packs_fini(values);
     WR_DASSERT(map_count(&values->map) == 0);
     map_fini(&values->map, free);
     free(values->unknown);
@@ -237,58 +222,6 @@ void svec_view(struct svec *ret_view, const struct svec *want, const struct svec
 bool svec_is_equal(const struct svec *a, const struct svec *b)
 {
     return memcmp(a->v, b->v, sizeof(a->v)) == 0;
-}
-
-/* Each value as a 32-bit length and its bytes; two lengths that no value has stand for the others. */
-#define PACK_ABSENT  UINT32_MAX
-#define PACK_UNKNOWN (UINT32_MAX - 1U)
-
-int svec_pack(const struct svec *svec, struct buf *out)
-{
-    for (size_t i = 0; i < SVEC_COUNT; i++) {
-        uint32_t len = PACK_ABSENT;
-        if (svec_is_unknown(svec, (enum svec_var)i)) {
-            len = PACK_UNKNOWN;
-        } else if (svec->v[i] != NULL) {
-            len = svec->v[i]->len;
-        }
-        int r = buf_append(out, &len, sizeof(len), SIZE_MAX);
-        if (r >= 0 && len < PACK_UNKNOWN) {
-            r = buf_append(out, svec->v[i]->bytes, len, SIZE_MAX);
-        }
-        if (r < 0) {
-            return r;
-        }
-    }
-    return 0;
-}
-
-int svec_unpack(struct svec *svec, struct span *bytes)
-{
-    for (size_t i = 0; i < SVEC_COUNT; i++) {
-        uint32_t len = 0;
-        int r = 0;
-        if (bytes->len < sizeof(len)) {
-            return -WR_E_BAD_PACKET;
-        }
-        memcpy(&len, bytes->p, sizeof(len));
-        bytes->p += sizeof(len);
-        bytes->len -= sizeof(len);
-        if (len == PACK_UNKNOWN) {
-            r = svec_set_unknown(svec, (enum svec_var)i);
-        } else if (len != PACK_ABSENT) {
-            if (len > bytes->len) {
-                return -WR_E_BAD_PACKET;
-            }
-            r = svec_set(svec, (enum svec_var)i, (struct span){bytes->p, len});
-            bytes->p += len;
-            bytes->len -= len;
-        }
-        if (r < 0) {
-            return r;
-        }
-    }
-    return 0;
 }
 
 int svec_set_defaults(struct svec *svec, const struct topo_server *server)

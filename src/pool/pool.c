@@ -72,6 +72,24 @@ static void on_task(void *arg)
     }
 }
 
+void pool_reclaim(struct pool *pool, uint16_t server)
+{
+    pool->reclaim_mask[server / 64] |= UINT64_C(1) << (server % 64);
+    loop_defer(pool->env.loop, &pool->task);
+}
+
+/* There is an idle or soft one: others may ask for it. Taken back when one has asked in vain. True:
+ * that is news, and who waits is to be looked at again, see slots_spare_set(). */
+static bool tell_spare(struct pool *pool, uint16_t server)
+{
+    if (pool->servers[server].is_spare_told) {
+        return false;
+    }
+    pool->servers[server].is_spare_told = true;
+    slots_spare_set(pool->env.slots, server, pool->env.worker, true);
+    return true;
+}
+
 int pool_create(const struct pool_env *env, const struct pool_conf *conf, const struct topo *topo,
                 struct pool **ret_pool)
 {
@@ -333,12 +351,29 @@ void pool_own(struct conn *conn)
     conn_set_owner(conn, on_idle_event, pool_of(conn));
 }
 
+/* Somebody elsewhere has waited longer than anybody here: true, and it is on its way there. */
+static bool pass_on(struct pool *pool, struct conn *conn)
+{
+    uint16_t index = conn->server_index;
+    uint32_t worker = 0;
+
+    if (!pool_wait_elsewhere(pool, index, &worker)) {
+        return false;
+    }
+    (void)pool_pass(conn, worker);
+    return true;
+}
+
 void pool_offer(struct conn *conn)
+{
+    pool_offer_first(conn, false);
+}
+
+void pool_offer_first(struct conn *conn, bool is_here_first)
 {
     struct pool *pool = pool_of(conn);
     struct pool_server *server = server_of(conn);
     uint16_t index = conn->server_index;
-    uint32_t worker = 0;
     struct pool_wait *wait = NULL;
 
     pool_own(conn);
@@ -347,12 +382,11 @@ void pool_offer(struct conn *conn)
         pool_discard(conn, true);
         return;
     }
-    if (slots_wait_elsewhere(pool->env.slots, index, pool->env.worker, pool_wait_since(pool, index),
-                             &worker)) {
-        (void)pool_pass(conn, worker);
+    wait = pool_wait_first(pool, index);
+    if ((wait == NULL || !is_here_first) &&
+        (pass_on(pool, conn) || (wait == NULL && tell_spare(pool, index) && pass_on(pool, conn)))) {
         return;
     }
-    wait = pool_wait_first(pool, index);
     if (wait != NULL && wait->key == conn->bucket->key && conn_svec_can_fit(conn, wait->want)) {
         pool_wait_give_conn(wait, conn);
         return;
@@ -608,8 +642,9 @@ void pool_set_reclaimable(struct conn *conn, bool is_reclaimable)
     conn->is_reclaimable = is_reclaimable;
     if (is_reclaimable) {
         list_push(&server_of(conn)->soft, &conn->lru);
+        (void)tell_spare(pool_of(conn), conn->server_index);
         if (pool_is_wanted(conn->bucket->key, conn->server_index)) {
-            pool_wait_help(pool_of(conn), conn->server_index);
+            pool_reclaim(pool_of(conn), conn->server_index);
         }
     } else {
         list_remove(&conn->lru);

@@ -32,11 +32,17 @@ static void post_all(struct pool *pool, const struct pool_mail *mail)
     }
 }
 
+/* To those only that may have something: while many wait nobody has, and nobody is asked. */
 void pool_mail_shed(struct pool *pool, uint16_t server)
 {
     struct pool_mail mail = {.kind = POOL_MAIL_SHED, .server = server, .from = pool->env.worker};
+    uint64_t spare = slots_spare(pool->env.slots, server);
 
-    post_all(pool, &mail);
+    for (uint32_t i = 0; spare != 0 && i < pool->env.worker_count; i++, spare >>= 1) {
+        if ((spare & 1U) != 0 && i != pool->env.worker) {
+            post(pool, i, &mail);
+        }
+    }
 }
 
 void pool_mail_slot(struct pool *pool, uint16_t server, uint32_t worker)
@@ -92,7 +98,7 @@ static void on_pass(struct pool *pool, struct pool_mail *mail)
         pool_give_slot(pool, mail->server);
     } else {
         pool_attach(key, conn);
-        pool_offer(conn);
+        pool_offer_first(conn, true);
     }
     pool_key_put(key);
 }
@@ -110,8 +116,10 @@ static void on_shed(struct pool *pool, const struct pool_mail *mail)
         pool_idle_remove(conn);
         pool_offer(conn);
     } else if (!list_is_empty(&server->soft)) {
-        pool->reclaim_mask[mail->server / 64] |= UINT64_C(1) << (mail->server % 64);
-        loop_defer(pool->env.loop, &pool->task);
+        pool_reclaim(pool, mail->server);
+    } else if (server->is_spare_told) {
+        server->is_spare_told = false;
+        slots_spare_set(pool->env.slots, mail->server, pool->env.worker, false);
     }
 }
 

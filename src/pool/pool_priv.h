@@ -56,7 +56,8 @@ struct pool_server {
     uint32_t wait_timeout_s;
     bool is_primary;
     bool is_down;
-    bool is_draining; /* nothing is kept for later */
+    bool is_draining;   /* nothing is kept for later */
+    bool is_spare_told; /* the others may believe that there are idle or soft ones */
 };
 
 struct pool {
@@ -74,6 +75,7 @@ struct pool {
     struct pool_server servers[];
 };
 
+#define POOL_TURN_US  UINT64_C(1000)
 #define POOL_KEYS_MAX ((size_t)1 << 20)
 
 /* --- pool_key.c --- */
@@ -86,6 +88,9 @@ struct pool *pool_of(const struct conn *conn);
 bool pool_is_good(const struct pool *pool, const struct conn *conn);
 /* A clean connection that nobody has: to whoever waits, here or elsewhere, or among the idle. */
 void pool_offer(struct conn *conn);
+/* is_here_first: it has come for the first who waits here, if somebody still does. Else two workers
+ * could hand it to each other while both have waiters. */
+void pool_offer_first(struct conn *conn, bool is_here_first);
 /* Off every list, closed; its slot stays with the caller. */
 void pool_close_keep_slot(struct conn *conn, bool is_orderly);
 /* Make it the key's. */
@@ -95,6 +100,8 @@ void pool_own(struct conn *conn);
 /* Off every list and out of every count; it still exists, and its slot is the caller's. */
 void pool_forget(struct conn *conn);
 void pool_idle_remove(struct conn *conn);
+/* Asks sessions for a soft one, from the top of the stack. */
+void pool_reclaim(struct pool *pool, uint16_t server);
 /* An event of a connection that nobody has: true when it is the end of it. */
 bool pool_is_over(struct conn *conn, enum conn_event event);
 int pool_open(struct pool_key *key, const struct pool_ask *ask, struct conn **ret_conn);
@@ -104,7 +111,11 @@ int pool_wait_push(struct pool *pool, struct pool_wait *wait, struct pool_key *k
                    const struct pool_ask *ask);
 /* The oldest waiter that has nothing promised yet; NULL: none. */
 struct pool_wait *pool_wait_first(const struct pool *pool, uint16_t server);
+/* Since when it waits; 0: there is none. */
 uint64_t pool_wait_since(const struct pool *pool, uint16_t server);
+/* Somebody in another worker has waited longer than anybody here. Workers read their clocks once a
+ * turn: whose times differ by less than POOL_TURN_US wait equally long, and a connection stays. */
+bool pool_wait_elsewhere(const struct pool *pool, uint16_t server, uint32_t *ret_worker);
 void pool_wait_give_conn(struct pool_wait *wait, struct conn *conn);
 void pool_wait_give_slot(struct pool_wait *wait);
 void pool_wait_expire(struct pool *pool, uint64_t now_us);

@@ -88,6 +88,15 @@ uint64_t pool_wait_since(const struct pool *pool, uint16_t server)
     return wait == NULL ? 0 : wait->since_us;
 }
 
+bool pool_wait_elsewhere(const struct pool *pool, uint16_t server, uint32_t *ret_worker)
+{
+    uint64_t since = pool_wait_since(pool, server);
+
+    /* with nobody waiting here anybody elsewhere is older */
+    since -= since > POOL_TURN_US ? POOL_TURN_US : 0;
+    return slots_wait_elsewhere(pool->env.slots, server, pool->env.worker, since, ret_worker);
+}
+
 /* It died between the promise and the delivery: its slot takes its place. */
 static void on_promised_event(void *arg, struct conn *conn, enum conn_event event)
 {
@@ -205,8 +214,7 @@ void pool_give_slot(struct pool *pool, uint16_t server)
     struct pool_wait *wait = pool_wait_first(pool, server);
     uint32_t worker = 0;
 
-    if (slots_wait_elsewhere(pool->env.slots, server, pool->env.worker,
-                             pool_wait_since(pool, server), &worker)) {
+    if (pool_wait_elsewhere(pool, server, &worker)) {
         slots_give(pool->env.slots, server);
         pool_mail_slot(pool, server, worker);
     } else if (wait != NULL &&
@@ -220,8 +228,7 @@ void pool_give_slot(struct pool *pool, uint16_t server)
 void pool_wait_help(struct pool *pool, uint16_t server)
 {
     if (!list_is_empty(&pool->servers[server].soft)) {
-        pool->reclaim_mask[server / 64] |= UINT64_C(1) << (server % 64);
-        loop_defer(pool->env.loop, &pool->task);
+        pool_reclaim(pool, server);
     }
     pool_mail_shed(pool, server);
 }

@@ -15,7 +15,9 @@ struct slots_server {
     _Atomic uint64_t refused;
     atomic_bool is_spare_used;
     atomic_uint waiting;                       /* workers in which somebody waits */
+    atomic_uint workers;                       /* that have ever waited: 0 to this, less one */
     _Atomic uint64_t since[SLOTS_WORKERS_MAX]; /* written by the worker, 0: nobody */
+    _Atomic uint64_t spare;                    /* bit by worker: it may have one to spare */
 };
 
 struct slots {
@@ -44,6 +46,8 @@ int slots_create(const uint32_t *max, size_t count, struct slots **ret_slots)
         atomic_init(&slots->servers[i].refused, 0);
         atomic_init(&slots->servers[i].is_spare_used, false);
         atomic_init(&slots->servers[i].waiting, 0);
+        atomic_init(&slots->servers[i].workers, 0);
+        atomic_init(&slots->servers[i].spare, 0);
         for (size_t w = 0; w < SLOTS_WORKERS_MAX; w++) {
             atomic_init(&slots->servers[i].since[w], 0);
         }
@@ -103,18 +107,43 @@ void slots_give_spare(struct slots *slots, size_t server)
     atomic_store_explicit(&slots->servers[server].is_spare_used, false, memory_order_relaxed);
 }
 
-/* Relaxed: whoever begins to wait also writes to the other workers' mailboxes, and that is what
- * orders it; a worker that has not seen the mark yet has the letter still before it. */
+/* Whoever begins to wait says so and then looks who has something to spare; whoever has something
+ * to spare says so and then looks who waits. Sequentially consistent, all four: one of the two sees
+ * the other. The times themselves may be a moment old. */
 void slots_wait_set(struct slots *slots, size_t server, uint32_t worker, uint64_t since_us)
 {
     WR_ASSERT(server < slots->count && worker < SLOTS_WORKERS_MAX);
     struct slots_server *s = &slots->servers[server];
     uint64_t before = atomic_exchange_explicit(&s->since[worker], since_us, memory_order_relaxed);
+    unsigned workers = atomic_load_explicit(&s->workers, memory_order_relaxed);
+
+    while (workers <= worker &&
+           !atomic_compare_exchange_weak_explicit(&s->workers, &workers, worker + 1,
+                                                  memory_order_relaxed, memory_order_relaxed)) {
+    }
     if (before == 0 && since_us != 0) {
-        atomic_fetch_add_explicit(&s->waiting, 1, memory_order_relaxed);
+        atomic_fetch_add_explicit(&s->waiting, 1, memory_order_seq_cst);
     } else if (before != 0 && since_us == 0) {
         atomic_fetch_sub_explicit(&s->waiting, 1, memory_order_relaxed);
     }
+}
+
+void slots_spare_set(struct slots *slots, size_t server, uint32_t worker, bool has_spare)
+{
+    WR_ASSERT(server < slots->count && worker < SLOTS_WORKERS_MAX);
+    uint64_t bit = UINT64_C(1) << worker;
+
+    if (has_spare) {
+        atomic_fetch_or_explicit(&slots->servers[server].spare, bit, memory_order_seq_cst);
+    } else {
+        atomic_fetch_and_explicit(&slots->servers[server].spare, ~bit, memory_order_seq_cst);
+    }
+}
+
+uint64_t slots_spare(const struct slots *slots, size_t server)
+{
+    WR_ASSERT(server < slots->count);
+    return atomic_load_explicit(&slots->servers[server].spare, memory_order_seq_cst);
 }
 
 bool slots_wait_elsewhere(const struct slots *slots, size_t server, uint32_t worker,
@@ -124,10 +153,11 @@ bool slots_wait_elsewhere(const struct slots *slots, size_t server, uint32_t wor
     const struct slots_server *s = &slots->servers[server];
     uint64_t oldest = since_us != 0 ? since_us : UINT64_MAX;
     bool found = false;
-    if (atomic_load_explicit(&s->waiting, memory_order_relaxed) == 0) {
+    if (atomic_load_explicit(&s->waiting, memory_order_seq_cst) == 0) {
         return false;
     }
-    for (uint32_t w = 0; w < SLOTS_WORKERS_MAX; w++) {
+    uint32_t workers = atomic_load_explicit(&s->workers, memory_order_relaxed);
+    for (uint32_t w = 0; w < workers; w++) {
         uint64_t since = atomic_load_explicit(&s->since[w], memory_order_relaxed);
         if (w != worker && since != 0 && since < oldest) {
             oldest = since;

@@ -4,7 +4,8 @@
  *
  * WHY       servers[].max_connections is a promise to the server; workers open on their own. And
  *           who has waited longest comes first, whichever worker it waits in.
- * OWNS      One atomic count per server, and since when each worker's first waiter waits for it.
+ * OWNS      One atomic count per server, since when each worker's first waiter waits for it, and
+ *           which workers may have one to spare.
  * THREADS   Any. This is one of the few things that threads share.
  * REENTRY   none
  * UNITS     connections; *_us: microseconds of the monotonic clock.
@@ -40,6 +41,11 @@ void slots_give_spare(struct slots *slots, size_t server);
 
 /* The worker's first waiter for the server waits since then; 0: nobody waits there. */
 void slots_wait_set(struct slots *slots, size_t server, uint32_t worker, uint64_t since_us);
+/* Which workers may have a connection to spare, bit by worker. Who says so looks for waiters
+ * afterwards, who begins to wait looks here afterwards: neither misses the other. It may be said for
+ * longer than it is true. */
+void slots_spare_set(struct slots *slots, size_t server, uint32_t worker, bool has_spare);
+uint64_t slots_spare(const struct slots *slots, size_t server);
 /* True: somebody has waited in another worker for longer than since_us (0: any waiter will do);
  * *ret_worker is where. One load when nobody waits anywhere. */
 bool slots_wait_elsewhere(const struct slots *slots, size_t server, uint32_t worker,

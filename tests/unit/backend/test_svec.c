@@ -356,6 +356,56 @@ static void test_learn(void **state)
     buf_fini(&text);
 }
 
+/* More vectors than are remembered, in both directions, twice; cut bytes are refused. */
+static void test_pack(void **state)
+{
+    struct svec_values *from = NULL;
+    struct svec_values *to = NULL;
+
+    (void)state;
+    assert_int_equal(svec_values_create(&from), 0);
+    assert_int_equal(svec_values_create(&to), 0);
+    for (unsigned round = 0; round < 2 * (2 * SVEC_PACKS + 1); round++) {
+        const char zone[] = {(char)('a' + round % (2 * SVEC_PACKS + 1)), '\0'};
+        struct svec sent;
+        struct svec got;
+        struct buf bytes;
+
+        svec_init(&sent, from);
+        buf_init(&bytes);
+        put(&sent, SVEC_SCHEMA, "");
+        put(&sent, SVEC_TIME_ZONE, zone);
+        put(&sent, SVEC_AUTOCOMMIT, "ON");
+        assert_int_equal(svec_set_unknown(&sent, SVEC_SQL_MODE), 0);
+        for (unsigned again = 0; again < 2; again++) {
+            buf_clear(&bytes);
+            assert_int_equal(svec_pack(&sent, &bytes), 0);
+            assert_int_equal(buf_append_text(&bytes, "behind", SIZE_MAX), 0);
+            for (size_t cut = 0; again == 1 && cut < buf_len(&bytes) - 6; cut++) {
+                struct span part = {buf_span(&bytes).p, cut};
+
+                svec_init(&got, to);
+                assert_int_equal(svec_unpack(&got, &part), -WR_E_BAD_PACKET);
+                svec_fini(&got);
+            }
+            struct span rest = buf_span(&bytes);
+            svec_init(&got, to);
+            assert_int_equal(svec_unpack(&got, &rest), 0);
+            assert_true(span_eq_text(rest, "behind"));
+            assert_true(span_eq_text(svec_get(&got, SVEC_TIME_ZONE), zone));
+            assert_true(span_eq_text(svec_get(&got, SVEC_AUTOCOMMIT), "ON"));
+            assert_true(svec_is_set(&got, SVEC_SCHEMA));
+            assert_true(svec_is_unknown(&got, SVEC_SQL_MODE));
+            assert_false(svec_is_set(&got, SVEC_ISOLATION));
+            svec_fini(&got);
+        }
+        svec_fini(&sent);
+        buf_fini(&bytes);
+    }
+    svec_values_destroy(from);
+    svec_values_destroy(to);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -370,6 +420,7 @@ int main(void)
         cmocka_unit_test(test_track_block),
         cmocka_unit_test(test_defaults),
         cmocka_unit_test(test_learn),
+        cmocka_unit_test(test_pack),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <pthread.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -136,12 +138,74 @@ static void test_oldest_waiter(void **state)
     slots_destroy(slots);
 }
 
+/* Who has something to spare is seen by who begins to wait, or sees him. */
+struct meeting {
+    struct slots *slots;
+    atomic_uint arrived; /* of both, over all rounds */
+    bool waiter_saw[ROUNDS];
+    bool giver_saw[ROUNDS];
+};
+
+static void meet(struct meeting *m, unsigned round)
+{
+    atomic_fetch_add_explicit(&m->arrived, 1, memory_order_relaxed);
+    while (atomic_load_explicit(&m->arrived, memory_order_relaxed) < 2 * (round + 1)) {
+        sched_yield();
+    }
+}
+
+static void *waiter(void *arg)
+{
+    struct meeting *m = arg;
+    for (unsigned i = 0; i < ROUNDS; i++) {
+        meet(m, 2 * i);
+        slots_wait_set(m->slots, 0, 1, 1000 + i);
+        m->waiter_saw[i] = (slots_spare(m->slots, 0) & 1U << 0) != 0;
+        meet(m, 2 * i + 1);
+        slots_wait_set(m->slots, 0, 1, 0);
+    }
+    return NULL;
+}
+
+static void *giver(void *arg)
+{
+    struct meeting *m = arg;
+    for (unsigned i = 0; i < ROUNDS; i++) {
+        uint32_t worker = 0;
+        meet(m, 2 * i);
+        slots_spare_set(m->slots, 0, 0, true);
+        m->giver_saw[i] = slots_wait_elsewhere(m->slots, 0, 0, 0, &worker) && worker == 1;
+        meet(m, 2 * i + 1);
+        slots_spare_set(m->slots, 0, 0, false);
+    }
+    return NULL;
+}
+
+static void test_nobody_is_missed(void **state)
+{
+    static struct meeting m; /* too large for a stack */
+    const uint32_t max = 1;
+    pthread_t threads[2];
+
+    (void)state;
+    assert_int_equal(slots_create(&max, 1, &m.slots), 0);
+    assert_int_equal(pthread_create(&threads[0], NULL, waiter, &m), 0);
+    assert_int_equal(pthread_create(&threads[1], NULL, giver, &m), 0);
+    assert_int_equal(pthread_join(threads[0], NULL), 0);
+    assert_int_equal(pthread_join(threads[1], NULL), 0);
+    for (unsigned i = 0; i < ROUNDS; i++) {
+        assert_true(m.waiter_saw[i] || m.giver_saw[i]);
+    }
+    assert_int_equal(slots_spare(m.slots, 0), 0);
+    slots_destroy(m.slots);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_limits),        cmocka_unit_test(test_too_many),
         cmocka_unit_test(test_threads),       cmocka_unit_test(test_spare),
-        cmocka_unit_test(test_oldest_waiter),
+        cmocka_unit_test(test_oldest_waiter), cmocka_unit_test(test_nobody_is_missed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
