@@ -23,7 +23,9 @@ static struct sess_rule_mark find(struct sess *sess, const struct facts *facts, 
     struct classify_env env;
     int found = -1;
 
-    sess_classify_env(sess, &env);
+    if ((facts->bits & FACT(READ)) == 0 || sess->cmd.digest == 0) { /* else nobody asks for it */
+        sess_classify_env(sess, &env);
+    }
     *in = (struct rule_input){
         .facts = facts,
         .sql = sql,

@@ -3,7 +3,7 @@
  * Matching. For each kind of condition there is the set of rules that fit by it; the rules that fit
  * are what the sets have in common, looked at in their order, a block at a time:
  *
- *   who & class & table  --(schema, digest: when one of them asks)-->  expression  -->  the first
+ *   who & class & table & schema  --(digest, bytes: when a rule asks)-->  expression  -->  the first
  *
  * A kind that no rule uses is the set of all. Sets are only copied when the statement's words are
  * on file; else the rules without such a condition are a set that is there already.
@@ -31,6 +31,7 @@ struct rule_scratch {
     uint64_t table[WORDS_MAX];
     uint64_t schema[WORDS_MAX];
     uint64_t digest[WORDS_MAX];
+    uint64_t match[WORDS_MAX];
     uint64_t who[WORDS_MAX];
     struct facts_table mentions[RULE_TABLES_MAX];
     char plain[RULE_NAME_MAX]; /* the name at hand, without quotes */
@@ -136,11 +137,47 @@ static bool pattern_fits(const char *pattern, const char *text)
     return pattern[strspn(pattern, "*")] == '\0';
 }
 
+/* The patterns that may fit a name: those of its grams, then those that are not in grams. */
+struct pattern_next {
+    const struct rule_pattern *item; /* NULL: no more */
+    struct span name;
+    const struct rule_ids *ids;
+    size_t at;      /* in name */
+    uint32_t which; /* of ids */
+    bool is_rest;
+};
+
+static void patterns_next(const struct rule_patterns *patterns, struct pattern_next *next)
+{
+    next->item = NULL;
+    while (next->ids == NULL || next->which == next->ids->count) {
+        if (next->is_rest) {
+            return;
+        }
+        next->which = 0;
+        next->ids = rule_grams_next(&patterns->grams, next->name, &next->at);
+        if (next->ids == NULL) {
+            next->is_rest = true;
+            next->ids = &patterns->rest;
+        }
+    }
+    next->item = &patterns->item[next->ids->id[next->which++]];
+}
+
+static struct pattern_next patterns_begin(const struct rule_patterns *patterns, struct span name)
+{
+    struct pattern_next next = {.name = name};
+
+    patterns_next(patterns, &next);
+    return next;
+}
+
 static const uint64_t *schema_set(const struct rules *rules, struct rule_scratch *scratch,
                                   struct span schema)
 {
     const uint64_t *set = rules->any_schema;
     const struct rule_key *key = NULL;
+    struct pattern_next next;
     char text[RULE_NAME_MAX];
 
     if (schema.len == 0) {
@@ -153,11 +190,11 @@ static const uint64_t *schema_set(const struct rules *rules, struct rule_scratch
     if (rules->schema_patterns.count == 0 || !rule_lower(schema, text)) {
         return set;
     }
-    for (uint32_t i = 0; i < rules->schema_patterns.count; i++) {
-        const struct rule_pattern *pattern = &rules->schema_patterns.item[i];
-
-        if (pattern_fits(pattern->name, text)) {
-            add_ids(rules, &pattern->ids, rules->any_schema, scratch->schema, &set);
+    schema.p = (const uint8_t *)text;
+    for (next = patterns_begin(&rules->schema_patterns, schema); next.item != NULL;
+         patterns_next(&rules->schema_patterns, &next)) {
+        if (pattern_fits(next.item->name, text)) {
+            add_ids(rules, &next.item->ids, rules->any_schema, scratch->schema, &set);
         }
     }
     return set;
@@ -178,18 +215,18 @@ static struct span plain_name(struct span written, char plain[RULE_NAME_MAX])
 static void table_add_patterns(const struct rules *rules, struct rule_scratch *scratch,
                                struct span name, struct span schema, const uint64_t **set)
 {
+    const struct rule_patterns *patterns = &rules->table_patterns;
+    struct pattern_next next;
     char name_text[RULE_NAME_MAX];
     char schema_text[RULE_NAME_MAX];
 
     if (!rule_lower(name, name_text) || !rule_lower(schema, schema_text)) {
         return;
     }
-    for (uint32_t i = 0; i < rules->table_patterns.count; i++) {
-        const struct rule_pattern *pattern = &rules->table_patterns.item[i];
-
-        if (pattern_fits(pattern->name, name_text) &&
-            (pattern->schema == NULL || pattern_fits(pattern->schema, schema_text))) {
-            add_ids(rules, &pattern->ids, rules->any_table, scratch->table, set);
+    for (next = patterns_begin(patterns, name); next.item != NULL; patterns_next(patterns, &next)) {
+        if (pattern_fits(next.item->name, name_text) &&
+            (next.item->schema == NULL || pattern_fits(next.item->schema, schema_text))) {
+            add_ids(rules, &next.item->ids, rules->any_table, scratch->table, set);
         }
     }
 }
@@ -250,6 +287,7 @@ static const uint64_t *table_set(const struct rules *rules, struct rule_scratch 
 static const uint64_t *digest_set(const struct rules *rules, struct rule_scratch *scratch,
                                   struct rule_input *in)
 {
+    const uint64_t *set = rules->any_digest;
     uint32_t low = 0;
     uint32_t high = rules->digest_count;
 
@@ -257,22 +295,39 @@ static const uint64_t *digest_set(const struct rules *rules, struct rule_scratch
         in->digest = classify_digest_hash(in->sql, in->env);
         in->has_digest = true;
     }
-    memcpy(scratch->digest, rules->any_digest, rules->words * sizeof(uint64_t));
     while (low < high) { /* the first that is not smaller */
-        uint32_t mid = low + (high - low) / 2;
+        uint32_t mid = (low + high) / 2;
+        bool is_smaller = rules->digests[mid].digest < in->digest;
 
-        if (rules->digests[mid].digest < in->digest) {
-            low = mid + 1;
-        } else {
-            high = mid;
-        }
+        low = is_smaller ? mid + 1 : low;
+        high = is_smaller ? high : mid;
     }
     for (; low < rules->digest_count && rules->digests[low].digest == in->digest; low++) {
-        uint32_t id = rules->digests[low].id;
+        struct rule_ids one = {.id = &rules->digests[low].id, .count = 1};
 
-        scratch->digest[id / 64] |= UINT64_C(1) << (id % 64);
+        add_ids(rules, &one, rules->any_digest, scratch->digest, &set);
     }
-    return scratch->digest;
+    return set;
+}
+
+/* The rules whose expressions may be found in the text, by the bytes that they need. A text that is
+ * made of such bytes is not worth more looks than there are rules. */
+static const uint64_t *match_set(const struct rules *rules, struct rule_scratch *scratch,
+                                 struct span sql)
+{
+    const uint64_t *set = rules->any_match;
+    const struct rule_ids *ids = NULL;
+    size_t at = 0;
+    size_t looks = 0;
+
+    while ((ids = rule_grams_next(&rules->grams, sql, &at)) != NULL) {
+        looks += ids->count;
+        if (looks > 4 * (size_t)rules->count) {
+            return rules->all;
+        }
+        add_ids(rules, ids, rules->any_match, scratch->match, &set);
+    }
+    return set;
 }
 
 /* --- who --- */
@@ -375,11 +430,12 @@ struct sets {
     const uint64_t *verb;
     const uint64_t *groups;
     const uint64_t *table;
-    /* found when a rule first asks */
     const uint64_t *schema;
+    /* all, until a rule asks that all else has left */
     const uint64_t *digest;
-    bool has_schema;
-    bool has_digest;
+    const uint64_t *match;
+    bool knows_digest;
+    bool knows_match;
 };
 
 /* Only the tables of reads are known already; for others it is worth to see who asks. */
@@ -399,50 +455,76 @@ static bool wants_tables(const struct rules *rules, const struct rule_input *in,
 
 static inline uint64_t word_left(const struct sets *sets, uint32_t w)
 {
-    return sets->who[w] & sets->table[w] & (sets->verb[w] | sets->groups[w]);
+    return sets->who[w] & sets->table[w] & sets->schema[w] & sets->digest[w] & sets->match[w] &
+           (sets->verb[w] | sets->groups[w]);
 }
 
-/* The first block from word w on in which some rule fits by who, class and table. Few branches: this
- * is what a thousand rules cost the statement that none of them fits. */
+/* Two words at a time; sets are words in memory. */
+typedef uint64_t lanes __attribute__((vector_size(16), aligned(8), may_alias));
+
+static inline lanes lanes_at(const uint64_t *set, uint32_t w)
+{
+    return *(const lanes *)(const void *)&set[w];
+}
+
+static inline lanes lanes_left(const struct sets *sets, uint32_t w)
+{
+    return lanes_at(sets->who, w) & lanes_at(sets->table, w) & lanes_at(sets->schema, w) &
+           lanes_at(sets->digest, w) & lanes_at(sets->match, w) &
+           (lanes_at(sets->verb, w) | lanes_at(sets->groups, w));
+}
+
+/* The first block from word w on in which some rule is left. Few branches: this is what a thousand
+ * rules cost the statement that none of them fits. */
 static uint32_t block_find(const struct sets *sets, uint32_t w, uint32_t words)
 {
     const struct sets s = *sets; /* into registers */
 
-    _Static_assert(RULE_BLOCK == 4, "one term for each word of a block");
-    while (w < words && (word_left(&s, w) | word_left(&s, w + 1) | word_left(&s, w + 2) |
-                         word_left(&s, w + 3)) == 0) {
-        w += RULE_BLOCK;
+    _Static_assert(RULE_BLOCK == 4, "one term for each two words of a block");
+    for (; w < words; w += RULE_BLOCK) {
+        lanes left = lanes_left(&s, w) | lanes_left(&s, w + 2);
+
+        if ((left[0] | left[1]) != 0) {
+            break;
+        }
     }
     return w;
 }
 
-/* What is left of 64 rules when all has been asked but the expressions. */
-static uint64_t narrow(const struct rules *rules, struct rule_scratch *scratch,
-                       struct rule_input *in, struct sets *sets, uint32_t w)
+/* Does a rule that is left in the block have a condition that the set any is without? */
+static bool asks(const struct sets *sets, const uint64_t *any, uint32_t w)
 {
-    uint64_t left = word_left(sets, w);
+    lanes left = (lanes_left(sets, w) & ~lanes_at(any, w)) |
+                 (lanes_left(sets, w + 2) & ~lanes_at(any, w + 2));
 
-    if (left == 0) {
-        return 0;
-    }
-    if (!sets->has_schema && (left & ~rules->any_schema[w]) != 0) {
-        sets->schema = schema_set(rules, scratch, in->schema);
-        sets->has_schema = true;
-    }
-    left &= sets->schema[w];
-    if (!sets->has_digest && (left & ~rules->any_digest[w]) != 0) {
+    return (left[0] | left[1]) != 0;
+}
+
+/* True: a set more is known now. */
+static bool know_more(const struct rules *rules, struct rule_scratch *scratch,
+                      struct rule_input *in, struct sets *sets, uint32_t w)
+{
+    bool is_more = false;
+
+    if (!sets->knows_digest && asks(sets, rules->any_digest, w)) {
+        sets->knows_digest = true;
         sets->digest = digest_set(rules, scratch, in);
-        sets->has_digest = true;
+        is_more = true;
     }
-    return left & sets->digest[w];
+    if (!sets->knows_match && asks(sets, rules->any_match, w)) {
+        sets->knows_match = true;
+        sets->match = match_set(rules, scratch, in->sql);
+        is_more = true;
+    }
+    return is_more;
 }
 
 /* The first that fits of the block at word w; -1: none. */
 static int block_first(const struct rules *rules, struct rule_scratch *scratch,
-                       struct rule_input *in, struct sets *sets, uint32_t w)
+                       struct rule_input *in, const struct sets *sets, uint32_t w)
 {
     for (uint32_t end = w + RULE_BLOCK; w < end; w++) {
-        for (uint64_t left = narrow(rules, scratch, in, sets, w); left != 0; left &= left - 1) {
+        for (uint64_t left = word_left(sets, w); left != 0; left &= left - 1) {
             uint32_t id = w * 64 + (uint32_t)__builtin_ctzll(left);
 
             if (rules->code[id] == NULL || expression_fits(rules->code[id], scratch, in)) {
@@ -456,8 +538,10 @@ static int block_first(const struct rules *rules, struct rule_scratch *scratch,
 int rules_match(const struct rules *rules, struct rule_scratch *scratch, struct rule_who *who,
                 struct rule_input *in)
 {
-    struct sets sets = {
-        .table = rules->any_table, .schema = rules->any_schema, .digest = rules->any_digest};
+    struct sets sets = {.table = rules->any_table,
+                        .schema = rules->any_schema,
+                        .digest = rules->all,
+                        .match = rules->all};
     int found = -1;
 
     in->gave_up = 0;
@@ -467,15 +551,25 @@ int rules_match(const struct rules *rules, struct rule_scratch *scratch, struct 
     sets.verb = rules->by_class[in->facts->verb];
     sets.groups = rules->by_class[VERB_END_ + rule_groups(in->facts)];
     sets.who = rules->has_who ? who_set(rules, scratch, who, in) : rules->all;
+    if (rules->has_schema) {
+        sets.schema = schema_set(rules, scratch, in->schema);
+    }
+    if (in->has_digest && rules->digest_count != 0) {
+        sets.digest = digest_set(rules, scratch, in);
+        sets.knows_digest = true;
+    }
     if (wants_tables(rules, in, &sets)) {
         sets.table = table_set(rules, scratch, in);
     }
-    for (uint32_t w = 0; found < 0; w += RULE_BLOCK) {
+    for (uint32_t w = 0; found < 0;) {
         w = block_find(&sets, w, rules->words);
         if (w >= rules->words) {
             return -1;
         }
-        found = block_first(rules, scratch, in, &sets, w);
+        if (!know_more(rules, scratch, in, &sets, w)) {
+            found = block_first(rules, scratch, in, &sets, w);
+            w += RULE_BLOCK;
+        }
     }
     return found;
 }

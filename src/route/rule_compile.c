@@ -67,6 +67,8 @@ static void patterns_free(struct rule_patterns *patterns)
         free(patterns->item[i].ids.id);
     }
     free(patterns->item);
+    free(patterns->rest.id);
+    rule_grams_free(&patterns->grams);
 }
 
 void rules_free(struct rules *rules)
@@ -81,6 +83,7 @@ void rules_free(struct rules *rules)
     keys_free(&rules->users);
     patterns_free(&rules->table_patterns);
     patterns_free(&rules->schema_patterns);
+    rule_grams_free(&rules->grams);
     free(rules->networks);
     free(rules->digests);
     arena_fini(&rules->arena);
@@ -93,7 +96,7 @@ static void set_bit(uint64_t *set, uint32_t id)
     set[id / 64] |= UINT64_C(1) << (id % 64);
 }
 
-static int ids_add(struct rule_ids *ids, uint32_t id)
+int rule_ids_add(struct rule_ids *ids, uint32_t id)
 {
     if (ids->count > 0 && ids->id[ids->count - 1] == id) {
         return 0; /* a word given twice */
@@ -177,20 +180,21 @@ static int word_file(struct rules *rules, struct rule_keys *keys, const char *te
 {
     struct rule_key *key = keys_take(rules, keys, span_of(text), has_case);
 
-    return key == NULL ? -ENOMEM : ids_add(&key->ids, id);
+    return key == NULL ? -ENOMEM : rule_ids_add(&key->ids, id);
 }
 
 static int pattern_file(struct rules *rules, struct rule_patterns *patterns, const char *schema,
                         const char *name, uint32_t id)
 {
     struct rule_pattern *pattern = NULL;
+    struct rule_piece piece;
 
     for (uint32_t i = 0; i < patterns->count; i++) {
         pattern = &patterns->item[i];
         if (strcmp(pattern->name, name) == 0 &&
             (schema == NULL || pattern->schema == NULL ? schema == pattern->schema
                                                        : strcmp(schema, pattern->schema) == 0)) {
-            return ids_add(&pattern->ids, id);
+            return rule_ids_add(&pattern->ids, id);
         }
     }
     if (patterns->count == patterns->cap) {
@@ -212,7 +216,13 @@ static int pattern_file(struct rules *rules, struct rule_patterns *patterns, con
         return -ENOMEM;
     }
     patterns->count++;
-    return ids_add(&pattern->ids, id);
+    rule_need_star(name, &piece);
+    if ((piece.len < rule_grams_min(&patterns->grams)
+             ? rule_ids_add(&patterns->rest, patterns->count - 1)
+             : rule_grams_file(&patterns->grams, &piece, patterns->count - 1)) < 0) {
+        return -ENOMEM;
+    }
+    return rule_ids_add(&pattern->ids, id);
 }
 
 /* --- one kind of condition each --- */
@@ -238,7 +248,7 @@ static int qualified_file(struct rules *rules, struct span schema, struct span n
         in->in = key->in;
         key->in = in;
     }
-    return ids_add(&in->ids, id);
+    return rule_ids_add(&in->ids, id);
 }
 
 static int table_file(struct rules *rules, const char *text, uint32_t id)
@@ -415,7 +425,8 @@ static int order_digest(const void *a, const void *b)
 static int sets_create(struct rules *rules)
 {
     uint64_t **const sets[] = {&rules->any_table,  &rules->any_schema, &rules->any_user,
-                               &rules->any_client, &rules->any_digest, &rules->all};
+                               &rules->any_client, &rules->any_digest, &rules->any_match,
+                               &rules->all};
     size_t bytes = rules->words * sizeof(uint64_t);
 
     for (size_t i = 0; i < WR_ARRAY_LEN(sets); i++) {
@@ -453,6 +464,21 @@ static int arrays_create(struct rules *rules)
                : sets_create(rules);
 }
 
+static int match_file(struct rules *rules, const char *match, uint32_t id)
+{
+    struct rule_need need;
+    int rc = 0;
+
+    if (match == NULL || !rule_need_read(match, rule_grams_min(&rules->grams), &need)) {
+        set_bit(rules->any_match, id);
+        return 0;
+    }
+    for (unsigned i = 0; i < need.count && rc == 0; i++) {
+        rc = rule_grams_file(&rules->grams, &need.way[i], id);
+    }
+    return rc;
+}
+
 static int rule_file(struct rules *rules, uint32_t id)
 {
     const struct config_rule *rule = &rules->config->rules[id];
@@ -462,9 +488,11 @@ static int rule_file(struct rules *rules, uint32_t id)
     rc = rc < 0 ? rc : words_file(rules, &rule->user, id, user_file, rules->any_user);
     rc = rc < 0 ? rc : words_file(rules, &rule->client, id, client_file, rules->any_client);
     rc = rc < 0 ? rc : words_file(rules, &rule->digest, id, digest_file, rules->any_digest);
+    rc = rc < 0 ? rc : match_file(rules, rule->match, id);
     class_file(rules, &rule->class_words, id);
     set_bit(rules->all, id);
     rules->has_table = rules->has_table || rule->table.count != 0;
+    rules->has_schema = rules->has_schema || rule->schema.count != 0;
     rules->has_who = rules->has_who || rule->user.count != 0 || rule->client.count != 0;
     return rc;
 }
@@ -488,6 +516,9 @@ int rules_compile(struct config *config, uint64_t generation, struct config_erro
     rules->count = config->rule_count;
     rules->words = (config->rule_count + 63) / 64;
     rules->words = (rules->words + RULE_BLOCK - 1) / RULE_BLOCK * RULE_BLOCK;
+    rules->grams.step = 2; /* texts are longer than names */
+    rules->table_patterns.grams.step = 1;
+    rules->schema_patterns.grams.step = 1;
     arena_init(&rules->arena, ARENA_MAX);
     rc = arrays_create(rules);
     rc = rc < 0 ? rc : matches_compile(rules, errs);

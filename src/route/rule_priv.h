@@ -33,6 +33,37 @@ struct rule_ids {
     uint32_t cap;
 };
 
+/* Bytes that a text must hold, in any case. */
+#define RULE_PIECE_MAX 32
+#define RULE_WAYS_MAX  16
+#define RULE_GRAM      4  /* bytes of a piece that are looked for */
+#define RULE_GRAM_BITS 15 /* of a set of hashes of grams */
+
+struct rule_piece {
+    uint8_t len;
+    uint8_t text[RULE_PIECE_MAX];
+};
+
+/* One of these must be there. */
+struct rule_need {
+    unsigned count;
+    struct rule_piece way[RULE_WAYS_MAX];
+};
+
+struct rule_gram {
+    uint32_t gram;
+    struct rule_ids ids; /* none: a free place */
+};
+
+/* Open addressing, at most half full; bits says of nearly all grams that they are not there. */
+struct rule_grams {
+    struct rule_gram *slot;
+    size_t slot_count; /* power of two; 0: empty */
+    size_t count;
+    unsigned step;
+    uint64_t bits[(1U << RULE_GRAM_BITS) / 64];
+};
+
 /* A word that rules wait for. */
 struct rule_key {
     struct span text; /* as written */
@@ -58,6 +89,8 @@ struct rule_pattern {
 
 struct rule_patterns {
     struct rule_pattern *item;
+    struct rule_grams grams; /* their numbers */
+    struct rule_ids rest;    /* of those that have too little for that */
     uint32_t count;
     uint32_t cap;
 };
@@ -85,6 +118,7 @@ struct rules {
     struct rule_keys users;
     struct rule_patterns table_patterns;
     struct rule_patterns schema_patterns;
+    struct rule_grams grams; /* of expressions */
     struct rule_network *networks;
     uint32_t network_count;
     struct rule_digest *digests; /* sorted */
@@ -95,12 +129,14 @@ struct rules {
     uint64_t *any_user;
     uint64_t *any_client;
     uint64_t *any_digest;
+    uint64_t *any_match; /* ... or whose expression may be found in any text */
     uint64_t *all;
     uint64_t *by_class[RULE_SETS_CLASS]; /* by verb, without class included; then by groups */
     /* values */
     uint32_t count;
     uint32_t words;
     bool has_table;
+    bool has_schema;
     bool has_who;
     bool is_slow;
 };
@@ -143,7 +179,31 @@ struct rule_key *rule_keys_find(const struct rule_keys *keys, struct span text, 
 /* ASCII lower case, terminated; false: longer than RULE_NAME_MAX allows. */
 bool rule_lower(struct span text, char dst[RULE_NAME_MAX]);
 
-/* rule_compile.c; for rule.c's destructor */
+/* --- rule_need.c --- */
+/* What a text must hold for the expression to be found in it, pieces of least bytes or more; false:
+ * that is not known. */
+bool rule_need_read(const char *pattern, size_t least, struct rule_need *ret_need);
+/* The longest piece without * of a word. */
+void rule_need_star(const char *pattern, struct rule_piece *ret_piece);
+
+/* --- rule_gram.c --- */
+/* How many of its grams are not in most statements. */
+size_t rule_piece_rare(const struct rule_piece *piece);
+/* The least that a piece must have. */
+static inline size_t rule_grams_min(const struct rule_grams *grams)
+{
+    return RULE_GRAM + grams->step - 1;
+}
+
+int rule_grams_file(struct rule_grams *grams, const struct rule_piece *piece, uint32_t id);
+void rule_grams_free(struct rule_grams *grams);
+/* Who waits for the next gram of text at or behind *at, which moves on; NULL: nobody any more. */
+const struct rule_ids *rule_grams_next(const struct rule_grams *grams, struct span text,
+                                       size_t *at);
+
+/* --- rule_compile.c --- */
+int rule_ids_add(struct rule_ids *ids, uint32_t id);
+/* for rule.c's destructor */
 void rules_free(struct rules *rules);
 
 #endif

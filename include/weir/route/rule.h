@@ -65,7 +65,7 @@ void rule_who_reset(struct rule_who *who);
 struct rule_input {
     const struct facts *facts;
     struct span sql;                /* the text of which facts are */
-    const struct classify_env *env; /* by which it was classified */
+    const struct classify_env *env; /* by which it was; unused for a read with digest */
     struct span schema;             /* selected, plain; empty: none */
     struct span user;
     const char *host; /* the client's address as text */
