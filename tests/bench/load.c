@@ -4,6 +4,7 @@
  *
  *   load PORT USER PASSWORD_ENV DB CLIENTS SECONDS text|prepared eof|noeof [SQL...]
  *
+ * SECONDS may be a number of statements, as in 5000q: no more are begun, whole turns are ended.
  * Several SQL (text only) are sent in turn, each when the one before has been answered; a "#" in
  * them becomes the client's number. Their p50 and p99 are those of a single statement.
  * "noeof" negotiates DEPRECATE_EOF (the terminal packet is an OK), "eof" does not, as many drivers.
@@ -341,8 +342,11 @@ int main(int argc, char **argv)
     bool is_prepared = argc > 7 && strcmp(argv[7], "prepared") == 0;
     bool has_eof = argc > 8 && strcmp(argv[8], "eof") == 0;
     int count = argc > 5 ? (int)strtol(argv[5], NULL, 10) : 0;
-    double seconds = argc > 6 ? strtod(argv[6], NULL) : 0;
-    uint32_t *samples = malloc(SAMPLES_MAX * sizeof(*samples));
+    char *unit = NULL;
+    double seconds = argc > 6 ? strtod(argv[6], &unit) : 0;
+    uint64_t most = UINT64_MAX; /* statements to send */
+    uint64_t sent = 0;
+    uint32_t *samples = NULL;
     uint64_t queries = 0;
     uint64_t errors = 0;
     uint64_t start = 0;
@@ -350,21 +354,29 @@ int main(int argc, char **argv)
     int epoll = epoll_create1(EPOLL_CLOEXEC);
     struct client *clients = NULL;
 
-    if (argc < 9 || count < 1 || seconds <= 0 || samples == NULL || epoll < 0) {
+    if (argc < 9 || count < 1 || seconds <= 0 || epoll < 0) {
         (void)fprintf(stderr, "usage: load PORT USER PASSWORD_ENV DB CLIENTS SECONDS "
                               "text|prepared eof|noeof [SQL...]\n");
         return 2;
     }
+    samples = malloc(SAMPLES_MAX * sizeof(*samples));
+    if (samples == NULL) {
+        die("no memory");
+    }
+    if (unit != NULL && *unit == 'q') {
+        most = (uint64_t)seconds;
+        seconds = 3600;
+    }
     clients = open_clients(count, argv, is_prepared, has_eof, sql, epoll);
     start = now_us();
     end = start + (uint64_t)(seconds * 1e6);
-    for (int i = 0; i < count; i++) {
+    for (; sent < (uint64_t)count && sent < most; sent++) {
         if (argc > 10) {
-            set_turn(&clients[i], argv + 9, argc - 9);
+            set_turn(&clients[sent], argv + 9, argc - 9);
         }
-        send_request(&clients[i]);
+        send_request(&clients[sent]);
     }
-    while (now_us() < end) {
+    while (queries < sent && now_us() < end) {
         struct epoll_event events[256];
         int n = epoll_wait(epoll, events, 256, 1000);
 
@@ -378,6 +390,10 @@ int main(int argc, char **argv)
                     samples[queries] = (uint32_t)(now_us() - client->sent_us);
                 }
                 queries++;
+                if (sent >= most && client->turn == 0) {
+                    continue;
+                }
+                sent++;
                 if (argc > 10) {
                     set_turn(client, argv + 9, argc - 9);
                 }
