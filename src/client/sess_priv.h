@@ -275,7 +275,7 @@ struct sess {
     bool
         asks_last; /* it has asked about its last statement before: its connections are kept for it */
     bool has_no_default; /* a login of its user has no role */
-    bool lost_id; /* the connection that knew LAST_INSERT_ID() is gone */
+    bool lost_id;        /* the connection that knew LAST_INSERT_ID() is gone */
     bool is_unix;
     bool is_tls_required;
     bool is_tls_offered;
