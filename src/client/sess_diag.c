@@ -241,7 +241,7 @@ static struct span kept(const struct sess *sess, unsigned which)
     for (unsigned i = 0;; i++) {
         uint32_t part = 0;
 
-        if (all.len < sizeof(part)) {
+        if (all.p == NULL || all.len < sizeof(part)) {
             return (struct span){NULL, 0};
         }
         memcpy(&part, all.p, sizeof(part));
@@ -259,13 +259,13 @@ static int relabel(struct span reply, const char *name, struct span label, struc
     /* catalog, no schema, no table of two names, and the name */
     static const uint8_t ahead[] = {3, 'd', 'e', 'f', 0, 0, 0};
     const size_t at = 2 * FRAME_HEADER + 1 + sizeof(ahead); /* of the name, behind the count */
-    size_t len = strlen(name);
+    size_t len = name == NULL ? 0 : strlen(name);
     uint8_t head[FRAME_HEADER];
     uint8_t label_len = (uint8_t)label.len;
     struct frame frame;
     int r = 0;
 
-    if (reply.len < at + 1 + len ||
+    if (len == 0 || reply.len < at + 1 + len ||
         memcmp(reply.p + at - sizeof(ahead), ahead, sizeof(ahead)) != 0 || reply.p[at] != len ||
         memcmp(reply.p + at + 1, name, len) != 0 ||
         frame_decode(reply.p + FRAME_HEADER + 1, FRAME_HEADER, &frame) == DEC_BAD) {
@@ -316,7 +316,7 @@ bool sess_diag_answer(struct sess *sess, struct span sql, const struct facts *fa
         return false;
     }
     sess_buf_take(sess, &out);
-    if (question.label.len == 0) {
+    if (question.label.len == 0 || COUNTS[question.which] == NULL) {
         r = buf_append_span(&copy, kept(sess, question.which), DIAG_MAX);
     } else {
         r = relabel(kept(sess, question.which), COUNTS[question.which], question.label, &copy);
