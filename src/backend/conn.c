@@ -350,6 +350,9 @@ static int login_create(struct conn *conn, const struct conn_params *params)
         if (schema.len == 0) {
             schema = svec_get(&login->want, SVEC_SCHEMA);
         }
+        if (svec_is_set(&login->want, SVEC_ROLE)) {
+            schema.len = 0; /* a login without the role may have no rights there: it comes later */
+        }
     }
     if (params->server->config_index < conn->env->tls_count) {
         login->tls = &conn->env->tls[params->server->config_index];

@@ -51,7 +51,8 @@ static int birth_packets(struct conn *conn, struct buf *packets)
     struct svec_policy policy = policy_of(conn);
     const struct svec *want = &conn->login->want;
     uint32_t learned = SVEC_DIFF_REOPEN | UINT32_C(1) << SVEC_SCHEMA |
-                       UINT32_C(1) << SVEC_TRACK_SCHEMA | UINT32_C(1) << SVEC_TRACK_STATE;
+                       UINT32_C(1) << SVEC_TRACK_SCHEMA | UINT32_C(1) << SVEC_TRACK_STATE |
+                       UINT32_C(1) << SVEC_ROLE;
     struct buf text;
 
     buf_init(&text);
@@ -188,7 +189,16 @@ static int send_diff(struct conn *conn, const struct svec *want, uint32_t diff)
     buf_init(&packets);
 
     int r = 0;
-    if ((diff & UINT32_C(1) << SVEC_SCHEMA) != 0) {
+    if ((diff & UINT32_C(1) << SVEC_ROLE) != 0) {
+        /* ahead of the schema, which the role may be needed for */
+        r = svec_format_role(want, &text);
+        if (r >= 0) {
+            r = put_command(&packets, COM_QUERY, buf_span(&text));
+        }
+        buf_clear(&text);
+        replies++;
+    }
+    if (r >= 0 && (diff & UINT32_C(1) << SVEC_SCHEMA) != 0) {
         r = put_command(&packets, COM_INIT_DB, svec_get(want, SVEC_SCHEMA));
         replies++;
     }

@@ -177,6 +177,17 @@ static uint32_t diff_collation(const struct svec *have, const struct svec *want)
     return diff;
 }
 
+/* What most sessions never set. */
+static uint32_t diff_rare(const struct svec *have, const struct svec *want)
+{
+    uint32_t diff = diff_plain(have, want, SVEC_ROLE);
+
+    if (svec_get(have, SVEC_EXTRA).len != 0 || svec_get(want, SVEC_EXTRA).len != 0) {
+        diff |= have->v[SVEC_EXTRA] == want->v[SVEC_EXTRA] ? 0 : bit(SVEC_EXTRA);
+    }
+    return diff;
+}
+
 uint32_t svec_diff(const struct svec *have, const struct svec *want,
                    const struct svec_policy *policy)
 {
@@ -193,8 +204,8 @@ uint32_t svec_diff(const struct svec *have, const struct svec *want,
     if (svec_is_set(want, SVEC_TRACK_GTIDS)) {
         diff |= diff_plain(have, want, SVEC_TRACK_GTIDS);
     }
-    if (svec_get(have, SVEC_EXTRA).len != 0 || svec_get(want, SVEC_EXTRA).len != 0) {
-        diff |= have->v[SVEC_EXTRA] == want->v[SVEC_EXTRA] ? 0 : bit(SVEC_EXTRA);
+    if (have->v[SVEC_EXTRA] != want->v[SVEC_EXTRA] || have->v[SVEC_ROLE] != want->v[SVEC_ROLE]) {
+        diff |= diff_rare(have, want);
     }
     if (svec_is_set(want, SVEC_TRACK_TXINFO)) {
         diff |= diff_plain(have, want, SVEC_TRACK_TXINFO);
@@ -437,7 +448,7 @@ int svec_apply(struct svec *have, const struct svec *want, uint32_t diff,
         if ((diff & bit(var)) == 0) {
             continue;
         }
-        if (var == SVEC_EXTRA) {
+        if (var == SVEC_EXTRA || var == SVEC_ROLE) {
             svec_copy_one(have, want, var);
         } else if (var == SVEC_TRACK_VARS) {
             r = apply_tracked(have, want, policy->flavour);

@@ -338,6 +338,9 @@ static void set_one(struct parser *ps, struct set_state *st)
             /* whether a scope counts for the names behind it differs: it may be the session's */
             set_variable(ps, st, name, false);
         }
+    } else if (tok_is(&target, KW_ROLE)) {
+        set_untracked(ps, st);
+        ps->f->pins |= PIN_BIT(PIN_SET_ROLE) | PIN_BIT(PIN_UNKNOWN);
     } else if (st->scope == SCOPE_GLOBAL) {
         set_global(ps, st); /* a key cache's size: name.variable */
     } else {
@@ -381,6 +384,21 @@ static void set_statement(struct parser *ps)
     ps->f->pins |= PIN_BIT(PIN_UNKNOWN);
 }
 
+/* ROLE ...: in MySQL the whole statement, in MariaDB one word in a list of assignments. What stands
+ * in such a list is not looked at. */
+static void set_role(struct parser *ps, struct set_state *st)
+{
+    st->is_all_tracked = false;
+    ps->f->bits |= FACT(SETS_STATE) | FACT(SET_ROLE);
+    ps->f->pins |= PIN_BIT(PIN_SET_ROLE);
+    if (ps->env->flavour == CLASSIFY_MARIADB) {
+        parser_next(ps);
+        parser_next(ps);
+        ps->f->pins |= tok_ends(parser_tok(ps)) ? 0 : PIN_BIT(PIN_UNKNOWN);
+    }
+    parser_skip(ps);
+}
+
 /* Words behind SET that begin something else than an assignment. True: dealt with. */
 static bool set_special(struct parser *ps, struct set_state *st)
 {
@@ -397,10 +415,7 @@ static bool set_special(struct parser *ps, struct set_state *st)
         return true;
     }
     if (tok_is(tok, KW_ROLE)) {
-        st->is_all_tracked = false;
-        ps->f->bits |= FACT(SETS_STATE);
-        ps->f->pins |= PIN_BIT(PIN_SET_ROLE);
-        parser_skip(ps);
+        set_role(ps, st);
         return true;
     }
     if (tok_is(tok, KW_RESOURCE)) {

@@ -205,6 +205,10 @@ static void login_over(struct sess *sess)
     if (!is_first) {
         sess_reset_state(sess);
         svec_clear(&sess->svec, SVEC_SCHEMA);
+        if (!sess_role_survives(sess, result->user)) {
+            svec_clear(&sess->svec, SVEC_ROLE);
+            sess->has_no_default = false;
+        }
     }
     cred_unref(sess->cred);
     sess->cred = cred_ref(result->cred);

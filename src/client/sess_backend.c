@@ -240,14 +240,15 @@ static bool may_pipeline(const struct sess *sess, const struct conn *conn)
  * The functions below bring one thing about each. 1: it is so. 0: something is waited for. 2: begin
  * again, with another connection. <0: the command is over, or the session.
  */
-static int bring_state(struct sess *sess, struct conn *conn, const struct svec *want,
-                       bool is_placed)
+static int send_state(struct sess *sess, struct conn *conn, const struct svec *want, bool is_placed)
 {
-    int rc = 0;
+    int rc = svec_is_set(want, SVEC_ROLE) ? sess_role_ask_born(sess, conn) : 1;
 
-    if (conn_svec_fits(conn, want)) {
-        return 1;
+    if (rc <= 0) {
+        return rc;
     }
+    sess->cmd.undoes_role =
+        want->v[SVEC_ROLE] == NULL && conn->svec.v[SVEC_ROLE] != conn->born.v[SVEC_ROLE];
     rc = conn_send_svec(conn, want);
     if (rc > 0) {
         metric_inc(sess->env->metrics, METRIC_STATE_REPLAYS, METRIC_NONE);
@@ -265,6 +266,26 @@ static int bring_state(struct sess *sess, struct conn *conn, const struct svec *
         return begin_anew(sess) ? 2 : rc;
     }
     sess_server_lost(sess, sess->cmd.server);
+    return rc;
+}
+
+static int bring_state(struct sess *sess, struct conn *conn, const struct svec *want,
+                       bool is_placed)
+{
+    struct svec bare;
+    int rc = 1;
+
+    if (conn_svec_fits(conn, want)) {
+        return 1;
+    }
+    if (!sess->cmd.is_bare) {
+        return send_state(sess, conn, want, is_placed);
+    }
+    sess_role_bare(sess, conn, want, &bare);
+    if (!conn_svec_fits(conn, &bare)) {
+        rc = send_state(sess, conn, &bare, is_placed);
+    }
+    svec_fini(&bare);
     return rc;
 }
 
@@ -314,6 +335,9 @@ static int bring_last(struct sess *sess, struct conn *conn)
         }
         sess_sync_wait(sess, SESS_OWN_SET_ID, cmd->server, 1, REPLY_QUERY);
         return 0;
+    }
+    if (cmd->needs_clear && cmd->sets_role) {
+        return sess_role_ask_born(sess, conn);
     }
     if (cmd->needs_clear) {
         cmd->needs_clear = false;

@@ -212,15 +212,15 @@ void sess_command(struct sess *sess, uint8_t *packet, size_t len)
     }
 }
 
-/* Everything that COM_RESET_CONNECTION and COM_CHANGE_USER forget. The schema stays, as on the
- * servers; so do the marks of writes: they are about data, not about the session. */
+/* Everything that COM_RESET_CONNECTION and COM_CHANGE_USER forget. The schema and the role stay,
+ * as on the servers; so do the marks of writes: they are about data, not about the session. */
 void sess_reset_state(struct sess *sess)
 {
     sess_stmts_free(sess);
     sess_conns_end(sess);
     sess_new_serial(sess);
     for (unsigned i = 0; i < SVEC_COUNT; i++) {
-        if (i != SVEC_SCHEMA) {
+        if (i != SVEC_SCHEMA && i != SVEC_ROLE) {
             svec_clear(&sess->svec, (enum svec_var)i);
         }
     }
@@ -243,30 +243,9 @@ void sess_reset_state(struct sess *sess)
     sess_refresh(sess);
 }
 
-/* A reset keeps the role: the connection that has it stays, and everything else on it is new. */
-static struct conn *take_role(struct sess *sess)
-{
-    struct conn *conn = sess_conn(sess, sess->home_server);
-
-    if ((sess->pins & PIN_BIT(PIN_SET_ROLE)) == 0 || conn == NULL || conn->state != CONN_ST_READY) {
-        return NULL;
-    }
-    sess_stmts_free(sess);
-    handles_clear(&conn->handles);
-    for (unsigned i = SVEC_SCHEMA + 1; i < SVEC_COUNT; i++) {
-        if (i == SVEC_EXTRA) {
-            svec_clear(&conn->svec, SVEC_EXTRA);
-        } else if (svec_is_set(&conn->born, (enum svec_var)i)) {
-            (void)!svec_set_unknown(&conn->svec, (enum svec_var)i);
-        }
-    }
-    sess->conns[sess->home_server] = NULL;
-    return conn;
-}
-
 void sess_reset_connection(struct sess *sess)
 {
-    struct conn *role = take_role(sess);
+    struct conn *role = sess_role_keep(sess);
     const struct topo_server *primary = topo_primary(sess->env->topo);
 
     /* MySQL goes back to its own character set, MariaDB to the one of the login. */
@@ -275,8 +254,7 @@ void sess_reset_connection(struct sess *sess)
     }
     sess_reset_state(sess);
     if (role != NULL) {
-        sess->conns[sess->home_server] = role;
-        sess_pin(sess, PIN_SET_ROLE);
+        sess_role_kept(sess, role);
     }
     if (sess_rekey(sess) < 0) {
         sess_close(sess, "no memory for a user's connections");
@@ -318,10 +296,8 @@ void sess_command_done(struct sess *sess)
         sess_close_flushed(sess, "answered before the command was whole");
         return;
     }
-    if (buf_len(&sess->extra) != 0 &&
-        (!was_sent || (sess->cmd.got_err && (sess->cmd.bits & FACT(MULTI)) == 0))) {
-        buf_fini(&sess->extra); /* nothing was set */
-        buf_init(&sess->extra);
+    if (buf_len(&sess->extra) != 0) {
+        sess_extra_done(sess, was_sent);
     }
     if (needs_learn && sess_learn(sess)) {
         return;

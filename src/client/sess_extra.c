@@ -36,6 +36,13 @@ void sess_extra_note(struct sess *sess, const struct facts *facts)
     int r = 0;
 
     buf_clear(&sess->extra);
+    if ((facts->bits & FACT(SET_EXTRA)) == 0) {
+        (void)sess_role_note(sess);
+        return;
+    }
+    if ((facts->bits & FACT(SET_ROLE)) != 0) {
+        sess->cmd.pins |= PIN_BIT(PIN_UNKNOWN); /* both, in several statements: too much to ask */
+    }
     for (unsigned i = 0; i < facts->set_count && r >= 0; i++) {
         r = put_name(sess, facts->set_names[i]);
         if (r >= 0 && span_eq_text_nocase(facts->set_names[i], "max_join_size")) {
@@ -65,6 +72,24 @@ static bool next_name(struct span *list, struct span *ret_name)
     return true;
 }
 
+static void forget(struct sess *sess)
+{
+    buf_fini(&sess->extra);
+    buf_init(&sess->extra);
+}
+
+void sess_extra_done(struct sess *sess, bool was_sent)
+{
+    struct conn *conn = sess_conn(sess, sess->cmd.server);
+
+    if (!was_sent || (sess->cmd.got_err && (sess->cmd.bits & FACT(MULTI)) == 0)) {
+        forget(sess); /* nothing was set */
+    } else if (sess->cmd.sets_role && conn != NULL) {
+        /* until the answer is here, nobody must take it for what it was */
+        (void)!svec_set_unknown(&conn->svec, SVEC_ROLE);
+    }
+}
+
 bool sess_extra_ask(struct sess *sess)
 {
     struct conn *conn = sess_conn(sess, sess->cmd.server);
@@ -75,6 +100,10 @@ bool sess_extra_ask(struct sess *sess)
     const char *sql = NULL;
     int r = 0;
 
+    if (sess->cmd.sets_role) {
+        forget(sess);
+        return sess_role_ask(sess, conn);
+    }
     sess_buf_take(sess, &text);
     while (r >= 0 && next_name(&names, &name)) {
         r = buf_append_text(&text, between, ANSWER_MAX);
@@ -89,8 +118,7 @@ bool sess_extra_ask(struct sess *sess)
     }
     sess_buf_give(sess, &text);
     if (r < 0) {
-        buf_fini(&sess->extra);
-        buf_init(&sess->extra);
+        forget(sess);
         sess_pin(sess, PIN_UNTRACKED_VARIABLE);
         return false;
     }
@@ -135,14 +163,11 @@ static int take_value(struct sess *sess, struct conn *conn, struct span name, st
     return r < 0 ? r : svec_extra_put(&conn->svec, name, value);
 }
 
-/* The one row: behind the column count and as many definitions. */
-static int take_row(struct sess *sess, struct conn *conn, struct span bytes)
+/* Behind the column count and as many definitions. */
+int sess_one_row(struct span bytes, struct wire *ret_row)
 {
-    struct span names = buf_span(&sess->extra);
-    struct span name = {NULL, 0};
     size_t at = 0;
     uint64_t skip = 1;
-    int r = 0;
 
     for (uint64_t i = 0; i <= skip; i++) {
         struct frame frame;
@@ -157,10 +182,21 @@ static int take_row(struct sess *sess, struct conn *conn, struct span bytes)
         if (i == 0) {
             skip = wire_lenenc(&payload) + 1;
         } else if (i == skip) {
-            while (r >= 0 && next_name(&names, &name)) {
-                r = take_value(sess, conn, name, &payload);
-            }
+            *ret_row = payload;
         }
+    }
+    return 0;
+}
+
+static int take_row(struct sess *sess, struct conn *conn, struct span bytes)
+{
+    struct span names = buf_span(&sess->extra);
+    struct span name = {NULL, 0};
+    struct wire row;
+    int r = sess_one_row(bytes, &row);
+
+    while (r >= 0 && next_name(&names, &name)) {
+        r = take_value(sess, conn, name, &row);
     }
     return r;
 }
@@ -196,8 +232,7 @@ void sess_extra_feed(struct sess *sess, uint8_t *bytes, size_t len)
         take_row(sess, conn, (struct span){bytes, used}) < 0) {
         sess_pin(sess, PIN_UNTRACKED_VARIABLE);
     }
-    buf_fini(&sess->extra);
-    buf_init(&sess->extra);
+    forget(sess);
     sess_note_own(sess);
     sess->own = SESS_OWN_NONE;
     sess_buf_give(sess, &sess->rest);

@@ -105,11 +105,14 @@ static bool ask(struct sess *sess, int16_t server)
     bool is_last = (soft_of(sess, conn) & SESS_HOLD_LAST) != 0;
 
     pool_set_reclaimable(conn, false);
-    if (sess_send_text(conn, is_last ? "SHOW WARNINGS" : "SELECT LAST_INSERT_ID()") < 0) {
+    if (is_last) {
+        return sess_diag_ask(sess, conn);
+    }
+    if (sess_send_text(conn, "SELECT LAST_INSERT_ID()") < 0) {
         sess_server_lost(sess, server);
         return false;
     }
-    sess_sync_wait(sess, is_last ? SESS_OWN_ASK_LAST : SESS_OWN_ASK_ID, server, 1, REPLY_QUERY);
+    sess_sync_wait(sess, SESS_OWN_ASK_ID, server, 1, REPLY_QUERY);
     return true;
 }
 
@@ -252,8 +255,7 @@ bool sess_has_last(struct sess *sess)
 
 /* --- the answers --- */
 
-#define ID_REPLY_MAX   4096
-#define LAST_REPLY_MAX ((size_t)64 * 1024)
+#define ID_REPLY_MAX 4096
 
 /* The text of the one value of the one row; 0 for NULL, which it never is. */
 static int id_of(struct span bytes, uint64_t *ret_id)
@@ -290,7 +292,7 @@ static int id_of(struct span bytes, uint64_t *ret_id)
 }
 
 /* Keep what has been seen of the reply, or give up on its connection. */
-static void more(struct sess *sess, const uint8_t *bytes, size_t len, size_t max)
+void sess_own_more(struct sess *sess, const uint8_t *bytes, size_t len, size_t max)
 {
     if (len > max) {
         sess_server_lost(sess, sess->own_server);
@@ -299,29 +301,36 @@ static void more(struct sess *sess, const uint8_t *bytes, size_t len, size_t max
     }
 }
 
-/* 1: the reply is whole. 0: more is to come. <0: it is an error, or none. Walked from the start each
- * time: it is small, and comes in one piece but for the rarest cases. */
-static int walk(const struct sess *sess, uint8_t *bytes, size_t len)
+/* Walked from the start each time: it is small, and comes in one piece but for the rarest cases. */
+int sess_own_step(const struct sess *sess, uint8_t *bytes, size_t len, size_t *ret_used)
 {
     struct reply reply = sess->reply;
     struct reply_step step = {0};
-    size_t used = 0;
 
-    while (used < len) {
-        enum dec_rc rc = reply_feed(&reply, bytes + used, len - used, &step);
+    *ret_used = 0;
+    while (*ret_used < len) {
+        enum dec_rc rc = reply_feed(&reply, bytes + *ret_used, len - *ret_used, &step);
 
-        used += step.used;
+        *ret_used += step.used;
         if (rc == DEC_MORE) {
             return 0;
         }
-        if (rc == DEC_BAD || step.event == REPLY_EV_ERR) {
+        if (rc == DEC_BAD) {
             return -WR_E_BAD_PACKET;
         }
-        if (step.done) {
-            return used == len ? 1 : -WR_E_BAD_PACKET;
+        if (step.event == REPLY_EV_ERR || step.done) {
+            return step.event == REPLY_EV_ERR ? 2 : 1;
         }
     }
     return 0;
+}
+
+int sess_own_walk(const struct sess *sess, uint8_t *bytes, size_t len)
+{
+    size_t used = 0;
+    int r = sess_own_step(sess, bytes, len, &used);
+
+    return r <= 0 || (r == 1 && used == len) ? r : -WR_E_BAD_PACKET;
 }
 
 /* weir has asked something on this connection: what the server remembers of the last statement is
@@ -335,7 +344,7 @@ void sess_note_own(struct sess *sess)
     }
 }
 
-static void answered(struct sess *sess, enum sess_hold hold)
+void sess_hold_answered(struct sess *sess, enum sess_hold hold)
 {
     sess_note_own(sess);
     sess->own = SESS_OWN_NONE;
@@ -346,24 +355,24 @@ static void answered(struct sess *sess, enum sess_hold hold)
 
 void sess_id_feed(struct sess *sess, uint8_t *bytes, size_t len)
 {
-    int rc = walk(sess, bytes, len);
+    int rc = sess_own_walk(sess, bytes, len);
 
     if (rc == 0) {
-        more(sess, bytes, len, ID_REPLY_MAX);
+        sess_own_more(sess, bytes, len, ID_REPLY_MAX);
     } else if (rc < 0 || id_of((struct span){bytes, len}, &sess->insert_id) < 0) {
         sess_server_lost(sess, sess->own_server);
     } else {
-        answered(sess, SESS_HOLD_INSERT_ID);
+        sess_hold_answered(sess, SESS_HOLD_INSERT_ID);
     }
 }
 
 void sess_locks_feed(struct sess *sess, uint8_t *bytes, size_t len)
 {
     uint64_t held = 0;
-    int rc = walk(sess, bytes, len);
+    int rc = sess_own_walk(sess, bytes, len);
 
     if (rc == 0) {
-        more(sess, bytes, len, ID_REPLY_MAX);
+        sess_own_more(sess, bytes, len, ID_REPLY_MAX);
     } else if (rc < 0 || id_of((struct span){bytes, len}, &held) < 0) {
         sess_server_lost(sess, sess->own_server);
     } else {
@@ -373,81 +382,6 @@ void sess_locks_feed(struct sess *sess, uint8_t *bytes, size_t len)
         sess_buf_give(sess, &sess->rest);
         sess_idle(sess);
     }
-}
-
-void sess_last_feed(struct sess *sess, uint8_t *bytes, size_t len)
-{
-    int rc = walk(sess, bytes, len);
-
-    if (rc == 0) {
-        more(sess, bytes, len, LAST_REPLY_MAX);
-        return;
-    }
-    buf_clear(&sess->diag);
-    if (rc < 0 || buf_append(&sess->diag, bytes, len, LAST_REPLY_MAX) < 0) {
-        sess_server_lost(sess, sess->own_server);
-        return;
-    }
-    answered(sess, SESS_HOLD_LAST);
-}
-
-static bool is_show_warnings(struct span sql)
-{
-    static const char words[2][9] = {"show", "warnings"};
-
-    while (sql.len > 0 && (sql.p[sql.len - 1] == ';' || sql.p[sql.len - 1] == ' ')) {
-        sql.len--;
-    }
-    for (unsigned i = 0; i < 2; i++) {
-        size_t len = strlen(words[i]);
-
-        while (sql.len > 0 && (*sql.p == ' ' || *sql.p == '\n' || *sql.p == '\t')) {
-            sql.p++;
-            sql.len--;
-        }
-        if (sql.len < len || !span_eq_text_nocase((struct span){sql.p, len}, words[i])) {
-            return false;
-        }
-        sql.p += len;
-        sql.len -= len;
-    }
-    return sql.len == 0;
-}
-
-bool sess_answer_last(struct sess *sess, struct span sql)
-{
-    struct buf copy = {0};
-    struct buf out = {0};
-    struct reply reply;
-    size_t used = 0;
-    int r = 0;
-
-    if (buf_len(&sess->diag) == 0 || !is_show_warnings(sql)) {
-        return false;
-    }
-    /* as the client can read it; the tracker changes the bytes it walks over */
-    sess_buf_take(sess, &out);
-    r = buf_append_span(&copy, buf_span(&sess->diag), LAST_REPLY_MAX);
-    reply_begin(&reply, REPLY_QUERY, &sess->reply_front, 1, sess->status);
-    while (r >= 0 && used < buf_len(&copy)) {
-        struct reply_step step;
-
-        if (reply_feed(&reply, copy.data + copy.off + used, buf_len(&copy) - used, &step) !=
-            DEC_OK) {
-            r = -WR_E_BAD_PACKET;
-        }
-        used += step.used;
-        for (unsigned i = 0; r >= 0 && i < step.iov_count; i++) {
-            r = buf_append(&out, step.iov[i].iov_base, step.iov[i].iov_len, SESS_ANSWER_MAX);
-        }
-    }
-    buf_fini(&copy);
-    if (r < 0) {
-        sess_buf_give(sess, &out);
-        return false;
-    }
-    sess_answer(sess, &out);
-    return true;
 }
 
 /* --- the end --- */

@@ -130,6 +130,9 @@ struct sess_cmd {
     bool sets_vars;        /* to literals, only */
     bool has_names;        /* sess->named has something to do when it is over */
     bool needs_clear;      /* it asks about the last statement, which ran on another connection */
+    bool sets_role;        /* and nothing else that would pin; needs_clear is set, too */
+    bool is_bare;          /* SET ROLE, USE: not behind the role or schema that they leave */
+    bool undoes_role;      /* the connection is given back the role of its login for it */
     uint16_t warnings;     /* of the last result */
     uint16_t err_code;     /* of that ERR, when it came from a server */
     uint32_t digest_at;    /* its place in the digests + 1; 0: not recorded */
@@ -163,9 +166,11 @@ enum sess_own {
     SESS_OWN_BEGIN,     /* START TRANSACTION READ ONLY on the primary */
     SESS_OWN_LEARN,     /* SELECT of the vector, after a statement that trackers do not cover */
     SESS_OWN_SET_ID,    /* SET last_insert_id, on a connection that has another's */
-    SESS_OWN_ASK_LAST,  /* SHOW WARNINGS, the same */
+    SESS_OWN_ASK_LAST,  /* SHOW WARNINGS and its kin, the same */
     SESS_OWN_ASK_ID,    /* SELECT LAST_INSERT_ID(), before its connection goes back */
     SESS_OWN_EXTRA,     /* SELECT of variables that have just been set */
+    SESS_OWN_ROLE,      /* SELECT CURRENT_ROLE(), when it has been set */
+    SESS_OWN_BORN_ROLE, /* the same before it is another for the first time */
     SESS_OWN_CLEAR,     /* DO 0: no diagnostics of others */
     SESS_OWN_RESET,     /* conn_send_reset(): no user variables of others */
     SESS_OWN_VARS,      /* SET of the session's own */
@@ -187,7 +192,7 @@ struct sess {
     struct sess_vars *vars;  /* user variables; NULL: none */
     struct buf in;           /* received, not yet processed */
     struct buf held;         /* the command in hand, headers included */
-    struct buf diag;  /* a server's answer to SHOW WARNINGS, when its connection has gone back */
+    struct buf diag;  /* a server's answers about diagnostics whose connection has gone back */
     struct buf extra; /* names of variables to be asked for, with commas */
     struct buf rest;  /* of a reply: a packet that is not whole yet */
     struct reframe *reframe; /* NULL: an upload keeps the client's frames */
@@ -269,7 +274,8 @@ struct sess {
     bool has_soft; /* some connection is reclaimable */
     bool
         asks_last; /* it has asked about its last statement before: its connections are kept for it */
-    bool lost_id; /* the connection that knew LAST_INSERT_ID() is gone */
+    bool has_no_default; /* a login of its user has no role */
+    bool lost_id;        /* the connection that knew LAST_INSERT_ID() is gone */
     bool is_unix;
     bool is_tls_required;
     bool is_tls_offered;
@@ -420,10 +426,24 @@ void sess_locks_feed(struct sess *sess, uint8_t *bytes, size_t len);
 void sess_note_own(struct sess *sess);
 /* The one row of SELECT LAST_INSERT_ID(). */
 void sess_id_feed(struct sess *sess, uint8_t *bytes, size_t len);
-/* The rows of SHOW WARNINGS, kept for the client to ask for. */
-void sess_last_feed(struct sess *sess, uint8_t *bytes, size_t len);
-/* SHOW WARNINGS from what is kept. False: nothing is, or it asks for something else. */
-bool sess_answer_last(struct sess *sess, struct span sql);
+/* What was asked for has been answered: on, without it. */
+void sess_hold_answered(struct sess *sess, enum sess_hold hold);
+/* The reply to an own command in these bytes. 1: it is whole. 0: more is to come, sess_own_more().
+ * <0: it is an error, or none. */
+int sess_own_walk(const struct sess *sess, uint8_t *bytes, size_t len);
+/* The first of several. 1: *ret_used bytes of it are there. 2: the same, and it is an ERR. */
+int sess_own_step(const struct sess *sess, uint8_t *bytes, size_t len, size_t *ret_used);
+void sess_own_more(struct sess *sess, const uint8_t *bytes, size_t len, size_t max);
+/* Its first row. */
+int sess_one_row(struct span bytes, struct wire *ret_row);
+
+/* --- sess_diag.c: diagnostics without their connection --- */
+/* SHOW WARNINGS and its kin. False: nothing was sent. */
+bool sess_diag_ask(struct sess *sess, struct conn *conn);
+/* The answers, kept for the client to ask for. */
+void sess_diag_feed(struct sess *sess, uint8_t *bytes, size_t len);
+/* Answered from what is kept. False: nothing is, or it asks for something else. */
+bool sess_diag_answer(struct sess *sess, struct span sql, const struct facts *facts);
 /* --- sess_rule.c: rules --- */
 /* The rule of the command in hand; NULL: none, or rules have been read again since. Borrowed until
  * the return to the loop. */
@@ -487,6 +507,27 @@ void sess_extra_note(struct sess *sess, const struct facts *facts);
 /* False: nothing was sent. */
 bool sess_extra_ask(struct sess *sess);
 void sess_extra_feed(struct sess *sess, uint8_t *bytes, size_t len);
+/* The command is over: is there anything to be asked for? */
+void sess_extra_done(struct sess *sess, bool was_sent);
+
+/* --- sess_role.c: SET ROLE --- */
+/* The statement in hand sets it. False: that pins, as it sets more than it. */
+bool sess_role_note(struct sess *sess);
+/* Where the session's role is another than its connection's: conn's own is what nobody has said yet
+ * (0: asked for), or what an answer says it is. */
+int sess_role_ask_born(struct sess *sess, struct conn *conn);
+void sess_role_born_feed(struct sess *sess, uint8_t *bytes, size_t len);
+/* What has the connection's role become, and so the session's? False: nothing was sent. */
+bool sess_role_ask(struct sess *sess, struct conn *conn);
+void sess_role_feed(struct sess *sess, uint8_t *bytes, size_t len);
+/* A reset keeps the role, whatever has set it: the connection stays until it has been asked. */
+struct conn *sess_role_keep(struct sess *sess);
+/* COM_CHANGE_USER to this one keeps it. */
+bool sess_role_survives(const struct sess *sess, struct span user);
+void sess_role_kept(struct sess *sess, struct conn *conn);
+/* The state in which SET ROLE and USE may run when what they leave has been revoked. */
+void sess_role_bare(const struct sess *sess, const struct conn *conn, const struct svec *want,
+                    struct svec *ret_bare);
 
 /* --- sess_relay.c --- */
 void sess_relay(struct sess *sess, struct conn *conn);

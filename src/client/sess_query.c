@@ -244,7 +244,8 @@ static bool decide(struct sess *sess, const struct facts *facts)
 bool sess_decide(struct sess *sess, const struct facts *facts)
 {
     facts_to_command(sess, facts);
-    if ((facts->bits & FACT(SET_EXTRA)) != 0 && sess->cmd.com != COM_STMT_PREPARE) {
+    if ((facts->bits & (FACT(SET_EXTRA) | FACT(SET_ROLE))) != 0 &&
+        sess->cmd.com != COM_STMT_PREPARE) {
         sess_extra_note(sess, facts);
     }
     if (sess->cmd.is_forced) {
@@ -456,7 +457,7 @@ static bool text_decide(struct sess *sess, uint8_t *packet, size_t len, bool *re
         return false;
     }
     if ((facts.bits & FACT(ASKS_LAST)) != 0 && packet[FRAME_HEADER] == COM_QUERY &&
-        sess_answer_last(sess, sql)) {
+        sess_diag_answer(sess, sql, &facts)) {
         return false;
     }
     if (sess->env->digests != NULL && !sess->cmd.is_large) {

@@ -436,10 +436,28 @@ void sess_relay_resume(struct sess *sess)
 
 /* --- replies to weir's own commands --- */
 
+/* A role that has been revoked is not what everybody needs: the one of the connection's login is
+ * nothing that this session has asked for, and what is to be left need not be had. */
+static bool may_begin_anew(struct sess *sess)
+{
+    struct sess_cmd *cmd = &sess->cmd;
+    bool leaves = (cmd->sets_role || cmd->verb == VERB_USE) && (cmd->bits & FACT(MULTI)) == 0;
+
+    if (sess->tx_open || sess->pins != 0 || cmd->tries >= SESS_TRIES_MAX) {
+        return false;
+    }
+    if (leaves && !cmd->is_bare) {
+        cmd->is_bare = true;
+        return true;
+    }
+    return cmd->undoes_role;
+}
+
 static void own_failed(struct sess *sess, struct conn *conn, const struct errpkt *err)
 {
     enum sess_own own = sess->own;
     int16_t server = (int16_t)conn->server_index;
+    bool is_lost = false;
 
     sess->own = SESS_OWN_NONE;
     sess_buf_give(sess, &sess->rest);
@@ -453,6 +471,12 @@ static void own_failed(struct sess *sess, struct conn *conn, const struct errpkt
         sess_idle(sess);
         return;
     }
+    if (own == SESS_OWN_SVEC && may_begin_anew(sess)) {
+        sess->cmd.tries++;
+        sess_conn_drop(sess, server, true);
+        sess_go(sess, NULL, 0);
+        return;
+    }
     if (sess->cmd.is_read && server != sess->env->topo->primary) {
         if (own != SESS_OWN_PREPARE) {
             sess_conn_drop(sess, server, true);
@@ -464,10 +488,11 @@ static void own_failed(struct sess *sess, struct conn *conn, const struct errpkt
         sess_command_done(sess); /* long data has no reply: EXECUTE will tell */
         return;
     }
+    is_lost = own == SESS_OWN_SVEC || own == SESS_OWN_SET_ID || own == SESS_OWN_RESET ||
+              own == SESS_OWN_VARS;
+    conn->is_spoiled = conn->is_spoiled || is_lost; /* it may go back before it is dropped here */
     sess_fail_errpkt(sess, err);
-    if ((own == SESS_OWN_SVEC || own == SESS_OWN_SET_ID || own == SESS_OWN_RESET ||
-         own == SESS_OWN_VARS) &&
-        stream_is_open(&sess->front)) {
+    if (is_lost && stream_is_open(&sess->front)) {
         if (sess->tx_open || sess->pins != 0) {
             /* its transaction is on a connection of which nobody knows in what state it is */
             sess_close_flushed(sess, "the session's state could not be set");
@@ -553,8 +578,16 @@ void sess_own_relay(struct sess *sess, struct conn *conn)
         sess_extra_feed(sess, bytes, len);
         return;
     }
+    if (sess->own == SESS_OWN_ROLE && len != 0) {
+        sess_role_feed(sess, bytes, len);
+        return;
+    }
+    if (sess->own == SESS_OWN_BORN_ROLE && len != 0) {
+        sess_role_born_feed(sess, bytes, len);
+        return;
+    }
     if (sess->own == SESS_OWN_ASK_LAST && len != 0) {
-        sess_last_feed(sess, bytes, len);
+        sess_diag_feed(sess, bytes, len);
         return;
     }
     if (sess->own == SESS_OWN_ASK_ID && len != 0) {

@@ -136,6 +136,9 @@ static void track_entry(struct sess *sess, struct conn *conn, const struct ok_tr
         if (err >= 0) {
             err = svec_track_schema(&sess->svec, track->value);
         }
+        if (sess->cmd.verb == VERB_USE && svec_is_set(&sess->svec, SVEC_ROLE)) {
+            sess->cmd.unpins |= PIN_BIT(PIN_SET_ROLE); /* a schema that this role lets it into */
+        }
         break;
     case OK_TRACK_STATE_CHANGE:
         sess->cmd.state_changed = sess->cmd.state_changed || span_eq_text(track->value, "1");

@@ -178,7 +178,7 @@ const char *conn_state_text(enum conn_state state);
 const char *conn_event_text(enum conn_event event);
 
 /*
- * Makes the connection's vector equal to want: writes COM_INIT_DB and one SET, as needed.
+ * Makes the connection's vector equal to want: writes SET ROLE, COM_INIT_DB and one SET, as needed.
  * Returns how many replies (each one OK packet, or an ERR) are on their way, 0 when the vectors
  * agree already, or a negative code: -WR_E_UNSUPPORTED when only a new connection can do it. The
  * vector counts as changed at once: close the connection when a reply is not OK.

@@ -47,7 +47,8 @@ struct buf;
     X(TRACK_SCHEMA, "session_track_schema", "session_track_schema")                     \
     X(TRACK_STATE, "session_track_state_change", "session_track_state_change")          \
     X(TRACK_VARS, "session_track_system_variables", "session_track_system_variables")   \
-    X(EXTRA, "", "")
+    X(EXTRA, "", "")                                                                    \
+    X(ROLE, "", "")
 
 enum svec_var {
 #define X(name, mysql, mariadb) SVEC_##name,
@@ -64,7 +65,8 @@ struct svec_values;
  * handshake. That is how every vector begins, so weir needs no table of collation numbers, and an
  * idle session that never set anything holds no value at all.
  *
- * EXTRA is all the others that are replayed, see svec_extra_put().
+ * EXTRA is all the others that are replayed, see svec_extra_put(). ROLE is what SET ROLE is said,
+ * absent on a connection that nobody has asked for it: it has what its login got. A reset keeps it.
  * CS_RESULTS "" is NULL in SQL (no conversion). SCHEMA "" is "none selected". COLLATION "" is
  * "the default of CS_CONNECTION".
  */
@@ -144,6 +146,14 @@ WR_NODISCARD int svec_unpack(struct svec *svec, struct span *bytes);
  * -WR_E_TOO_LARGE: more than a vector holds. The way back from it is the global value, as a login gets it.
  */
 WR_NODISCARD int svec_extra_put(struct svec *svec, struct span name, struct span value);
+
+/*
+ * The session's roles, as CURRENT_ROLE() gave them (p NULL: SQL's NULL). -WR_E_UNSUPPORTED: no SET
+ * ROLE can be written from that which all character sets and every sql_mode read alike.
+ */
+WR_NODISCARD int svec_track_role(struct svec *svec, struct span answer, enum topo_flavour flavour);
+/* Appends "SET ROLE ..." for want's; -WR_E_UNSUPPORTED: it is not known. */
+WR_NODISCARD int svec_format_role(const struct svec *want, struct buf *text);
 
 /* What is fixed on weir's connections whatever the session says. */
 struct svec_policy {

@@ -105,7 +105,8 @@
     X(BAD_LEX, 35, "bad_lex")     /* unterminated quote or comment, or undecidable bytes */        \
     X(CALLS, 36, "calls")         /* not READ, but one when the functions in calls are harmless */ \
     X(ASKS_LAST, 37, "asks_last") /* about the statement before it, in whatever kind of text */    \
-    X(SET_EXTRA, 38, "set_extra") /* sets the variables in set_names, which can be asked for */
+    X(SET_EXTRA, 38, "set_extra") /* sets the variables in set_names, which can be asked for */    \
+    X(SET_ROLE, 39, "set_role")   /* which can be asked for, too */
 
 /* X(name, label, text): why no replica may run it; the first decisive reason in the text. */
 #define CLASSIFY_WHYS(X)                                                                         \

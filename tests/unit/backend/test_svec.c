@@ -319,6 +319,114 @@ static void test_track_block(void **state)
     pair_fini(&pair);
 }
 
+static const char *role_text(struct svec_values *values, const char *answer,
+                             enum topo_flavour flavour, char *text, size_t cap)
+{
+    struct span said = {NULL, 0};
+    struct svec svec;
+    struct buf buf;
+
+    if (answer != NULL) {
+        said = span_of(answer);
+    }
+    svec_init(&svec, values);
+    buf_init(&buf);
+    text[0] = '\0';
+    if (svec_track_role(&svec, said, flavour) >= 0) {
+        assert_int_equal(svec_format_role(&svec, &buf), 0);
+        (void)span_copy(buf_span(&buf), text, cap);
+    } else {
+        assert_false(svec_is_set(&svec, SVEC_ROLE));
+        assert_int_equal(svec_format_role(&svec, &buf), -WR_E_UNSUPPORTED);
+    }
+    buf_fini(&buf);
+    svec_fini(&svec);
+    return text;
+}
+
+/* What CURRENT_ROLE() says, and the statement that says so elsewhere. */
+static void test_role_text(void **state)
+{
+    static const struct {
+        enum topo_flavour flavour;
+        const char *answer;
+        const char *text; /* empty: none */
+    } rows[] = {
+        {TOPO_FLAVOUR_MYSQL, "NONE", "SET ROLE NONE"},
+        {TOPO_FLAVOUR_MYSQL, "`a`@`%`", "SET ROLE `a`@`%`"},
+        {TOPO_FLAVOUR_MYSQL, "\"a\"@\"%\",`b c`@`h,@`", "SET ROLE `a`@`%`,`b c`@`h,@`"},
+        {TOPO_FLAVOUR_MYSQL, "a@`%`,b@localhost", "SET ROLE `a`@`%`,`b`@`localhost`"},
+        {TOPO_FLAVOUR_MYSQL, "`NONE`@`%`", "SET ROLE `NONE`@`%`"},
+        {TOPO_FLAVOUR_MYSQL, NULL, ""},
+        {TOPO_FLAVOUR_MYSQL, "", ""},
+        {TOPO_FLAVOUR_MYSQL, "`a`", ""},
+        {TOPO_FLAVOUR_MYSQL, "`a`@", ""},
+        {TOPO_FLAVOUR_MYSQL, "`a`@`%`,", ""},
+        {TOPO_FLAVOUR_MYSQL, "`a`@`%` ,`b`@`%`", ""},
+        {TOPO_FLAVOUR_MYSQL, "`a`@`%", ""},
+        {TOPO_FLAVOUR_MYSQL, "`a``b`@`%`", ""},
+        {TOPO_FLAVOUR_MYSQL, "`\xc3\xa4`@`%`", ""},
+        {TOPO_FLAVOUR_MYSQL, "`a\\`@`%`", ""},
+        {TOPO_FLAVOUR_MARIADB, NULL, "SET ROLE NONE"},
+        {TOPO_FLAVOUR_MARIADB, "a", "SET ROLE `a`"},
+        {TOPO_FLAVOUR_MARIADB, "a b@c", "SET ROLE `a b@c`"},
+        {TOPO_FLAVOUR_MARIADB, "none", ""},
+        {TOPO_FLAVOUR_MARIADB, "", ""},
+        {TOPO_FLAVOUR_MARIADB, "a`b", ""},
+        {TOPO_FLAVOUR_MARIADB, "\xe4", ""},
+    };
+    struct svec_values *values = NULL;
+    char text[256];
+
+    (void)state;
+    assert_int_equal(svec_values_create(&values), 0);
+    for (size_t i = 0; i < WR_ARRAY_LEN(rows); i++) {
+        assert_string_equal(role_text(values, rows[i].answer, rows[i].flavour, text, sizeof(text)),
+                            rows[i].text);
+    }
+    svec_values_destroy(values);
+}
+
+static void test_role_diff(void **state)
+{
+    const uint32_t role = bit(SVEC_ROLE);
+    struct svec_values *values = NULL;
+    struct svec have;
+    struct svec want;
+    struct svec born;
+    struct svec view;
+
+    (void)state;
+    assert_int_equal(svec_values_create(&values), 0);
+    svec_init(&have, values);
+    svec_init(&want, values);
+    svec_init(&born, values);
+    /* nobody has asked what the connection has: as it is */
+    assert_int_equal(svec_diff_born(&have, &want, &born, &mysql, &view) & role, 0);
+    assert_int_equal(svec_set(&want, SVEC_ROLE, SPAN_LIT("`a`@`%`")), 0);
+    assert_int_equal(svec_diff_born(&have, &want, &born, &mysql, &view) & role, role);
+    /* asked, set, and wanted back */
+    assert_int_equal(svec_set(&born, SVEC_ROLE, SPAN_LIT("NONE")), 0);
+    assert_int_equal(svec_apply(&have, &view, role, &mysql), 0);
+    assert_int_equal(svec_diff_born(&have, &want, &born, &mysql, &view) & role, 0);
+    svec_clear(&want, SVEC_ROLE);
+    assert_int_equal(svec_diff_born(&have, &want, &born, &mysql, &view) & role, role);
+    assert_true(span_eq_text(svec_get(&view, SVEC_ROLE), "NONE"));
+    assert_int_equal(svec_apply(&have, &view, role, &mysql), 0);
+    assert_int_equal(svec_diff_born(&have, &want, &born, &mysql, &view) & role, 0);
+    /* a SET says nothing of it, and what a reset sets again does not name it */
+    assert_int_equal(svec_all_born(&born) & role, 0);
+    /* not known: to be set, or a new connection */
+    assert_int_equal(svec_set_unknown(&have, SVEC_ROLE), 0);
+    assert_int_equal(svec_diff_born(&have, &want, &born, &mysql, &view) & role, role);
+    svec_clear(&born, SVEC_ROLE);
+    assert_int_not_equal(svec_diff_born(&have, &want, &born, &mysql, &view) & SVEC_DIFF_REOPEN, 0);
+    svec_fini(&have);
+    svec_fini(&want);
+    svec_fini(&born);
+    svec_values_destroy(values);
+}
+
 static void test_defaults(void **state)
 {
     (void)state;
@@ -419,6 +527,8 @@ int main(void)
         cmocka_unit_test(test_unknown),
         cmocka_unit_test(test_track_block),
         cmocka_unit_test(test_defaults),
+        cmocka_unit_test(test_role_text),
+        cmocka_unit_test(test_role_diff),
         cmocka_unit_test(test_learn),
         cmocka_unit_test(test_pack),
     };
