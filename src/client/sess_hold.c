@@ -12,7 +12,8 @@
  * What keeps a connection with the session when its statement is over:
  *
  *   a transaction, a pin, a cursor, long data sent    until they end
- *   diagnostics (a warning, an error, FOUND_ROWS)     until the next statement, or until somebody
+ *   the count of SQL_CALC_FOUND_ROWS                  until the next statement
+ *   diagnostics (a warning, an error)                 until the next statement, or until somebody
  *                                                     waits and weir has asked for them
  *   LAST_INSERT_ID()                                  the same, or until it has lingered
  *
@@ -33,7 +34,7 @@ void sess_new_serial(struct sess *sess)
     sess_pins_forget(sess);
     sess_vars_forget(sess);
     sess->insert_id = 0;
-    sess->row_count = -1;
+    sess->row_count = 0;
     sess->found_rows = 0;
     sess->hold = 0;
     buf_fini(&sess->diag);
@@ -41,6 +42,8 @@ void sess_new_serial(struct sess *sess)
     sess->id_server = -1;
     sess->lost_id = false;
     sess->asks_last = false;
+    sess->has_news = false;
+    sess->has_count = false;
 }
 
 int sess_rekey(struct sess *sess)
@@ -56,6 +59,11 @@ int sess_rekey(struct sess *sess)
 
 /* --- what stays --- */
 
+bool sess_has_diagnostics(const struct sess *sess)
+{
+    return (sess->hold & SESS_HOLD_LAST) != 0 && (sess->has_news || sess->has_count);
+}
+
 static bool is_kept(const struct sess *sess, const struct conn *conn)
 {
     int16_t server = (int16_t)conn->server_index;
@@ -70,8 +78,10 @@ static bool is_kept(const struct sess *sess, const struct conn *conn)
     if (sess->busy_stmts != 0 && sess_stmts_are_on(sess, server)) {
         return true;
     }
-    /* a session that asks about its statements is not made to wait for its own answers */
-    return (sess->hold & SESS_HOLD_LAST) != 0 && sess->last_server == server && sess->asks_last;
+    /* only the server knows what FOUND_ROWS() is then; and a session that asks about its statements
+     * is not made to wait for its own answers, where weir does not know them */
+    return sess->last_server == server && sess_has_diagnostics(sess) &&
+           (sess->has_count || sess->asks_last);
 }
 
 /* What could be asked for, and has not been. */
@@ -212,9 +222,13 @@ void sess_hold_note(struct sess *sess, struct conn *conn)
     }
     if (is_about_last) {
         sess->asks_last = true; /* once means again: from now on they are kept */
+    } else {
+        sess->has_news = false;
     }
-    if (sess->asks_last || cmd->warnings != 0 || cmd->got_err || is_row_count_hidden(cmd) ||
-        (cmd->bits & FACT(FOUND_ROWS)) != 0) {
+    sess->has_news =
+        sess->has_news || cmd->warnings != 0 || cmd->got_err || is_row_count_hidden(cmd);
+    sess->has_count = (cmd->bits & FACT(FOUND_ROWS)) != 0;
+    if (sess->asks_last || sess->has_news || sess->has_count) {
         sess->hold |= SESS_HOLD_LAST;
     } else {
         sess->hold &= (uint8_t)~SESS_HOLD_LAST;
@@ -349,6 +363,9 @@ void sess_hold_answered(struct sess *sess, enum sess_hold hold)
     sess_note_own(sess);
     sess->own = SESS_OWN_NONE;
     sess->hold &= (uint8_t) ~(unsigned)hold;
+    if (hold == SESS_HOLD_LAST) {
+        sess->has_news = false; /* they are the session's now */
+    }
     sess_buf_give(sess, &sess->rest);
     sess_idle(sess);
 }

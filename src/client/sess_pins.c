@@ -280,7 +280,7 @@ bool sess_pins_ask(struct sess *sess)
 
     if (pins == NULL || !pins->is_ask_due || sess->pins != PIN_BIT(PIN_NAMED_LOCK) ||
         (pins->set.blurred & PIN_BIT(PIN_NAMED_LOCK)) != 0 || sess->tx_open ||
-        sess->next_tx_pending || (sess->hold & SESS_HOLD_LAST) != 0 || conn == NULL ||
+        sess->next_tx_pending || sess_has_diagnostics(sess) || conn == NULL ||
         conn->state != CONN_ST_READY) {
         return false;
     }

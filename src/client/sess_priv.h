@@ -275,6 +275,8 @@ struct sess {
     bool
         asks_last; /* it has asked about its last statement before: its connections are kept for it */
     bool has_no_default; /* a login of its user has no role */
+    bool has_news;       /* its last statement has left warnings or an error to be asked about */
+    bool has_count;      /* its last statement has left what FOUND_ROWS() tells */
     bool lost_id;        /* the connection that knew LAST_INSERT_ID() is gone */
     bool is_unix;
     bool is_tls_required;
@@ -346,6 +348,8 @@ void sess_refresh(struct sess *sess);
 /* What the servers are, as the primary is; unknown before the first has been seen. */
 enum topo_flavour sess_flavour(const struct sess *sess, uint32_t *ret_version);
 /* The statement may set what no tracker reports: ask when it is done. */
+/* The command in hand is a proven read, and all its tables are known. */
+bool sess_is_known_read(const struct sess *sess);
 bool sess_is_unreported(const struct facts *facts, struct span sql);
 /* struct reply_front var_pass: the session asked to be told of this variable. */
 bool sess_var_is_wanted(void *arg, struct span name);
@@ -420,6 +424,8 @@ void sess_conns_end(struct sess *sess);
 void sess_hold_reclaim(struct sess *sess, int16_t server);
 /* The connection that ran the last statement is in hand, untouched. */
 bool sess_has_last(struct sess *sess);
+/* Its last statement has left something to ask about that weir does not know. */
+bool sess_has_diagnostics(const struct sess *sess);
 /* How many named locks are held. */
 void sess_locks_feed(struct sess *sess, uint8_t *bytes, size_t len);
 /* An own command on a connection that the session may keep is over. */
