@@ -190,19 +190,24 @@ static void no_server(struct sess *sess, const struct facts *facts,
     sess_fail(sess, SESS_ERR_NO_SERVER, &why, 1);
 }
 
+bool sess_is_known_read(const struct sess *sess)
+{
+    const struct sess_cmd *cmd = &sess->cmd;
+
+    return cmd->is_read &&
+           (cmd->server != sess->env->topo->primary || cmd->reason == ROUTE_TABLES_KNOWN ||
+            cmd->reason == ROUTE_READ_AFTER_WRITE || cmd->reason == ROUTE_NO_REPLICA);
+}
+
 /* User variables of the session, or of another, make no difference to it: a proven read of tables
  * that are known, or a question about the statement before it. */
 static bool is_without_vars(const struct sess *sess, const struct facts *facts)
 {
-    const struct sess_cmd *cmd = &sess->cmd;
-    bool is_known = cmd->server != sess->env->topo->primary || cmd->reason == ROUTE_TABLES_KNOWN ||
-                    cmd->reason == ROUTE_READ_AFTER_WRITE || cmd->reason == ROUTE_NO_REPLICA;
-
     if ((facts->bits & FACT(LAST)) != 0) {
         return (facts->bits & FACT(USER_VARIABLE)) == 0;
     }
     /* who asks about reads must never find that their connection has been reset since */
-    return cmd->is_read && is_known && !sess->asks_last;
+    return sess_is_known_read(sess) && !sess->asks_last;
 }
 
 static bool decide(struct sess *sess, const struct facts *facts)

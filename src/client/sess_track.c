@@ -232,8 +232,9 @@ void sess_pin(struct sess *sess, enum classify_pin pin)
 /* State that the server says has changed, and nothing in the text explains. What was sent to a
  * replica leaves none behind, nor would the primary have it: MariaDB's SET STATEMENT ... FOR SELECT
  * says so, and has set it back by then. */
-static bool is_unexplained(const struct sess_cmd *cmd)
+static bool is_unexplained(const struct sess *sess)
 {
+    const struct sess_cmd *cmd = &sess->cmd;
     const uint64_t explained = FACT(SETS_STATE) | FACT(SET_TRACKED) | FACT(SET_NEXT_TX) |
                                FACT(TEMP_TABLE) | FACT(SET_AUTOCOMMIT) | FACT(STARTS_TX) |
                                FACT(ENDS_TX);
@@ -245,6 +246,11 @@ static bool is_unexplained(const struct sess_cmd *cmd)
     if (!cmd->state_changed || cmd->is_calls_read || cmd->com == COM_STMT_PREPARE ||
         cmd->com == COM_INIT_DB || cmd->com == COM_RESET_CONNECTION || cmd->com == COM_SET_OPTION ||
         cmd->com == COM_STMT_RESET) {
+        return false;
+    }
+    /* MariaDB goes to the schema in which it was prepared, and back, and says so */
+    if (cmd->com == COM_STMT_EXECUTE && cmd->stmt != NULL && sess_is_known_read(sess) &&
+        !span_eq(sess_stmt_schema(cmd->stmt), svec_get(&sess->svec, SVEC_SCHEMA))) {
         return false;
     }
     return (cmd->bits & explained) == 0 && cmd->pins == 0 && cmd->verb != VERB_USE &&
@@ -372,7 +378,7 @@ void sess_track_done(struct sess *sess)
     }
     track_transaction(sess);
     track_writes(sess);
-    if (is_unexplained(cmd)) {
+    if (is_unexplained(sess)) {
         cmd->pins |= PIN_BIT(PIN_UNKNOWN);
     }
     sess_vars_done(sess, sess_conn(sess, cmd->server), never_ran(cmd));
