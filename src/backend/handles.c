@@ -78,6 +78,20 @@ static struct handle **bucket_of(const struct handles *handles, uint64_t hash)
     return &handles->buckets[hash & (handles->bucket_count - 1U)];
 }
 
+static bool is_user(const struct handle *handle, struct handle_user user)
+{
+    return handle->user.session == user.session && handle->user.stmt == user.stmt;
+}
+
+static bool types_fit(const struct handle *handle, const struct handle_key *key)
+{
+    if (key->types.p == NULL || handle->types == NULL || is_user(handle, key->user)) {
+        return true;
+    }
+    return !handle->is_mixed && key->types.len == (size_t)handle->params * 2 &&
+           memcmp(handle->types, key->types.p, key->types.len) == 0;
+}
+
 struct handle *handles_find(struct handles *handles, const struct handle_key *key)
 {
     if (handles->count == 0) {
@@ -85,7 +99,8 @@ struct handle *handles_find(struct handles *handles, const struct handle_key *ke
     }
     for (struct handle *h = *bucket_of(handles, key->hash); h != NULL; h = h->next) {
         if (h->hash == key->hash && !h->is_busy && h->text_len == key->text.len &&
-            handle_at_equal(&h->at, &key->at) && memcmp(h->text, key->text.p, h->text_len) == 0) {
+            handle_at_equal(&h->at, &key->at) && memcmp(h->text, key->text.p, h->text_len) == 0 &&
+            types_fit(h, key)) {
             list_remove(&h->lru);
             list_push(&handles->lru, &h->lru);
             return h;
@@ -189,7 +204,7 @@ int handles_add(struct handles *handles, const struct handle_key *key, uint32_t 
     return 0;
 }
 
-int handle_set_types(struct handle *handle, struct span types)
+int handle_set_types(struct handle *handle, struct span types, struct handle_user user)
 {
     if (types.len == 0 || types.len != (size_t)handle->params * 2) {
         return 0;
@@ -198,6 +213,12 @@ int handle_set_types(struct handle *handle, struct span types)
         handle->types = malloc(types.len);
         if (handle->types == NULL) {
             return -ENOMEM;
+        }
+        handle->user = user;
+    } else {
+        handle->is_mixed = handle->is_mixed || memcmp(handle->types, types.p, types.len) != 0;
+        if (!is_user(handle, user)) {
+            handle->user = (struct handle_user){.session = 0};
         }
     }
     memcpy(handle->types, types.p, types.len);

@@ -135,6 +135,24 @@ static struct handle_key key_of(const struct stmt *stmt, const struct conn *conn
     return key;
 }
 
+struct handle_user stmt_user(const struct sess *sess, const struct stmt *stmt)
+{
+    return (struct handle_user){.session = sess->serial, .stmt = stmt->id};
+}
+
+/* MySQL gives a parameter the type that it had in the first EXECUTE of the handle, for as long as
+ * values can be converted: another session's types would change the result. And whoever has never
+ * sent types must not be taken to have sent another's. */
+static void key_add_types(struct handle_key *key, const struct sess *sess, const struct conn *conn)
+{
+    const struct stmt *stmt = sess->cmd.stmt;
+
+    if (stmt->params != 0 && (conn->flavour == TOPO_FLAVOUR_MYSQL || !stmt->has_types)) {
+        key->types = (struct span){stmt->types, stmt->has_types ? (size_t)stmt->params * 2 : 0};
+        key->user = stmt_user(sess, stmt);
+    }
+}
+
 /* MariaDB makes nonsense of long data for a parameter that had another type in an earlier EXECUTE of
  * the same handle: such a statement gets a handle of its own. */
 static bool spoils_data(const struct sess *sess, const struct handle *handle)
@@ -197,6 +215,7 @@ bool sess_stmt_is_placed(struct sess *sess, struct conn *conn)
         return true;
     }
     key = key_of(stmt, conn);
+    key_add_types(&key, sess, conn);
     sess->cmd.handle = handles_find(&conn->handles, &key);
     if (sess->cmd.handle != NULL &&
         (spoils_data(sess, sess->cmd.handle) || has_foreign_types(sess, sess->cmd.handle) ||
@@ -225,10 +244,14 @@ static int place(struct sess *sess, struct stmt *stmt, struct conn *conn,
                  const struct stmt_prepared *prepared)
 {
     struct handle_key key = key_of(stmt, conn);
-    struct handle *handle = handles_find(&conn->handles, &key);
+    struct handle *handle = NULL;
     uint32_t evicted = 0;
     int r = 0;
 
+    if (sess->cmd.stmt != NULL) { /* not for a PREPARE */
+        key_add_types(&key, sess, conn);
+    }
+    handle = handles_find(&conn->handles, &key);
     if (handle != NULL) {
         close_handle(conn, handle->id); /* the newer one has the newer definitions */
         handles_remove(&conn->handles, handle);

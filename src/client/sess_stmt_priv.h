@@ -39,6 +39,7 @@ struct stmt {
 
 /* By the client's id; on MariaDB -1 is the last one prepared. NULL: unknown. */
 struct stmt *stmt_find(const struct sess *sess, uint32_t id);
+struct handle_user stmt_user(const struct sess *sess, const struct stmt *stmt);
 /* The handle has a cursor of this session's, or its long data. */
 void stmt_set_busy(struct sess *sess, struct stmt *stmt, struct handle *handle, int16_t server);
 /* Nothing of this session is on the handle any more, as far as weir knows it. */

@@ -297,14 +297,15 @@ int sess_stmt_translate(struct sess *sess, struct conn *conn, uint8_t *packet, s
         stmt_set_busy(sess, stmt, handle, sess->cmd.server);
     }
     if (execute.has_types) {
-        return handle_set_types(handle, execute.types);
+        return handle_set_types(handle, execute.types, stmt_user(sess, stmt));
     }
     if (!needs_types(stmt, &execute, handle)) {
         return 0;
     }
     rc = put_types(sess, &execute, handle->id, packet, out);
     return rc < 0 ? rc
-                  : handle_set_types(handle, (struct span){stmt->types, (size_t)stmt->params * 2});
+                  : handle_set_types(handle, (struct span){stmt->types, (size_t)stmt->params * 2},
+                                     stmt_user(sess, stmt));
 }
 
 void sess_stmt_done(struct sess *sess)

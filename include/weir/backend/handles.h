@@ -29,11 +29,21 @@
 
 struct buf;
 
+/* One session's statement. */
+struct handle_user {
+    uint64_t session; /* its serial; 0: nobody */
+    uint32_t stmt;
+};
+
 /* What a text means when it is prepared: its bytes, and the state that servers bind it to. */
 struct handle_key {
     uint64_t hash; /* handle_key_hash() of the text */
     struct span text;
     struct svec at; /* only the variables of handle_is_bound() count */
+    /* Where a server keeps the types that a handle was first executed with: those of whoever wants
+     * it now, and who that is. p NULL: whatever it has been executed with will do. */
+    struct span types;
+    struct handle_user user;
 };
 
 struct handle {
@@ -43,8 +53,10 @@ struct handle {
     uint64_t maker; /* whoever had it prepared: any number of the caller's */
     uint32_t id;    /* the server's */
     uint16_t params;
-    bool is_busy;   /* a cursor is open on it: not shared, not evicted */
-    uint8_t *types; /* sent last, two bytes for each parameter; NULL: never */
+    bool is_busy;            /* a cursor is open on it: not shared, not evicted */
+    bool is_mixed;           /* has been executed with other types before */
+    uint8_t *types;          /* sent last, two bytes for each parameter; NULL: never */
+    struct handle_user user; /* who alone has executed it with types */
     struct svec at;
     size_t text_len;
     uint8_t text[];
@@ -69,7 +81,8 @@ bool handle_at_equal(const struct svec *a, const struct svec *b);
 /* Those variables of src, which may be a view, into dst. */
 void handle_at_copy(struct svec *dst, const struct svec *src);
 
-/* A handle that is not busy, and now the most recently used. NULL: none. */
+/* A handle that is not busy, and now the most recently used. With types in the key: one that has not
+ * been executed with others, unless by that user alone. NULL: none. */
 struct handle *handles_find(struct handles *handles, const struct handle_key *key);
 /* One more. When there are max already, or too many bytes, the least recently used that is not busy goes first:
  * *ret_close is its id then, else 0, to be closed on the server. */
@@ -78,8 +91,9 @@ WR_NODISCARD int handles_add(struct handles *handles, const struct handle_key *k
                              uint32_t *ret_close);
 /* Take it out and free it; its id is the caller's to close. */
 void handles_remove(struct handles *handles, struct handle *handle);
-/* Remember the types that went out with an EXECUTE. */
-WR_NODISCARD int handle_set_types(struct handle *handle, struct span types);
+/* Remember the types that went out with an EXECUTE, and whose it was. */
+WR_NODISCARD int handle_set_types(struct handle *handle, struct span types,
+                                  struct handle_user user);
 
 /* For a connection that goes to another worker: the vectors as bytes, and back. */
 WR_NODISCARD int handles_pack(struct handles *handles, struct buf *out);

@@ -27,6 +27,11 @@ static void rig_init(struct rig *rig)
     assert_int_equal(svec_set(&rig->state, SVEC_SQL_MODE, SPAN_LIT("ANSI")), 0);
 }
 
+#define INTS   ((struct span){(const uint8_t *)"\x03\0\x03\0", 4})
+#define TEXTS  ((struct span){(const uint8_t *)"\xfd\0\xfd\0", 4})
+#define FIRST  ((struct handle_user){.session = 7, .stmt = 1})
+#define SECOND ((struct handle_user){.session = 7, .stmt = 2})
+
 static void rig_fini(struct rig *rig)
 {
     handles_fini(&rig->handles);
@@ -127,11 +132,49 @@ static void test_types(void **state)
     uint32_t closed = 0;
     rig_init(&rig);
     struct handle *handle = add(&rig, "SELECT ?, ?", 1, 2, &closed);
-    assert_int_equal(handle_set_types(handle, SPAN_LIT("\x03")), 0); /* not of two parameters */
+    assert_int_equal(handle_set_types(handle, SPAN_LIT("\x03"), FIRST), 0); /* not of two */
     assert_null(handle->types);
-    assert_int_equal(handle_set_types(handle, (struct span){(const uint8_t *)"\x03\0\xfd\0", 4}),
-                     0);
-    assert_memory_equal(handle->types, "\x03\0\xfd\0", 4);
+    assert_int_equal(handle_set_types(handle, INTS, FIRST), 0);
+    assert_memory_equal(handle->types, INTS.p, 4);
+    rig_fini(&rig);
+}
+
+static struct handle *find_typed(struct rig *rig, struct span types, struct handle_user user)
+{
+    struct handle_key key = key_of(rig, "SELECT ?, ?");
+
+    key.types = types;
+    key.user = user;
+    return handles_find(&rig->handles, &key);
+}
+
+/* A server that keeps the types of the first EXECUTE: nobody gets a handle that had others. */
+static void test_types_of_others(void **state)
+{
+    (void)state;
+    struct rig rig;
+    uint32_t closed = 0;
+    rig_init(&rig);
+    struct handle *handle = add(&rig, "SELECT ?, ?", 1, 9, &closed);
+    assert_ptr_equal(find_typed(&rig, INTS, FIRST), handle); /* never executed */
+    assert_int_equal(handle_set_types(handle, INTS, FIRST), 0);
+    assert_ptr_equal(find_typed(&rig, INTS, SECOND), handle);
+    assert_ptr_equal(find_typed(&rig, TEXTS, FIRST), handle); /* its own, whatever it does */
+    assert_null(find_typed(&rig, TEXTS, SECOND));
+    assert_null(find_typed(&rig, (struct span){INTS.p, 0}, SECOND)); /* no types sent yet */
+    assert_ptr_equal(find(&rig, "SELECT ?, ?"), handle);
+
+    assert_int_equal(handle_set_types(handle, TEXTS, FIRST), 0);
+    assert_ptr_equal(find_typed(&rig, INTS, FIRST), handle);
+    assert_null(find_typed(&rig, INTS, SECOND)); /* mixed */
+    assert_null(find_typed(&rig, TEXTS, SECOND));
+
+    struct handle *other = add(&rig, "SELECT ?, ?", 2, 9, &closed);
+    assert_ptr_equal(find_typed(&rig, TEXTS, SECOND), other);
+    assert_int_equal(handle_set_types(other, TEXTS, SECOND), 0);
+    assert_int_equal(handle_set_types(other, TEXTS, FIRST), 0); /* now it is nobody's own */
+    assert_ptr_equal(find_typed(&rig, TEXTS, SECOND), other);
+    assert_null(find_typed(&rig, INTS, SECOND));
     rig_fini(&rig);
 }
 
@@ -212,6 +255,7 @@ int main(void)
         cmocka_unit_test(test_oldest_goes_first),
         cmocka_unit_test(test_busy_stays),
         cmocka_unit_test(test_types),
+        cmocka_unit_test(test_types_of_others),
         cmocka_unit_test(test_moved),
         cmocka_unit_test(test_extra),
     };
