@@ -14,6 +14,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(os.path.dirname(HERE), "lib"))
@@ -23,6 +24,7 @@ from weirlab import StatementLog, wait_for  # noqa: E402
 DRIVERS = ("pymysql", "mysqldb", "node-mysql2", "node-mariadb", "php-mysqli", "php-pdo", "go",
            "cli-mariadb", "cli-mysql")
 PLAIN = " /* plain */"
+SESSIONS = "weir_sessions_accepted_total"
 RUNNER_SECONDS = 240
 
 
@@ -114,10 +116,16 @@ class Suite:
                 wait_for(f"weir knows {name}", lambda n=name: "target\treplica" in weir.explain(
                     f"SELECT 1 FROM {n}", c), 30, 0.1)
 
-    def run(self, driver, endpoint):
-        """{(case, step): got} of one runner."""
+    def readers(self):
+        """The cases that change nothing: they may run beside anything."""
+        return [n for n, c in enumerate(self.cases)
+                if c["err"] is None and c["steps"] and not c["known"] and all(s.get("plain") and not s.get("mask") for s in c["steps"])]
+
+    def run(self, driver, endpoint, only=None):
+        """{(case, step): got} of one runner; only: numbers of cases."""
+        numbers = list(range(len(self.cases))) if only is None else only
         with tempfile.NamedTemporaryFile("w", suffix=".json", prefix="weir-plan-") as f:
-            cases = [{**c, "steps": [{} if driver in s.get("except", ()) else s for s in c["steps"]]} for c in self.cases]
+            cases = [{**self.cases[n], "steps": [{} if driver in s.get("except", ()) else s for s in self.cases[n]["steps"]]} for n in numbers]
             json.dump({"endpoint": endpoint, "flavour": self.flavour, "cases": cases}, f)
             f.flush()
             done = subprocess.run([*command(driver), f.name], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
@@ -128,7 +136,7 @@ class Suite:
                 one = json.loads(line)
             except ValueError as e:
                 raise RuntimeError(f"{driver} printed {line[:200]!r}") from e
-            found[(one["case"], one["step"])] = one["got"]
+            found[(numbers[one["case"]], one["step"])] = one["got"]
         if done.returncode:
             raise RuntimeError(f"{driver} ended with {done.returncode}: {done.stderr.decode()[-800:]}")
         return found
@@ -167,18 +175,22 @@ class Suite:
         wrong = []
         seen = set()
         for key in sorted(set(direct) | set(other)):
-            a, b = direct.get(key), other.get(key)
-            if key[1] >= 0 and self.cases[key[0]]["steps"][key[1]].get("mask"):
-                a, b = shape(a), shape(b)
-            if key[1] >= 0 and self.cases[key[0]]["steps"][key[1]].get("values"):
-                a, b = values(a), values(b)
-            if a != b and driver in self.cases[key[0]]["known"]:
+            complaint = self.difference(key, direct.get(key), other.get(key))
+            if complaint and driver in self.cases[key[0]]["known"]:
                 seen.add(key[0])
-            elif a != b:
-                wrong.append(f"{self.label(*key)}\n      direct {short(a, b)}\n      weir   {short(b, a)}")
+            elif complaint:
+                wrong.append(complaint)
         wrong += [f"{c['name']}: known to differ with {driver}, and is equal now" for i, c in enumerate(self.cases)
                   if i not in seen and not c["known"].get(driver, "sometimes").startswith("sometimes")]
         return wrong
+
+    def difference(self, key, a, b):
+        """What differs in the results of one step, or None."""
+        if key[1] >= 0 and self.cases[key[0]]["steps"][key[1]].get("mask"):
+            a, b = shape(a), shape(b)
+        if key[1] >= 0 and self.cases[key[0]]["steps"][key[1]].get("values"):
+            a, b = values(a), values(b)
+        return None if a == b else f"{self.label(*key)}\n      direct {short(a, b)}\n      weir   {short(b, a)}"
 
     def known(self, driver):
         return [f"{c['name']}: {c['known'][driver]}" for c in self.cases if driver in c["known"]]
@@ -318,8 +330,42 @@ def twice(rig, drivers, say):
     return bad
 
 
+class Beside(threading.Thread):
+    """The same driver's reading cases through the same weir, again and again while the block runs."""
+
+    def __init__(self, suite, driver, endpoint, direct):
+        super().__init__()
+        self.suite, self.driver, self.endpoint, self.direct = suite, driver, endpoint, direct
+        self.over, self.wrong, self.rounds = threading.Event(), [], 0
+
+    def run(self):
+        only = self.suite.readers()
+        try:
+            while self.rounds == 0 or not self.over.is_set():
+                found = self.suite.run(self.driver, self.endpoint, only)
+                self.rounds += 1
+                for key in sorted(k for k in set(found) | set(self.direct) if k[0] in only):
+                    complaint = self.suite.difference(key, self.direct.get(key), found.get(key))
+                    if complaint:
+                        self.wrong.append(f"beside: {complaint}")
+        except (RuntimeError, subprocess.TimeoutExpired) as e:
+            self.wrong.append(f"beside: {e}")
+
+    def __enter__(self):
+        self.start()
+        return self
+
+    def __exit__(self, *exc):
+        self.over.set()
+        self.join()
+
+
 def through(rig, weir, drivers, say):
-    """Direct and through weir: equal results, and the reads where they belong."""
+    """Direct and through weir: equal results, and the reads where they belong.
+
+    weir has few connections to each server. The driver runs twice at once there, so that the cases
+    have connections that others have had and have to wait for them.
+    """
     suite = Suite(rig)
     bad = 0
     users = [rig.env["DB_USER"], *rig.env["AUTH_USERS"].split(",")]
@@ -331,12 +377,18 @@ def through(rig, weir, drivers, say):
             suite.prepare()
             suite.warm(weir.endpoint())
             suite.wait_known(weir)
+            before = weir.metrics()[SESSIONS]
             with StatementLog(rig.nodes, users) as log:
-                other = suite.run(driver, weir.endpoint())
+                with Beside(suite, driver, weir.endpoint(), direct) as beside:
+                    other = suite.run(driver, weir.endpoint())
                 on_replicas, in_all = plain_share(log.entries())
-            wrong = suite.expectations(direct) + suite.differences(direct, other, driver)
+                opened = sum(kind == "Connect" for *_, kind, _ in log.lines())
+            sessions = int(weir.metrics()[SESSIONS] - before)
+            wrong = suite.expectations(direct) + suite.differences(direct, other, driver) + beside.wrong
             if in_all == 0 or on_replicas < 0.8 * in_all:
                 wrong.append(f"only {on_replicas} of {in_all} plain SELECTs were executed by replicas")
-            bad += say(driver, wrong, len(direct), f"{on_replicas}/{in_all} plain SELECTs on replicas",
-                       suite.known(driver))
+            if opened * 2 > sessions:
+                wrong.append(f"{sessions} sessions opened {opened} connections to servers: they did not share")
+            bad += say(driver, wrong, len(direct), f"{on_replicas}/{in_all} plain SELECTs on replicas, {beside.rounds} times beside, "
+                       f"{sessions} sessions opened {opened} connections", suite.known(driver))
     return bad
