@@ -141,13 +141,12 @@ struct handle_user stmt_user(const struct sess *sess, const struct stmt *stmt)
 }
 
 /* MySQL gives a parameter the type that it had in the first EXECUTE of the handle, for as long as
- * values can be converted: another session's types would change the result. And whoever has never
- * sent types must not be taken to have sent another's. */
+ * values can be converted: another session's types would change the result. */
 static void key_add_types(struct handle_key *key, const struct sess *sess, const struct conn *conn)
 {
     const struct stmt *stmt = sess->cmd.stmt;
 
-    if (stmt->params != 0 && (conn->flavour == TOPO_FLAVOUR_MYSQL || !stmt->has_types)) {
+    if (stmt->params != 0 && conn->flavour == TOPO_FLAVOUR_MYSQL) {
         key->types = (struct span){stmt->types, stmt->has_types ? (size_t)stmt->params * 2 : 0};
         key->user = stmt_user(sess, stmt);
     }

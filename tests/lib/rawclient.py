@@ -424,6 +424,18 @@ def execute_body(stmt, params=(), cursor=0, bound=True):
 
 
 # --- reading results -----------------------------------------------------------------------------------
+def text_names(packets):
+    """The names of the columns of the first result set."""
+    names = []
+    for _, p in packets[1:1 + read_lenenc(packets[0][1], 0)[0]]:
+        at = 0
+        for _ in range(5):
+            size, begin = read_lenenc(p, at)
+            at = begin + size
+        names.append(p[begin:at].decode())
+    return names
+
+
 def text_rows(packets, is_new):
     """The rows of the first result set of a text reply, as lists of bytes or None."""
     if not packets or packets[0][1][0] in (0x00, 0xFF):

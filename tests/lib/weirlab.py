@@ -310,14 +310,20 @@ class StatementLog:
 
     def entries(self, since=None):
         found = {n.name: [] for n in self.nodes}
+        for name, at, _, user, kind, text in self.lines():
+            if at >= (since or self.start)[name]:
+                found[name].append((user, kind, text))
+        return found
+
+    def lines(self):
+        """(server, place in its log, its thread, user, kind, text), a server's in their order."""
         for n in self.nodes:
             who = dict(self.who[n.name])
             for at, conn, kind, text in self._lines(n):
                 if kind in ("Connect", "Change user"):
                     who[conn] = text.split("@")[0]
-                if at >= (since or self.start)[n.name] and who.get(conn) in self.users:
-                    found[n.name].append((who[conn], kind, text))
-        return found
+                if who.get(conn) in self.users:
+                    yield n.name, at, conn, who[conn], kind, text
 
     def _lines(self, node):
         with open(node.general_log, "rb") as f:
