@@ -52,6 +52,7 @@ static void row_server(struct admin_rows *rows, const struct admin_view *view, u
         rows_printf(rows, "%" PRIu64 ".%03" PRIu64, server->lag_us / CLOCK_US_PER_MS,
                     server->lag_us % CLOCK_US_PER_MS);
     }
+    rows_text(rows, topo_lag_source_text(server->lag_source));
     row_age(rows, server->last_good_us, now_us);
     rows_u64(rows, server->weight);
     rows_printf(rows, "%.2f", (double)server->weight_eff / TOPO_WEIGHT_ONE);
@@ -72,7 +73,7 @@ void admin_show_servers(struct admin_sess *sess, const struct words *words, size
     }
     admin_view(sess, &view);
     rows_begin(&rows, sess,
-               "name,address,role,state,why,lag_ms,sample_age_ms#,weight#,weight_now,"
+               "name,address,role,state,why,lag_ms,lag_source,sample_age_ms#,weight#,weight_now,"
                "connections#,statements#,errors#,version",
                &filter, true);
     for (uint16_t i = 0; i < view.topo->server_count; i++) {

@@ -35,6 +35,9 @@ struct topo *topo_create(size_t count)
         topo->servers[i].index = (uint16_t)i;
         topo->servers[i].config_index = (uint16_t)i;
         topo->servers[i].lag_us = TOPO_LAG_UNKNOWN;
+        for (size_t k = 0; k < TOPO_LAG_SOURCE_COUNT; k++) {
+            topo->servers[i].lag_by_us[k] = TOPO_LAG_UNKNOWN;
+        }
         topo->servers[i].why = TOPO_WHY_NEVER_PROBED;
     }
     return topo;
@@ -117,6 +120,16 @@ const char *topo_why_text(enum topo_why why)
 #undef X
     };
     return texts[why];
+}
+
+const char *topo_lag_source_text(enum topo_lag_source source)
+{
+    static const char *const texts[] = {
+#define X(name, text) text,
+        TOPO_LAG_SOURCES(X)
+#undef X
+    };
+    return source < TOPO_LAG_SOURCE_COUNT ? texts[source] : "";
 }
 
 const char *topo_flavour_text(enum topo_flavour flavour)

@@ -283,24 +283,55 @@ static void check_admin(struct loader *l, const struct yaml_node *root)
     }
 }
 
+/* Its words go between quotes in a statement. */
+static void check_heartbeat(struct loader *l, const struct yaml_node *root)
+{
+    const char *table = l->config->monitor.heartbeat;
+    struct span schema = {NULL, 0};
+    struct span name = {NULL, 0};
+
+    if (table != NULL &&
+        (value_parse_function(span_of(table), &schema, &name) != NULL || schema.len == 0)) {
+        errors_add(l->errs, yaml_get(yaml_get(root, "monitor"), "heartbeat"),
+                   "monitor.heartbeat is \"%.64s\"; write SCHEMA.TABLE, without quotes", table);
+    }
+}
+
 static void check_window(struct loader *l, const struct yaml_node *root)
 {
     struct config *c = l->config;
-    const struct yaml_node *node = yaml_get(yaml_get(root, "read_after_write"), "window");
+    struct config_raw *raw = &c->read_after_write;
+    const struct yaml_node *section = yaml_get(root, "read_after_write");
+    const struct yaml_node *node = yaml_get(section, "window");
     uint64_t least = c->monitor.max_lag_us +
                      c->monitor.interval_us * ((uint64_t)c->monitor.failures + 1) +
                      CHECK_LAG_RESOLUTION_US;
+    uint64_t longest = 0;
     char shown[32];
 
-    if (c->read_after_write.window_us == UINT64_MAX) {
-        c->read_after_write.window_us = least;
+    if (raw->ceiling_us != UINT64_MAX && raw->window_us != CONFIG_WINDOW_ADAPTIVE) {
+        errors_warn(l->errs, yaml_get(section, "window_ceiling"),
+                    "window_ceiling has no effect unless window is adaptive");
+    }
+    if (raw->window_us == UINT64_MAX) {
+        raw->window_us = least;
         return;
     }
-    if (c->read_after_write.mode == CONFIG_RAW_OFF) {
+    if (raw->mode == CONFIG_RAW_OFF) {
         errors_warn(l->errs, node, "a window has no effect while read_after_write.mode is off");
         return;
     }
-    if (c->read_after_write.window_us < least && !c->read_after_write.unsafe) {
+    longest = raw->window_us;
+    if (raw->window_us == CONFIG_WINDOW_ADAPTIVE) {
+        longest = raw->ceiling_us == UINT64_MAX ? least : raw->ceiling_us;
+        node = check_node(section, "window_ceiling");
+        if (raw->floor_us > longest) {
+            errors_add(l->errs, check_node(section, "window_floor"),
+                       "window_floor is above window_ceiling; lower it");
+            return;
+        }
+    }
+    if (longest < least && !raw->unsafe) {
         value_format_duration(least, shown, sizeof shown);
         errors_add(l->errs, node,
                    "shorter than %s (max_lag + interval x (failures + 1) + 1s): a read could miss "
@@ -333,6 +364,7 @@ void check_all(struct loader *l, const struct yaml_node *root)
         errors_add(l->errs, check_node(limits, "relay_low"),
                    "limits.relay_low must be below limits.relay_high; lower it");
     }
+    check_heartbeat(l, root);
     check_window(l, root);
     check_rules(l, root);
 }

@@ -48,8 +48,13 @@ static void print_number(const struct schema_setting *s, uint64_t value, FILE *o
 {
     char text[32];
 
+    const char *other = s->type == SCHEMA_T_DURATION ? strchr(s->unit, '|') : NULL;
     bool is_auto_time = s->type == SCHEMA_T_DURATION && strcmp(s->text, "auto") == 0;
 
+    if (other != NULL && value == UINT64_MAX - 1) {
+        (void)fputs(other + 1, out);
+        return;
+    }
     if (is_auto_time
             ? value == UINT64_MAX
             : value == 0 && (strcmp(s->text, "auto") == 0 || strcmp(s->text, "off") == 0)) {

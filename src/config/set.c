@@ -72,9 +72,14 @@ static bool set_number(struct loader *l, const struct schema_setting *s,
                        uint64_t *ret_value)
 {
     bool has_word = strcmp(s->text, "auto") == 0 || strcmp(s->text, "off") == 0;
+    const char *other = s->type == SCHEMA_T_DURATION ? strchr(s->unit, '|') : NULL;
     const char *problem = NULL;
     uint64_t value = 0;
 
+    if (other != NULL && strcmp(text, other + 1) == 0) {
+        *ret_value = UINT64_MAX - 1;
+        return true;
+    }
     if (has_word && strcmp(text, s->text) == 0) {
         bool is_auto_time = s->type == SCHEMA_T_DURATION && s->text[0] == 'a';
 
@@ -89,8 +94,9 @@ static bool set_number(struct loader *l, const struct schema_setting *s,
         problem = value_parse_count(span_of(text), &value);
     }
     if (problem != NULL) {
-        errors_add(l->errs, node, "%s is \"%.40s\"; %s%s%s", name, text, problem,
-                   has_word ? ", or " : "", has_word ? s->text : "");
+        errors_add(l->errs, node, "%s is \"%.40s\"; %s%s%s%s%s", name, text, problem,
+                   has_word ? ", or " : "", has_word ? s->text : "", other != NULL ? ", or " : "",
+                   other != NULL ? other + 1 : "");
         return false;
     }
     if (value < s->min || value > s->max) {

@@ -75,6 +75,23 @@ static void check_statements(struct checking *check, const struct config_server 
     }
 }
 
+static void check_witnesses(struct checking *check, const struct config_server *server,
+                            const struct sample *sample)
+{
+    char text[DB_ERROR_MAX + 400];
+
+    if (sample->heartbeat.error[0] != '\0') {
+        (void)snprintf(text, sizeof(text), "%s: %s", check->config->monitor.heartbeat,
+                       sample->heartbeat.error);
+        fault(check, server->name, "monitor.heartbeat cannot be read", text);
+    }
+    if (sample->aurora.is_there) {
+        (void)snprintf(text, sizeof(text), "instance %s of a cluster of %u", sample->aurora.id,
+                       (unsigned)sample->aurora.member_count);
+        say(check, server->name, "Aurora", text);
+    }
+}
+
 static void check_functions(struct checking *check, const struct config_server *server,
                             const struct load_report *report)
 {
@@ -151,6 +168,7 @@ static void check_address(struct checking *check, struct mon_server *server)
     char text[160];
 
     memset(&sample, 0, sizeof(sample));
+    state.heartbeat = check->config->monitor.heartbeat;
     sample.begin_us = clock_now_us();
     monitor_target(server, &server->addr, &target);
     if (db_open(&target, &db, sample.error, &sample.error_number) < 0) {
@@ -166,6 +184,7 @@ static void check_address(struct checking *check, struct mon_server *server)
         check->writers += sample.is_writable ? 1 : 0;
         check_connections(check, server->config, &sample);
         check_statements(check, server->config, db, &state);
+        check_witnesses(check, server->config, &sample);
         if (sample.is_writable) {
             struct load_source source = {.db = db,
                                          .flavour = sample.flavour,
@@ -173,7 +192,7 @@ static void check_address(struct checking *check, struct mon_server *server)
                                          .lists = &check->config->functions};
 
             check_catalogue(check, server->config, &source);
-        } else if (sample.channel_count == 0) {
+        } else if (sample.channel_count == 0 && !sample.aurora.is_there) {
             fault(check, server->name, "read only, but it replicates from nobody", "");
         }
     }

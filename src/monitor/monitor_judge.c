@@ -181,7 +181,7 @@ static struct verdict_health server_health(struct monitor *monitor, struct mon_s
     struct verdict_health health = {.why = TOPO_WHY_NONE};
 
     if (server->role == TOPO_ROLE_PRIMARY) {
-        server->lag = (struct lag_verdict){TOPO_WHY_NONE, 0, 0};
+        server->lag = (struct lag_verdict){.why = TOPO_WHY_NONE};
         return health;
     }
     server->lag = lag_judge(&monitor->trail, &server->good, primary_is_down(monitor),
@@ -278,6 +278,10 @@ static void server_fill(const struct mon_server *server, const struct taken *tak
     }
     to->lag_us = server->lag.why == TOPO_WHY_NONE ? server->lag.lag_us : TOPO_LAG_UNKNOWN;
     to->lag_resolution_us = server->lag.resolution_us;
+    if (server->role == TOPO_ROLE_REPLICA) {
+        to->lag_source = server->lag.source;
+        memcpy(to->lag_by_us, server->lag.by_us, sizeof(to->lag_by_us));
+    }
     to->flavour = server->good.flavour;
     to->version = server->good.version;
     memcpy(to->version_text, server->good.version_text, sizeof(to->version_text));
@@ -340,6 +344,9 @@ void monitor_judge(struct monitor *monitor, bool is_publish_forced)
     }
     for (uint16_t i = 0; i < monitor->server_count; i++) {
         is_news = server_judge(monitor, &monitor->servers[i], &taken[i]) || is_news;
+        if (taken[i].has_good) {
+            monitor_witness(monitor, &monitor->servers[i]);
+        }
     }
     is_news = primary_step(monitor) || is_news;
     (void)pthread_mutex_lock(&monitor->lock);

@@ -62,6 +62,7 @@ struct mon_server {
     enum topo_role role;
     enum topo_why role_why;
     char last_error[DB_ERROR_MAX];
+    char heartbeat_said[DB_ERROR_MAX];
     uint32_t weight_now; /* as published */
 };
 
@@ -112,6 +113,9 @@ struct monitor {
     uint64_t epoch;
     uint64_t generation;
     bool has_second_writer;
+    bool is_still_said; /* that no heartbeat moves */
+    char member_said[SAMPLE_MEMBERS_MAX][SAMPLE_FILE_MAX];
+    uint8_t member_said_count;
 };
 
 /* Thread bodies; arg: struct mon_server for the first, struct monitor for the others. */
@@ -122,6 +126,9 @@ void *monitor_loader_thread(void *arg);
 /* One round of judging: takes what is new, decides, publishes. For the verdict thread and, before
  * any thread runs, for monitor_start(). */
 void monitor_judge(struct monitor *monitor, bool is_publish_forced);
+
+/* A good sample has been taken: what an operator should know of the witnesses of lag. */
+void monitor_witness(struct monitor *monitor, struct mon_server *server);
 
 /* An event from a thread that may not call out; handed on by the verdict thread. */
 void monitor_event_post(struct monitor *monitor, enum monitor_event event, bool is_bad,

@@ -103,6 +103,7 @@ static bool prober_connect(struct prober *prober, struct sample *sample)
     }
     monitor_target(server, &sample->addr, &target);
     memset(&prober->state, 0, sizeof(prober->state));
+    prober->state.heartbeat = server->monitor->config->monitor.heartbeat;
     return db_open(&target, &prober->db, sample->error, &sample->error_number) == 0;
 }
 

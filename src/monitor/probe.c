@@ -124,6 +124,8 @@ static bool probe_start(struct db *db, struct probe_state *state, struct sample 
     }
     state->has_fine = state->flavour == TOPO_FLAVOUR_MYSQL &&
                       state->version >= VERSION_REPLICA_STATUS && fine_is_there(db);
+    state->is_aurora =
+        state->flavour == TOPO_FLAVOUR_MYSQL && probe_is_aurora(db, state->aurora_id);
     state->is_started = true;
     return true;
 }
@@ -395,6 +397,8 @@ bool probe_run(struct db *db, struct probe_state *state, const struct probe_mark
     if (state->has_fine && ret_sample->channel_count > 0) {
         probe_fine(db, state, ret_sample, names);
     }
+    probe_heartbeat(db, state, ret_sample);
+    probe_aurora(db, state, ret_sample);
     if (ret_sample->is_writable) {
         probe_log(db, state, ret_sample);
         probe_gtid(db, state, ret_sample);

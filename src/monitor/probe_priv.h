@@ -25,6 +25,15 @@ struct probe_state {
     char version_comment[64];
     char collation[64]; /* of collation_id */
     uint16_t collation_id;
+
+    const char *heartbeat; /* SCHEMA.TABLE, borrowed; NULL: none. Set it before the first probe */
+    char heartbeat_error[DB_ERROR_MAX];
+    uint64_t heartbeat_again_us; /* not before this */
+
+    bool is_aurora;
+    char aurora_id[SAMPLE_FILE_MAX];
+    char aurora_stamp[64]; /* of its own row, as last seen */
+    uint64_t aurora_changed_us;
 };
 
 /* What the primary had executed, and when it was asked: a replica is asked whether it has it. */
@@ -36,6 +45,11 @@ struct probe_mark {
 /* begin_us is set by the caller. mark may be NULL. */
 bool probe_run(struct db *db, struct probe_state *state, const struct probe_mark *mark,
                struct sample *ret_sample);
+
+/* Parts of a probe that cannot fail it: probe_lag.c. */
+void probe_heartbeat(struct db *db, struct probe_state *state, struct sample *sample);
+bool probe_is_aurora(struct db *db, char id[SAMPLE_FILE_MAX]);
+void probe_aurora(struct db *db, struct probe_state *state, struct sample *sample);
 
 /* Statements that a probe needs, for `weir check --servers`: 0.., NULL past the last. */
 const char *probe_statement(const struct probe_state *state, unsigned n, const char **ret_what);

@@ -26,20 +26,64 @@ struct log_place log_place_of(struct span file, struct span offset)
     return place;
 }
 
-bool log_place_is_comparable(const struct log_place *a, const struct log_place *b)
+static bool digits_parse(struct span text, size_t at, size_t count, uint64_t *ret_value)
 {
-    return a->file_number != 0 && b->file_number != 0 && strcmp(a->base, b->base) == 0;
+    return at + count <= text.len && parse_u64((struct span){text.p + at, count}, ret_value);
 }
 
-int log_place_compare(const struct log_place *a, const struct log_place *b)
+/* Days from a day long ago, by the calendar of today. */
+static uint64_t days_of(uint64_t year, uint64_t month, uint64_t day)
 {
-    if (a->file_number != b->file_number) {
-        return a->file_number < b->file_number ? -1 : 1;
+    /* a year that begins in March has its odd day at the end */
+    uint64_t y = month > 2 ? year : year - 1;
+    uint64_t m = month > 2 ? month - 3 : month + 9;
+
+    return y * 365 + y / 4 - y / 100 + y / 400 + (m * 153 + 2) / 5 + day;
+}
+
+bool sample_stamp_parse(struct span text, uint64_t *ret_us)
+{
+    static const char shape[] = "dddd-dd-ddTdd:dd:dd";
+    static const size_t at[] = {0, 5, 8, 11, 14, 17};
+    uint64_t part[6] = {0};
+    uint64_t fraction = 0;
+    size_t digits = 0;
+
+    if (text.len < sizeof(shape) - 1) {
+        return false;
     }
-    if (a->offset != b->offset) {
-        return a->offset < b->offset ? -1 : 1;
+    for (size_t i = 0; i < sizeof(shape) - 1; i++) {
+        bool is_right = shape[i] == 'd' || text.p[i] == (uint8_t)shape[i] ||
+                        (shape[i] == 'T' && text.p[i] == ' ');
+
+        if (!is_right) {
+            return false;
+        }
     }
-    return 0;
+    for (size_t i = 0; i < 6; i++) {
+        if (!digits_parse(text, at[i], i == 0 ? 4 : 2, &part[i])) {
+            return false;
+        }
+    }
+    if (part[0] == 0 || part[1] == 0 || part[1] > 12 || part[2] == 0 || part[2] > 31 ||
+        part[3] > 23 || part[4] > 59 || part[5] > 60) {
+        return false;
+    }
+    if (text.len > sizeof(shape) - 1) {
+        digits = text.len - sizeof(shape);
+        if (text.p[sizeof(shape) - 1] != '.' || digits == 0 || digits > 6 ||
+            !digits_parse(text, sizeof(shape), digits, &fraction)) {
+            return false;
+        }
+        for (; digits < 6; digits++) {
+            fraction *= 10;
+        }
+    }
+    *ret_us =
+        (((days_of(part[0], part[1], part[2]) * 24 + part[3]) * 60 + part[4]) * 60 + part[5]) *
+            1000000 +
+        fraction;
+    return true;
 }
 
 bool sample_gtid_is_plain(const char *gtid)

@@ -24,6 +24,8 @@
 #define SAMPLE_FILE_MAX     64
 #define SAMPLE_ID_MAX       40
 #define SAMPLE_GTID_MAX     2048 /* a longer set is not used */
+#define SAMPLE_BEATS_MAX    8    /* heartbeat rows; the newest */
+#define SAMPLE_MEMBERS_MAX  16   /* of an Aurora cluster: as many as it may have */
 
 /* A place in a binary log. file_number 0: not known. */
 struct log_place {
@@ -48,6 +50,26 @@ struct sample_channel {
     char source_uuid[SAMPLE_ID_MAX]; /* MySQL */
     uint64_t source_id;              /* server id of the source */
     struct log_place applied;        /* in the source's binary log */
+};
+
+struct sample_beat {
+    uint64_t key;      /* server_id of the row */
+    uint64_t stamp_us; /* as written, in whatever time zone: to be compared with its like */
+};
+
+struct sample_heartbeat {
+    struct sample_beat beats[SAMPLE_BEATS_MAX];
+    uint8_t count;
+    char error[DB_ERROR_MAX]; /* why there are none; empty: all well, or nobody asked */
+};
+
+struct sample_aurora {
+    bool is_there; /* a member of an Aurora cluster */
+    bool has_lag;  /* a reader whose storage has reported lately */
+    uint64_t lag_us;
+    char id[SAMPLE_FILE_MAX]; /* its name in the cluster */
+    char members[SAMPLE_MEMBERS_MAX][SAMPLE_FILE_MAX];
+    uint8_t member_count;
 };
 
 struct sample {
@@ -76,14 +98,15 @@ struct sample {
     uint8_t channel_count;
     bool has_more_channels;
     struct sample_channel channels[SAMPLE_CHANNELS_MAX];
+    struct sample_heartbeat heartbeat;
+    struct sample_aurora aurora;
 };
 
 /* "binlog.000007" and an offset; an empty or odd name gives a place that is not known. */
 struct log_place log_place_of(struct span file, struct span offset);
-/* Both known and of one log. */
-bool log_place_is_comparable(const struct log_place *a, const struct log_place *b);
-/* < 0, 0, > 0; only for comparable ones. */
-int log_place_compare(const struct log_place *a, const struct log_place *b);
+/* "2026-11-26T18:08:02.123450", with a blank for the T and with or without a fraction, as a count of
+ * microseconds; false: it is no such time. */
+bool sample_stamp_parse(struct span text, uint64_t *ret_us);
 /* Nothing but what sets of GTIDs are made of: fit to be put between quotes. */
 bool sample_gtid_is_plain(const char *gtid);
 /* 90704 of "9.7.4-2", 101119 of "10.11.19-MariaDB-..."; 0: not a version. */

@@ -72,6 +72,21 @@ static void on_event(void *arg, enum monitor_event event, bool is_bad, const cha
     pthread_mutex_unlock(&drive->lock);
 }
 
+/* "log:0 seconds_behind:0", in milliseconds */
+static void print_sources(const struct topo_server *s, char *dst, size_t cap)
+{
+    size_t at = 0;
+
+    dst[0] = '\0';
+    for (unsigned k = 0; k < TOPO_LAG_SOURCE_COUNT; k++) {
+        if (s->lag_by_us[k] != TOPO_LAG_UNKNOWN && at < cap) {
+            at += (size_t)snprintf(dst + at, cap - at, "%s%s:%" PRIu64, at > 0 ? " " : "",
+                                   topo_lag_source_text((enum topo_lag_source)k),
+                                   s->lag_by_us[k] / 1000);
+        }
+    }
+}
+
 /* One line per server: tab separated key=value. */
 static void print_topo(const struct drive *drive)
 {
@@ -80,16 +95,20 @@ static void print_topo(const struct drive *drive)
     for (uint16_t i = 0; i < topo->server_count; i++) {
         const struct topo_server *s = &topo->servers[i];
         char lag[32] = "unknown";
+        char by[256];
 
         if (s->lag_us != TOPO_LAG_UNKNOWN) {
             snprintf(lag, sizeof(lag), "%" PRIu64, s->lag_us / 1000);
         }
+        print_sources(s, by, sizeof(by));
         printf("server\tname=%s\trole=%s\tstate=%s\twhy=%s\tweight=%" PRIu32 "\tweight_eff=%" PRIu32
-               "\tlag_ms=%s\tflavour=%s\tversion=%" PRIu32 "\tprimary=%d\tepoch=%" PRIu64
+               "\tlag_ms=%s\tsource=%s\tby=%s\tsample=%" PRIu64 "\tflavour=%s\tversion=%" PRIu32
+               "\tprimary=%d\tepoch=%" PRIu64
                "\tsecond=%d\tsql_mode=%s\tisolation=%s\tcollation=%s\tcollation_id=%u"
                "\tmax_connections=%" PRIu32 "\tmax_allowed_packet=%" PRIu64 "\n",
                s->name, topo_role_text(s->role), topo_state_text(s->state), topo_why_text(s->why),
-               s->weight, s->weight_eff, lag, topo_flavour_text(s->flavour), s->version,
+               s->weight, s->weight_eff, lag, topo_lag_source_text(s->lag_source), by,
+               s->last_good_us / 1000, topo_flavour_text(s->flavour), s->version,
                topo->primary == (int)i, topo->epoch, topo->second_writer, s->defaults.sql_mode,
                topo_isolation_text(s->defaults.isolation), s->defaults.collation_server,
                s->defaults.collation_id, s->max_connections, s->defaults.max_allowed_packet_bytes);

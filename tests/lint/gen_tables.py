@@ -31,6 +31,7 @@ EXAMPLES = {
     "servers[].tls_server_name": "db1.example.com",
     "monitor.password": '"in the clear"',
     "monitor.password_env": "WEIR_MONITOR_PASSWORD",
+    "monitor.heartbeat": "percona.heartbeat",
     "admin.users[].name": "ops",
     "admin.users[].role": "operate",
     "admin.users[].password": '"in the clear"',
@@ -154,6 +155,8 @@ class Setting:
                 text += " " + self.unit if self.unit != "%" else " %"
             if self.default in ("auto", "off"):
                 text += ", or " + self.default
+            if self.type == "DURATION" and "|" in self.unit:
+                text += ", or " + self.unit.split("|")[1]
             return text
         return {"ADDRESS": "address", "PATH": "file name", "SECRET_FILE": "file name",
                 "SECRET_ENV": "variable name", "NAME": "name", "WORDS": "one or a list",

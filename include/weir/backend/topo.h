@@ -82,6 +82,22 @@ enum topo_why {
 #undef X
 };
 
+/* Whose word the lag is. X(name, text) */
+#define TOPO_LAG_SOURCES(X)         \
+    X(NONE, "")                     \
+    X(HEARTBEAT, "heartbeat")       \
+    X(LOG, "log")                   \
+    X(SCHEMA, "performance_schema") \
+    X(SECONDS, "seconds_behind")    \
+    X(AURORA, "replica_host_status")
+
+enum topo_lag_source {
+#define X(name, text) TOPO_LAG_BY_##name,
+    TOPO_LAG_SOURCES(X)
+#undef X
+    TOPO_LAG_SOURCE_COUNT
+};
+
 enum topo_flavour {
     TOPO_FLAVOUR_UNKNOWN,
     TOPO_FLAVOUR_MYSQL,
@@ -131,7 +147,9 @@ struct topo_server {
     uint32_t weight_eff; /* in 1/TOPO_WEIGHT_ONE; halved per failure, regained step by step */
     uint64_t lag_us;     /* TOPO_LAG_UNKNOWN: not known, which is never taken for zero */
     uint64_t lag_resolution_us; /* how coarse the source of lag_us is (1 s for whole seconds) */
-    uint64_t last_good_us;      /* last complete sample, 0: never */
+    enum topo_lag_source lag_source;
+    uint64_t lag_by_us[TOPO_LAG_SOURCE_COUNT]; /* each source's own word, TOPO_LAG_UNKNOWN: none */
+    uint64_t last_good_us;                     /* last complete sample, 0: never */
     enum topo_flavour flavour;
     uint32_t version;      /* 90704, 101119; 0: not known */
     char version_text[64]; /* @@version as the server says it */
@@ -166,6 +184,7 @@ const struct topo_server *topo_primary(const struct topo *topo);
 const char *topo_role_text(enum topo_role role);
 const char *topo_state_text(enum topo_state state);
 const char *topo_why_text(enum topo_why why);
+const char *topo_lag_source_text(enum topo_lag_source source);
 const char *topo_flavour_text(enum topo_flavour flavour);
 const char *topo_isolation_text(enum topo_isolation isolation);
 /* Accepts "REPEATABLE-READ", "repeatable read" and so on; false: none of the four. */

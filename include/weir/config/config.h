@@ -137,6 +137,7 @@ struct config_monitor {
     uint32_t failures;            /* consecutive bad samples that take a server out */
     uint32_t recover;             /* consecutive good samples that take it back */
     uint64_t catalogue_interval_us;
+    const char *heartbeat; /* SCHEMA.TABLE; NULL: none */
 };
 
 struct config_pool {
@@ -166,6 +167,7 @@ struct config_balance {
 
 enum config_raw_mode {
     CONFIG_RAW_WINDOW,
+    CONFIG_RAW_STRICT, /* the same, until the session has been idle for a window */
     CONFIG_RAW_OFF
 };
 enum config_raw_scope {
@@ -174,10 +176,16 @@ enum config_raw_scope {
     CONFIG_SCOPE_GLOBAL
 };
 
+#define CONFIG_WINDOW_ADAPTIVE (UINT64_MAX - 1)
+
 struct config_raw { /* read_after_write */
     enum config_raw_mode mode;
     enum config_raw_scope scope;
-    uint64_t window_us; /* never "auto": computed when not given */
+    uint64_t window_us;  /* CONFIG_WINDOW_ADAPTIVE; never "auto": computed when not given */
+    uint64_t floor_us;   /* of an adaptive one */
+    uint64_t ceiling_us; /* likewise; UINT64_MAX: as long as window: auto */
+    uint64_t margin_us;  /* likewise: added to the lag */
+    uint64_t over_us;    /* likewise: the time that the lag is taken from */
     bool unsafe;
 };
 

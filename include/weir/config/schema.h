@@ -20,6 +20,7 @@
  *   default  as it would be written; "" = not set; "-" = must be given
  *   unit     ENUM: the words, in the order of the enum; ADDRESS: what it is for; WORDS: the words
  *            that are known, when there is a "|" in it
+ *   DURATION: a word behind "|" may be written too, and is UINT64_MAX - 1
  *   A default of "auto" or "off" is a word that the file may use too: "auto" is UINT64_MAX for a
  *   DURATION until checked and 0 for a COUNT, "off" is 0.
  */
@@ -215,6 +216,9 @@
     X("monitor.catalogue_interval", DURATION, config, monitor.catalogue_interval_us, "10s",        \
       100000, 3600000000, "time",                                                                  \
       "between two looks at the primary's tables, views, routines and accounts")                   \
+    X("monitor.heartbeat", STRING, config, monitor.heartbeat, "", 0, 0, "text",                    \
+      "SCHEMA.TABLE of pt-heartbeat, or one like it; only read. Not set: the lag comes from "      \
+      "the servers' logs and what they say of replication")                                        \
     X("pool.wait", DURATION, config, pool.wait_us, "10s", 1000, 3600000000, "time",                \
       "how long a statement waits when all connections of its server are in use")                  \
     X("pool.max_waiters", COUNT, config, pool.max_waiters, "10000", 0, 1000000, "statements",      \
@@ -236,13 +240,26 @@
     X("balance.reads_on_primary", ENUM, config, balance.reads_on_primary, "fallback", 0, 0,        \
       "fallback|never",                                                                            \
       "fallback: reads go to the primary when no replica will do; never: they fail")               \
-    X("read_after_write.mode", ENUM, config, read_after_write.mode, "window", 0, 0, "window|off",  \
-      "window: reads go to the primary for a while after a write")                                 \
+    X("read_after_write.mode", ENUM, config, read_after_write.mode, "window", 0, 0,                \
+      "window|strict|off",                                                                         \
+      "window: reads go to the primary for a while after a write; strict: until the session "      \
+      "has been idle for as long")                                                                 \
     X("read_after_write.scope", ENUM, config, read_after_write.scope, "session", 0, 0,             \
       "session|user|global", "whose reads a write sends to the primary")                           \
     X("read_after_write.window", DURATION, config, read_after_write.window_us, "auto", 0,          \
+      86400000000, "time|adaptive",                                                                \
+      "auto: monitor.max_lag + monitor.interval x (monitor.failures + 1) + 1s; adaptive: the "     \
+      "lag that was not exceeded in 99 of 100 samples, + window_margin: most reads see the "       \
+      "write before them, not all")                                                                \
+    X("read_after_write.window_floor", DURATION, config, read_after_write.floor_us, "250ms", 0,    \
+      86400000000, "time", "the shortest that an adaptive window can become")                      \
+    X("read_after_write.window_ceiling", DURATION, config, read_after_write.ceiling_us, "auto", 0, \
       86400000000, "time",                                                                         \
-      "auto: monitor.max_lag + monitor.interval x (monitor.failures + 1) + 1s")                    \
+      "the longest, and what it is until 100 samples are there; auto: as window: auto")            \
+    X("read_after_write.window_margin", DURATION, config, read_after_write.margin_us, "250ms", 0,  \
+      3600000000, "time", "added to the measured lag by an adaptive window")                       \
+    X("read_after_write.window_over", DURATION, config, read_after_write.over_us, "5m", 10000000,  \
+      86400000000, "time", "the time behind now whose samples an adaptive window looks at")        \
     X("read_after_write.unsafe", BOOL, config, read_after_write.unsafe, "false", 0, 0, "",         \
       "allows a window shorter than auto, which can show data from before the write")              \
     X("functions.replica", FUNCTIONS, config, functions.replica, "", 0, 0, "list",                 \

@@ -40,7 +40,9 @@ struct monitor;
     X(CATALOGUE_HIDDEN, "catalogue_hidden") \
     X(ACCOUNTS, "accounts")                 \
     X(ACCOUNTS_ERROR, "accounts_error")     \
-    X(RESOLVE_ERROR, "resolve_error")
+    X(RESOLVE_ERROR, "resolve_error")       \
+    X(HEARTBEAT, "heartbeat")               \
+    X(AURORA, "aurora")
 
 enum monitor_event {
 #define X(name, text) MONITOR_EV_##name,

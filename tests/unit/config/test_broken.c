@@ -163,7 +163,7 @@ static const struct broken_case cases[] = {
     {SERVER MONITOR "listeners: [{address: \"1.2.3.4:1\", tls: verify}]\n",
      {"3:41: listeners[].tls is \"verify\"; write one of: off preferred required"}},
     {SERVER MONITOR "read_after_write: {mode: gtid}\n",
-     {"3:26: read_after_write.mode is \"gtid\"; write one of: window off"}},
+     {"3:26: read_after_write.mode is \"gtid\"; write one of: window strict off"}},
     {SERVER MONITOR "tls: {min_version: TLSv1.1}\n",
      {"3:20: tls.min_version is \"TLSv1.1\"; did you mean TLSv1.2?"}},
     /* addresses */
@@ -248,6 +248,21 @@ static const struct broken_case cases[] = {
     /* windows */
     {SERVER MONITOR "read_after_write: {window: 1s}\n",
      {"3:28: shorter than 7s (max_lag + interval x (failures + 1) + 1s)"}},
+    {SERVER MONITOR "read_after_write: {window: adaptiv}\n",
+     {"3:28: read_after_write.window is \"adaptiv\""}},
+    {SERVER MONITOR "read_after_write: {window: adaptive, window_ceiling: 6s}\n",
+     {"3:54: shorter than 7s (max_lag + interval x (failures + 1) + 1s)"}},
+    {SERVER MONITOR "read_after_write: {window: adaptive, window_floor: 8s}\n",
+     {"3:52: window_floor is above window_ceiling; lower it"}},
+    {SERVER MONITOR "read_after_write: {window_margin: adaptive}\n",
+     {"3:35: read_after_write.window_margin is \"adaptive\""}},
+    /* heartbeat */
+    {SERVER "monitor: {user: m, password: x, heartbeat: heartbeat}\n",
+     {"2:44: monitor.heartbeat is \"heartbeat\"; write SCHEMA.TABLE, without quotes"}},
+    {SERVER "monitor: {user: m, password: x, heartbeat: \"a.b` c\"}\n",
+     {"2:44: monitor.heartbeat is \"a.b` c\"; write SCHEMA.TABLE, without quotes"}},
+    {SERVER "monitor: {user: m, password: x, heartbeat: \"a.b.c\"}\n",
+     {"2:44: monitor.heartbeat is \"a.b.c\"; write SCHEMA.TABLE, without quotes"}},
 };
 
 static void case_name(char *dst, size_t cap, const struct config_errors *errs)
@@ -331,6 +346,11 @@ static const char *const fine[] = {
     SERVER MONITOR "limits: {max_packet: 1GiB}\n",
     SERVER MONITOR "read_after_write: {window: 7s}\n",
     SERVER MONITOR "read_after_write: {window: 1s, unsafe: true}\n",
+    SERVER MONITOR "read_after_write: {mode: strict, window: adaptive}\n",
+    SERVER MONITOR "read_after_write: {window: adaptive, window_floor: 0s, window_ceiling: 7s}\n",
+    SERVER MONITOR
+    "read_after_write: {window: adaptive, window_ceiling: 1s, unsafe: true, window_over: 1h}\n",
+    SERVER "monitor: {user: m, password: x, heartbeat: percona.heart_beat-1}\n",
     SERVER MONITOR "read_after_write: {mode: \"off\"}\n",
     SERVER MONITOR "listeners: [{address: \"[::1]:3310\"}, {address: \"unix:/run/w\"}]\n",
     SERVER MONITOR "listeners: [{address: \"1.2.3.4:0\"}, {address: \"1.2.3.4:0\"}]\n",
@@ -374,6 +394,8 @@ static void test_near_misses(void **state)
 static const struct broken_case warned[] = {
     {SERVER MONITOR "read_after_write: {mode: off, window: 10s}\n",
      {"3:39: a window has no effect while read_after_write.mode is off"}},
+    {SERVER MONITOR "read_after_write: {window_ceiling: 10s}\n",
+     {"3:36: window_ceiling has no effect unless window is adaptive"}},
     {SERVER MONITOR "rules: [{log: true}, {user: a}]\n",
      {"3:22: never reached: the rule in line 3 has no condition and takes everything"}},
     {SERVER MONITOR "rules: [{user: a, match_caseless: true}]\n",
