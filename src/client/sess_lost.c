@@ -67,8 +67,8 @@ static struct loss note_loss(struct sess *sess, int16_t server, bool was_replica
         loss.tx = loss.tx || sess->tx_open;
         loss.pins = sess->pins != 0;
         if (sess->tx_wrote) {
-            sess->raw_until_us = guard_mark(sess->env->board, &sess->set->route_conf,
-                                            sess->user_slot, loop_now_us(sess->env->loop));
+            sess->raw_mark_us =
+                guard_mark(sess->env->board, sess->user_slot, loop_now_us(sess->env->loop));
         }
         sess->tx_open = false;
         sess->tx_wrote = false;
@@ -107,8 +107,8 @@ static void lost_unanswered(struct sess *sess, int16_t server, const struct loss
     } else if (sess->cmd.is_sent && (sess->cmd.may_write || loss->tx)) {
         error = SESS_ERR_OUTCOME_UNKNOWN;
         /* it may have run: reads behind it must see it */
-        sess->raw_until_us = guard_mark(sess->env->board, &sess->set->route_conf, sess->user_slot,
-                                        loop_now_us(sess->env->loop));
+        sess->raw_mark_us =
+            guard_mark(sess->env->board, sess->user_slot, loop_now_us(sess->env->loop));
     }
     if (loss->pins || sess->cmd.kind == REPLY_NONE) {
         sess_fail_close(sess, error, args, 2);

@@ -123,6 +123,7 @@ struct sess_cmd {
     bool got_err;       /* the reply ended in an ERR */
     bool state_changed; /* the server's tracker says so */
     bool ddl_bumped;
+    bool is_raw_held;      /* mode strict: an earlier write keeps the session on the primary */
     bool needs_learn;      /* it may have set what no tracker reports */
     bool needs_id;         /* it may ask for LAST_INSERT_ID() */
     bool sets_id;          /* it may have changed what that is */
@@ -234,7 +235,7 @@ struct sess {
     uint32_t mode_bits; /* CLASSIFY_MODE_* of the session's sql_mode */
     enum classify_charset charset;
     enum topo_isolation isolation;
-    uint64_t raw_until_us;
+    uint64_t raw_mark_us;
     uint64_t deadline_us; /* of a drain; 0: none */
     uint64_t idle_end_us; /* the session is closed when it has said nothing until then; 0: never */
     uint64_t linger_us;   /* until then HOLD_INSERT_ID keeps its connection */

@@ -157,7 +157,7 @@ void sess_route_fill(const struct sess *sess, struct route_sess *ret_route,
         .pins = sess->pins,
         .failed_mask = sess->cmd.failed_mask,
         .raw_until_us =
-            guard_until_us(env->board, &set->route_conf, sess->raw_until_us, sess->user_slot),
+            guard_until_us(env->board, &set->route_conf, sess->raw_mark_us, sess->user_slot),
         .schema = svec_get(&sess->svec, SVEC_SCHEMA),
     };
     if (sess_is_execute(sess)) {
@@ -218,6 +218,10 @@ static bool decide(struct sess *sess, const struct facts *facts)
     struct route_decision decision;
 
     sess_route_fill(sess, &route, &view);
+    cmd->is_raw_held = guard_is_renewed(view.conf, route.raw_until_us, view.now_us);
+    if (cmd->is_raw_held) {
+        sess->raw_mark_us = view.now_us;
+    }
     route_decide(facts, &route, &view, &decision);
     cmd->target = decision.target;
     cmd->reason = route_decision_reason(&decision);

@@ -286,10 +286,13 @@ static void track_writes(struct sess *sess)
     if (cmd->may_write) {
         sess->tx_wrote = true;
     }
+    if (cmd->is_raw_held) { /* idle is counted from now */
+        sess->raw_mark_us = loop_now_us(sess->env->loop);
+    }
     if (sess->tx_wrote && !sess->tx_open) {
         sess->tx_wrote = false;
-        sess->raw_until_us = guard_mark(sess->env->board, &sess->set->route_conf, sess->user_slot,
-                                        loop_now_us(sess->env->loop));
+        sess->raw_mark_us =
+            guard_mark(sess->env->board, sess->user_slot, loop_now_us(sess->env->loop));
     }
 }
 

@@ -112,6 +112,16 @@ void control_calls(struct control *control, struct monitor_calls *ret_calls)
 
 static void topo_gauges(struct control *control)
 {
+    static const struct {
+        enum topo_lag_source source;
+        enum metric metric;
+    } by[] = {
+        {TOPO_LAG_BY_HEARTBEAT, METRIC_SERVER_LAG_HEARTBEAT},
+        {TOPO_LAG_BY_LOG, METRIC_SERVER_LAG_LOG},
+        {TOPO_LAG_BY_SCHEMA, METRIC_SERVER_LAG_SCHEMA},
+        {TOPO_LAG_BY_SECONDS, METRIC_SERVER_LAG_SECONDS},
+        {TOPO_LAG_BY_AURORA, METRIC_SERVER_LAG_AURORA},
+    };
     const struct topo *topo = control->topo;
 
     metric_set(control->metrics, METRIC_TOPO_GENERATION, METRIC_NONE,
@@ -123,7 +133,30 @@ static void topo_gauges(struct control *control)
         metric_set(control->metrics, METRIC_SERVER_IS_PRIMARY, i, topo->primary == (int16_t)i);
         metric_set(control->metrics, METRIC_SERVER_LAG, i,
                    server->lag_us == TOPO_LAG_UNKNOWN ? -1 : (int64_t)server->lag_us);
+        for (size_t k = 0; k < WR_ARRAY_LEN(by); k++) {
+            uint64_t lag_us = server->lag_by_us[by[k].source];
+
+            metric_set(control->metrics, by[k].metric, i,
+                       lag_us == TOPO_LAG_UNKNOWN ? -1 : (int64_t)lag_us);
+        }
     }
+}
+
+/* How late the replicas are, for the windows that follow it. */
+static void note_lags(struct control *control)
+{
+    struct guard_board *board = control->house == NULL ? NULL : control->house->board;
+    struct route_conf conf;
+
+    guard_lags_note(&control->lags, control->topo, control->config->read_after_write.over_us,
+                    clock_now_us());
+    if (board == NULL) {
+        return;
+    }
+    guard_board_set_lag(board, guard_lags_us(&control->lags));
+    route_conf_init(control->config, &conf);
+    metric_set(control->metrics, METRIC_RAW_WINDOW, METRIC_NONE,
+               (int64_t)guard_window_us(board, &conf));
 }
 
 static void take_topo(struct control *control, const struct topo *topo)
@@ -138,6 +171,7 @@ static void take_topo(struct control *control, const struct topo *topo)
         }
     }
     topo_gauges(control);
+    note_lags(control);
     control_topo_events(control, old, topo);
     topo_unref(old);
     if (control->workers != NULL) {

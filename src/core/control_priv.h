@@ -19,6 +19,7 @@
 #include "weir/core/control.h"
 #include "weir/io/timer.h"
 #include "weir/observe/events.h"
+#include "weir/route/guard.h"
 #include "weir/util/log.h"
 
 struct accounts;
@@ -54,6 +55,7 @@ struct control {
     struct workers *workers;           /* control_serve() */
     const struct control_house *house; /* control_serve() */
     /* values */
+    struct guard_lags lags; /* for adaptive windows */
     struct log_ctx log;
     struct log_ctx monitor_log; /* the monitor's callbacks, one at a time */
     struct log_ctx admin_log;

@@ -338,7 +338,7 @@ static bool window_by_rule(struct deciding *d)
         step_add(d->ret, ROUTE_RULE_RAW_OFF);
         return false;
     }
-    return d->view->conf->raw_mode == CONFIG_RAW_WINDOW;
+    return d->view->conf->raw_mode != CONFIG_RAW_OFF;
 }
 
 static bool is_in_window(struct deciding *d)

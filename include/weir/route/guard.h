@@ -4,7 +4,8 @@
  *
  * WHY       A replica is behind; whoever has just written must not be shown the past. The causal
  *           way (GTID tokens) will have its place beside the window here.
- * OWNS      struct guard_board: one mark per user slot, and one for all.
+ * OWNS      struct guard_board: one mark per user slot, and one for all. A mark is the time of a
+ *           write; the window is added by who asks, so that it is the one of that moment.
  * THREADS   The board: any thread, atomics only. The rest is pure.
  * REENTRY   none
  * UNITS     *_us: microseconds of clock_now_us(), shared by all threads of the machine.
@@ -29,7 +30,10 @@ struct route_conf {
     enum config_reads_on_primary reads_on_primary;
     enum config_raw_mode raw_mode;
     enum config_raw_scope raw_scope;
-    uint64_t raw_window_us;
+    uint64_t raw_window_us; /* of an adaptive one: the longest */
+    bool raw_is_adaptive;
+    uint64_t raw_floor_us;
+    uint64_t raw_margin_us;
     uint64_t max_lag_us;
     uint64_t sample_max_age_us; /* a replica whose last good sample is older is not eligible */
 };
@@ -42,25 +46,57 @@ uint64_t guard_window_default_us(uint64_t max_lag_us, uint64_t interval_us, uint
                                  uint64_t resolution_us);
 
 struct guard_board;
+struct topo;
 
 struct guard_board *guard_board_create(void);
 void guard_board_destroy(struct guard_board *board);
+
+/*
+ * What an adaptive window rests on: how late the worst of the replicas in use has been, over a
+ * sliding time. Kept by one thread; what comes of it is put on the board for all.
+ */
+#define GUARD_LAG_SLICES  10
+#define GUARD_LAG_BUCKETS 128
+#define GUARD_LAG_LEAST   100 /* notes; with fewer nothing is known */
+#define GUARD_LAG_UNKNOWN UINT64_MAX
+
+struct guard_lags {
+    uint32_t counts[GUARD_LAG_SLICES][GUARD_LAG_BUCKETS];
+    uint64_t slice;  /* number of the newest, counted from the beginning of time */
+    uint64_t len_us; /* of a slice */
+    uint64_t worst_us;
+};
+
+/* Once for each picture of the servers. over_us: the sliding time. The lag counts with what its
+ * source cannot tell. */
+void guard_lags_note(struct guard_lags *lags, const struct topo *topo, uint64_t over_us,
+                     uint64_t now_us);
+/* 99 of 100 notes are not above it, nor is what is the case now. Rounded up by a quarter at most. */
+uint64_t guard_lags_us(const struct guard_lags *lags);
+void guard_board_set_lag(struct guard_board *board, uint64_t lag_us);
+
+/* The window in force: the configured one; an adaptive one is measured lag + margin, between its
+ * floor and its ceiling, and the ceiling as long as nothing is known. board may be NULL. */
+uint64_t guard_window_us(const struct guard_board *board, const struct route_conf *conf);
 
 /* The slot of a user name. */
 uint32_t guard_user_slot(struct span user);
 
 /*
  * A write has been answered (or its outcome is unknown), by this user at now_us: marks the board
- * and returns the session's own mark, to be kept by it. Call at the reply of a write outside a
+ * and returns the session's own mark, to be kept by it (0: none). Call at the reply of a write outside a
  * transaction, and at the end of a transaction that wrote; a write that failed is a write. board
  * may be NULL: only the session knows.
  */
-uint64_t guard_mark(struct guard_board *board, const struct route_conf *conf, uint32_t user_slot,
-                    uint64_t now_us);
+uint64_t guard_mark(struct guard_board *board, uint32_t user_slot, uint64_t now_us);
 
-/* Until when this session's reads need the primary, by the scope in force: session_until_us is its
- * own mark. 0: no mark. With mode off the mark is still given; route_decide() weighs it. */
+/* Until when this session's reads need the primary, by the scope in force: session_mark_us is its
+ * own mark. 0: no mark. With mode off the time is still given; route_decide() weighs it. */
 uint64_t guard_until_us(const struct guard_board *board, const struct route_conf *conf,
-                        uint64_t session_until_us, uint32_t user_slot);
+                        uint64_t session_mark_us, uint32_t user_slot);
+
+/* Mode strict: who is held to the primary (until_us, as above) stays there until it has been idle
+ * for a window. True: a statement now, and its end, move the session's mark. */
+bool guard_is_renewed(const struct route_conf *conf, uint64_t until_us, uint64_t now_us);
 
 #endif

@@ -162,6 +162,19 @@
     X(SERVER_IS_PRIMARY, "weir_server_is_primary", GAUGE, SERVER, "1 for the primary.")            \
     X(SERVER_LAG, "weir_server_lag_us", GAUGE, SERVER,                                             \
       "Replication lag in microseconds; -1 when unknown.")                                         \
+    X(SERVER_LAG_HEARTBEAT, "weir_server_lag_heartbeat_us", GAUGE, SERVER,                         \
+      "Lag in microseconds by the heartbeat table; -1: it says nothing.")                          \
+    X(SERVER_LAG_LOG, "weir_server_lag_log_us", GAUGE, SERVER,                                     \
+      "Lag in microseconds by the end of the primary's binary log; -1: it says nothing.")          \
+    X(SERVER_LAG_SCHEMA, "weir_server_lag_performance_schema_us", GAUGE, SERVER,                   \
+      "Lag in microseconds by performance_schema; -1: it says nothing.")                           \
+    X(SERVER_LAG_SECONDS, "weir_server_lag_seconds_behind_us", GAUGE, SERVER,                      \
+      "Lag in microseconds by the replication status, one second less where another source is "    \
+      "finer; -1: it says nothing.")                                                               \
+    X(SERVER_LAG_AURORA, "weir_server_lag_replica_host_status_us", GAUGE, SERVER,                  \
+      "Lag in microseconds by replica_host_status (Aurora); -1: it says nothing.")                 \
+    X(RAW_WINDOW, "weir_read_after_write_window_us", GAUGE, NONE,                                  \
+      "How long reads go to the primary after a write, in microseconds.")                          \
     X(POOL_IDLE, "weir_pool_connections_idle", GAUGE, SERVER,                                      \
       "Server connections that are lent to no session.")                                           \
     X(POOL_WAITING, "weir_pool_statements_waiting", GAUGE, SERVER,                                 \
