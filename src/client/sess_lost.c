@@ -43,6 +43,24 @@ void sess_try_elsewhere(struct sess *sess, int16_t server, enum sess_err error)
     }
 }
 
+void sess_move_read(struct sess *sess)
+{
+    int16_t server = sess->cmd.server;
+    bool is_fresh = reply_is_fresh(&sess->reply);
+    struct conn *conn = sess_conn(sess, server);
+
+    metric_inc(sess->env->metrics, METRIC_READS_MOVED, METRIC_NONE);
+    if (conn == NULL || conn->state != CONN_ST_READY || pool_kill(conn, !is_fresh) < 0) {
+        log_warn(&sess->log, "kill_failed", "no connection for a KILL could be begun");
+    }
+    if (!is_fresh) {
+        return; /* the server ends the reply by an error of its own */
+    }
+    sess_buf_give(sess, &sess->rest);
+    sess_conn_drop(sess, server, false);
+    sess_try_elsewhere(sess, server, SESS_ERR_SERVER_LOST);
+}
+
 static bool ends_tx(const struct sess_cmd *cmd)
 {
     return (cmd->bits & (FACT(ENDS_TX) | FACT(IMPLICIT_COMMIT) | FACT(DDL))) != 0 ||

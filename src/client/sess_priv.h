@@ -123,6 +123,7 @@ struct sess_cmd {
     bool got_err;       /* the reply ended in an ERR */
     bool state_changed; /* the server's tracker says so */
     bool ddl_bumped;
+    bool bears_lag;        /* a hint or a rule gave it a limit of its own */
     bool is_raw_held;      /* mode strict: an earlier write keeps the session on the primary */
     bool needs_learn;      /* it may have set what no tracker reports */
     bool needs_id;         /* it may ask for LAST_INSERT_ID() */
@@ -300,6 +301,7 @@ struct sess_set {
     uint32_t spare_count;
     uint64_t drain_deadline_us;
     uint64_t down_mask; /* servers that the last snapshot called down */
+    uint64_t late_mask; /* ... and lagging */
     bool is_draining;
     struct balance_load load;
     struct route_conf route_conf;
@@ -486,6 +488,9 @@ void sess_conn_drop(struct sess *sess, int16_t server, bool is_orderly);
 int sess_checkout(struct sess *sess, int16_t server, const struct svec *want);
 /* It waits no more: a server that is down. */
 void sess_wait_abort(struct sess *sess);
+/* The server of the read in hand is late or down: end it there, and run it elsewhere while the client
+ * has nothing of its reply. */
+void sess_move_read(struct sess *sess);
 void sess_on_pool(void *arg, int err);
 int sess_conns_reserve(struct sess *sess);
 int sess_send_text(struct conn *conn, const char *text);

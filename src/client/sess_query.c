@@ -229,6 +229,8 @@ static bool decide(struct sess *sess, const struct facts *facts)
     cmd->route_flags =
         cmd->com == COM_STMT_PREPARE ? 0 : decision.flags & (uint8_t)~ROUTE_F_CALLS_READ;
     cmd->server = decision.server;
+    cmd->bears_lag = (facts->hints & HINT_BIT(HINT_MAX_LAG)) != 0 ||
+                     (view.rule != NULL && view.rule->max_lag_us != UINT64_MAX);
     cmd->is_calls_read = (decision.flags & ROUTE_F_CALLS_READ) != 0;
     if (cmd->is_calls_read) {
         /* for this once: the catalogue may say something else the next time */

@@ -196,40 +196,64 @@ int sess_set_accept(struct sess_set *set, const struct sess_accept *accept)
     return 0; /* whatever came of it, the fd is in hand */
 }
 
-/* Servers that are down now and were not: reads that wait for them are run elsewhere, so that a
- * server that hangs holds nobody for longer than the monitor needs to see it. */
-static uint64_t newly_down(struct sess_set *set)
+/* Servers that have got into this state just now. *seen: those that were in it before. */
+static uint64_t newly_in(const struct topo *topo, enum topo_state state, uint64_t *seen)
 {
-    const struct topo *topo = set->env->topo;
-    uint64_t before = set->down_mask;
+    uint64_t before = *seen;
 
-    set->down_mask = 0;
+    *seen = 0;
     for (unsigned i = 0; i < topo->server_count; i++) {
-        if (topo->servers[i].state == TOPO_ST_DOWN) {
-            set->down_mask |= UINT64_C(1) << i;
+        if (topo->servers[i].state == state) {
+            *seen |= UINT64_C(1) << i;
         }
     }
-    return set->down_mask & ~before;
+    return *seen & ~before;
 }
 
-static bool waits_in_vain(const struct sess *sess, uint64_t down)
+static bool reads_from(const struct sess *sess, uint64_t servers)
 {
-    bool is_fresh = sess->state == SESS_ST_WAIT || sess->state == SESS_ST_OPEN ||
-                    sess->state == SESS_ST_SYNC ||
-                    (sess->state == SESS_ST_RELAY && reply_is_fresh(&sess->reply));
-
-    return is_fresh && sess->cmd.is_read && sess->cmd.server >= 0 &&
+    return sess->cmd.is_read && sess->cmd.server >= 0 &&
            sess->cmd.server != sess->env->topo->primary &&
-           (down & (UINT64_C(1) << sess->cmd.server)) != 0;
+           (servers & (UINT64_C(1) << sess->cmd.server)) != 0;
+}
+
+/* Reads that wait for a server that is down now are run elsewhere, so that one that hangs holds
+ * nobody for longer than the monitor needs to see it. */
+static void on_down(struct sess *sess, bool is_move)
+{
+    bool is_before = sess->state == SESS_ST_OPEN || sess->state == SESS_ST_SYNC;
+    bool is_running = sess->state == SESS_ST_RELAY;
+
+    if (sess->state == SESS_ST_WAIT) {
+        sess_wait_abort(sess);
+    } else if (is_before || (is_running && (is_move || reply_is_fresh(&sess->reply)))) {
+        sess_server_lost(sess, sess->cmd.server); /* unless moved, the rest of a reply may come */
+    }
+}
+
+/* What has not begun must not begin on a replica that is too late; what runs is a setting. */
+static void on_late(struct sess *sess, bool is_move)
+{
+    if (sess->cmd.bears_lag) {
+        return;
+    }
+    if (sess->state == SESS_ST_WAIT) {
+        sess_wait_abort(sess);
+    } else if (sess->state == SESS_ST_RELAY && is_move && !sess->is_uploading) {
+        sess_move_read(sess);
+    }
 }
 
 void sess_set_on_snapshot(struct sess_set *set)
 {
+    bool is_move = set->env->config->balance.on_lagging == CONFIG_LAGGING_MOVE;
     uint64_t down = 0;
+    uint64_t late = 0;
 
     set_refresh(set);
-    down = newly_down(set);
-    if (down == 0 && set->logins == 0) {
+    down = newly_in(set->env->topo, TOPO_ST_DOWN, &set->down_mask);
+    late = newly_in(set->env->topo, TOPO_ST_LAGGING, &set->late_mask);
+    if ((down | late) == 0 && set->logins == 0) {
         return; /* nobody waits: with thousands of idle sessions this is nearly always so */
     }
     list_for_each_safe (node, &set->sessions) {
@@ -237,12 +261,10 @@ void sess_set_on_snapshot(struct sess_set *set)
 
         if (sess->login != NULL) {
             sess_login_on_snapshot(sess->login);
-        } else if (down != 0 && waits_in_vain(sess, down)) {
-            if (sess->state == SESS_ST_WAIT) {
-                sess_wait_abort(sess);
-            } else {
-                sess_server_lost(sess, sess->cmd.server);
-            }
+        } else if (reads_from(sess, down)) {
+            on_down(sess, is_move);
+        } else if (reads_from(sess, late)) {
+            on_late(sess, is_move);
         }
     }
 }

@@ -160,9 +160,15 @@ enum config_reads_on_primary {
     CONFIG_READS_NEVER,    /* replica-eligible reads fail instead */
 };
 
+enum config_on_lagging {
+    CONFIG_LAGGING_FINISH, /* what runs on a replica that turns late goes on there */
+    CONFIG_LAGGING_MOVE,   /* reads are ended there, and run elsewhere */
+};
+
 struct config_balance {
     enum config_policy policy;
     enum config_reads_on_primary reads_on_primary;
+    enum config_on_lagging on_lagging;
 };
 
 enum config_raw_mode {

@@ -240,6 +240,9 @@
     X("balance.reads_on_primary", ENUM, config, balance.reads_on_primary, "fallback", 0, 0,        \
       "fallback|never",                                                                            \
       "fallback: reads go to the primary when no replica will do; never: they fail")               \
+    X("balance.on_lagging", ENUM, config, balance.on_lagging, "finish", 0, 0, "finish|move",       \
+      "reads that run on a replica when it falls behind max_lag: finish: there; move: ended "      \
+      "there and run elsewhere, or ended with error 1317 when the client has a part of the reply") \
     X("read_after_write.mode", ENUM, config, read_after_write.mode, "window", 0, 0,                \
       "window|strict|off",                                                                         \
       "window: reads go to the primary for a while after a write; strict: until the session "      \

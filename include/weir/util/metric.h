@@ -128,6 +128,8 @@
     X(BYTES, "weir_traffic_relayed_bytes_total", COUNTER, DIR, "Bytes read and written.")          \
     X(REROUTES, "weir_reads_rerouted_total", COUNTER, NONE,                                        \
       "Reads run again on another server before any byte of a reply was forwarded.")               \
+    X(READS_MOVED, "weir_reads_moved_total", COUNTER, NONE,                                        \
+      "Reads ended on a replica that fell behind max_lag (balance.on_lagging: move).")             \
     X(RETRIES, "weir_connects_retried_total", COUNTER, NONE,                                       \
       "Server connections tried again for a waiting statement.")                                   \
     X(MISROUTED, "weir_reads_misrouted_total", COUNTER, NONE,                                      \
