@@ -39,5 +39,9 @@ GRANT SELECT ON mysql.func TO weir_monitor@'%';
 --
 --     GRANT SELECT ON mysql.global_priv TO weir_monitor@'%';
 
+-- A heartbeat table (monitor.heartbeat), once it exists:
+--
+--     GRANT SELECT ON percona.heartbeat TO weir_monitor@'%';
+
 -- Not used by this version, and not to be granted yet: REPLICATION SLAVE, for following the
 -- primary's binary log.

@@ -43,5 +43,9 @@ GRANT SELECT ON performance_schema.user_defined_functions TO weir_monitor@'%';
 --                   password_expired, password_lifetime, password_last_changed)
 --         ON mysql.user TO weir_monitor@'%';
 
+-- A heartbeat table (monitor.heartbeat), once it exists:
+--
+--     GRANT SELECT ON percona.heartbeat TO weir_monitor@'%';
+
 -- Not used by this version, and not to be granted yet: REPLICATION SLAVE, for following the
 -- primary's binary log.
