@@ -86,9 +86,7 @@ static void check_witnesses(struct checking *check, const struct config_server *
         fault(check, server->name, "monitor.heartbeat cannot be read", text);
     }
     if (sample->aurora.is_there) {
-        (void)snprintf(text, sizeof(text), "instance %s of a cluster of %u", sample->aurora.id,
-                       (unsigned)sample->aurora.member_count);
-        say(check, server->name, "Aurora", text);
+        say(check, server->name, "instance of an Aurora cluster", sample->aurora.id);
     }
 }
 

@@ -2,6 +2,7 @@
 #include "weir/monitor/monitor.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -154,6 +155,30 @@ static int servers_create(struct monitor *monitor)
     return 0;
 }
 
+/* Places behind all servers, without an address until one is found. They have the settings of the
+ * first server of the file. */
+static void spares_create(struct monitor *monitor)
+{
+    const struct config *config = monitor->config;
+
+    for (uint32_t i = 0;
+         i < config->monitor.aurora_readers && monitor->server_count < TOPO_SERVERS_MAX; i++) {
+        struct mon_server *server = &monitor->servers[monitor->server_count];
+
+        server->monitor = monitor;
+        server->index = monitor->server_count++;
+        server->is_spare = true;
+        server->is_probed = true; /* nobody waits for it */
+        server->spare_config = config->servers[0];
+        server->spare_config.role = CONFIG_ROLE_AUTO;
+        server->spare_config.address = (struct config_addr){.kind = CONFIG_ADDR_NONE};
+        server->config = &server->spare_config;
+        server->weight = server->config->weight;
+        (void)snprintf(server->name, sizeof(server->name), "reader+%" PRIu32, i + 1);
+        verdict_init(&server->verdict);
+    }
+}
+
 static void locks_init(struct monitor *monitor)
 {
     pthread_condattr_t attr;
@@ -230,6 +255,7 @@ int monitor_create(struct config *config, const struct monitor_calls *calls,
         monitor_destroy(monitor);
         return rc;
     }
+    spares_create(monitor);
     *ret_monitor = monitor;
     return 0;
 }

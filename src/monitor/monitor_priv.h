@@ -25,11 +25,12 @@
 #include "sample_priv.h"
 #include "verdict_priv.h"
 
+#define MON_HOST_MAX   256
 #define MON_EVENTS_MAX 16 /* between two rounds of the verdict thread; more are dropped */
 
 struct mon_server {
     struct monitor *monitor;            /* borrowed: the owner */
-    const struct config_server *config; /* borrowed from the monitor's config */
+    const struct config_server *config; /* borrowed from the monitor's config, or spare_config */
     uint16_t index;
     uint16_t config_index;
     uint8_t address_number; /* which address of the name, from 0 */
@@ -37,6 +38,13 @@ struct mon_server {
     char name[TOPO_NAME_MAX];
     pthread_t thread;
     bool is_started;
+    bool is_spare; /* a place for a reader that joins while weir runs; config is spare_config */
+
+    /* of a spare: written once by the verdict thread, then is_found is set, all under the lock */
+    bool is_found;
+    struct config_server spare_config;
+    char spare_host[MON_HOST_MAX];
+    char member[SAMPLE_FILE_MAX]; /* its name in the cluster */
 
     /* under the lock */
     struct sockaddr_storage addr; /* its probe thread writes, others read */

@@ -158,10 +158,12 @@ void *monitor_probe_thread(void *arg)
     (void)pthread_mutex_lock(&monitor->lock);
     while (!monitor->is_stopping) {
         uint64_t begin_us = clock_now_us();
+        bool is_empty = server->is_spare && !server->is_found;
         uint64_t at_us = server->is_probe_due && earliest_us < due_us ? earliest_us : due_us;
 
-        if (begin_us < at_us) {
-            monitor_wait(monitor, &monitor->probe_wake, at_us);
+        if (is_empty || begin_us < at_us) {
+            monitor_wait(monitor, &monitor->probe_wake,
+                         is_empty ? begin_us + RESOLVE_EVERY_US : at_us);
             continue;
         }
         server->is_probe_due = false;

@@ -17,6 +17,14 @@
 #define HEARTBEAT_AGAIN_US (10 * CLOCK_US_PER_SECOND) /* after a failure */
 #define AURORA_STALE_US    (10 * CLOCK_US_PER_SECOND) /* a row that has not changed for so long */
 
+static void text_copy(struct span value, char *dst, size_t cap)
+{
+    dst[0] = '\0';
+    if (value.len > 0) {
+        span_copy(value, dst, cap);
+    }
+}
+
 static void heartbeat_fail(struct probe_state *state, struct sample *sample, const char *text)
 {
     (void)snprintf(sample->heartbeat.error, sizeof(sample->heartbeat.error), "%s", text);
@@ -73,25 +81,44 @@ bool probe_is_aurora(struct db *db, char id[SAMPLE_FILE_MAX])
         return false;
     }
     if (db_rows_next(rows) && db_rows_get(rows, 1).len > 0) {
-        span_copy(db_rows_get(rows, 1), id, SAMPLE_FILE_MAX);
+        text_copy(db_rows_get(rows, 1), id, SAMPLE_FILE_MAX);
         is_there = true;
     }
     db_rows_free(rows);
     return is_there;
 }
 
-/* Its own row of a reader. How old it is cannot be told by clocks that nobody here knows: by whether
- * it changes. */
-static void aurora_own(struct probe_state *state, const struct db_rows *rows, struct sample *sample)
+/* Whether this row has changed since it was last seen: rows of instances that are gone do not. How old
+ * one is cannot be told otherwise, by clocks that nobody here knows. */
+static bool member_has_changed(struct probe_state *state, struct span id, struct span stamp)
 {
-    struct span stamp = db_rows_named(rows, "LAST_UPDATE_TIMESTAMP", NULL);
+    struct probe_member *member = NULL;
+    bool has_changed = false;
+
+    for (uint8_t i = 0; i < state->aurora_member_count && !member; i++) {
+        if (span_eq_text(id, state->aurora_members[i].id)) {
+            member = &state->aurora_members[i];
+        }
+    }
+    has_changed = member && !span_eq_text(stamp, member->stamp);
+    if (!member) {
+        if (state->aurora_member_count == SAMPLE_MEMBERS_MAX) {
+            return false;
+        }
+        member = &state->aurora_members[state->aurora_member_count++];
+        text_copy(id, member->id, sizeof(member->id));
+    }
+    text_copy(stamp, member->stamp, sizeof(member->stamp));
+    return has_changed;
+}
+
+/* The row of the reader that is asked. */
+static void aurora_own(struct probe_state *state, const struct db_rows *rows, bool has_changed,
+                       struct sample *sample)
+{
     uint64_t lag_ms = 0;
 
-    if (!span_eq_text(stamp, state->aurora_stamp) || state->aurora_changed_us == 0) {
-        state->aurora_stamp[0] = '\0';
-        if (stamp.len > 0) {
-            span_copy(stamp, state->aurora_stamp, sizeof(state->aurora_stamp));
-        }
+    if (has_changed || state->aurora_changed_us == 0) {
         state->aurora_changed_us = sample->begin_us;
     }
     if (sample->begin_us > state->aurora_changed_us + AURORA_STALE_US ||
@@ -122,13 +149,15 @@ void probe_aurora(struct db *db, struct probe_state *state, struct sample *sampl
     }
     while (db_rows_next(rows)) {
         struct span id = db_rows_named(rows, "SERVER_ID", NULL);
-        struct span session = db_rows_named(rows, "SESSION_ID", NULL);
+        bool is_writer = span_eq_text(db_rows_named(rows, "SESSION_ID", NULL), "MASTER_SESSION_ID");
+        bool has_changed =
+            member_has_changed(state, id, db_rows_named(rows, "LAST_UPDATE_TIMESTAMP", NULL));
 
-        if (span_eq_text(id, aurora->id) && !span_eq_text(session, "MASTER_SESSION_ID")) {
-            aurora_own(state, rows, sample);
+        if (span_eq_text(id, aurora->id) && !is_writer) {
+            aurora_own(state, rows, has_changed, sample);
         }
-        if (id.len > 0 && aurora->member_count < SAMPLE_MEMBERS_MAX) {
-            span_copy(id, aurora->members[aurora->member_count++], sizeof(aurora->members[0]));
+        if (has_changed && aurora->member_count < SAMPLE_MEMBERS_MAX) {
+            text_copy(id, aurora->members[aurora->member_count++], sizeof(aurora->members[0]));
         }
     }
     db_rows_free(rows);

@@ -32,8 +32,12 @@ struct probe_state {
 
     bool is_aurora;
     char aurora_id[SAMPLE_FILE_MAX];
-    char aurora_stamp[64]; /* of its own row, as last seen */
-    uint64_t aurora_changed_us;
+    uint64_t aurora_changed_us; /* its own row */
+    struct probe_member {
+        char id[SAMPLE_FILE_MAX];
+        char stamp[64]; /* of its row, as last seen */
+    } aurora_members[SAMPLE_MEMBERS_MAX];
+    uint8_t aurora_member_count;
 };
 
 /* What the primary had executed, and when it was asked: a replica is asked whether it has it. */

@@ -67,8 +67,8 @@ struct sample_aurora {
     bool is_there; /* a member of an Aurora cluster */
     bool has_lag;  /* a reader whose storage has reported lately */
     uint64_t lag_us;
-    char id[SAMPLE_FILE_MAX]; /* its name in the cluster */
-    char members[SAMPLE_MEMBERS_MAX][SAMPLE_FILE_MAX];
+    char id[SAMPLE_FILE_MAX];                          /* its name in the cluster */
+    char members[SAMPLE_MEMBERS_MAX][SAMPLE_FILE_MAX]; /* those that gave a sign of life now */
     uint8_t member_count;
 };
 

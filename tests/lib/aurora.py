@@ -23,16 +23,24 @@ VARIABLES = {
 
 
 class Cluster:
-    def __init__(self, names):
-        self.names = names
+    """spread: each at the same port of an address of its own, by the name NAME.DOMAIN (see hosts())."""
+
+    DOMAIN = "weir.example"
+
+    def __init__(self, names, later=(), spread=False):
+        self.names = list(names) + list(later)
+        self.is_spread = spread
         self.members = list(names)
         self.writer = names[0]
         self.lag_ms = {}
         self.quiet = {}
         self.ticks = 0
         self.lock = threading.Lock()
-        self.servers = [peer.FakeServer(peer.serve(self._answers(n), version="8.0.39", extended=0))
-                        for n in names]
+        self.servers = []
+        for i, name in enumerate(self.names):
+            script = peer.serve(self._answers(name), version="8.0.39")
+            where = {"host": f"127.0.1.{i + 1}", "port": self.servers[0].port if i else 0} if spread else {}
+            self.servers.append(peer.FakeServer(script, **where))
 
     def _answers(self, name):
         def answer(link, command, body):
@@ -43,6 +51,11 @@ class Cluster:
                 return found
             return None if found is None else peer.text_result(*found, caps=link.caps)
         return answer
+
+    def hosts(self):
+        """Lines for /etc/hosts."""
+        return "127.0.0.1 localhost\n" + "".join(f"127.0.1.{i + 1} {name}.{self.DOMAIN}\n"
+                                                 for i, name in enumerate(self.names))
 
     def status(self):
         """The rows of replica_host_status."""
@@ -97,8 +110,11 @@ class Cluster:
                 link.close()
 
 
-def drive(make, cluster):
-    """A Drive (monitor_real) whose servers p, r1, r2 are these."""
+def drive(make, cluster, **more):
+    """A Drive (monitor_real) whose servers p, r1, r2 are the first three."""
     rig = types.SimpleNamespace(env={"MONITOR_USER": "weir", "MONITOR_PASSWORD": "weir"},
                                 port=lambda i: cluster.servers[i].port, flavour="mysql")
-    return make(rig, server={"tls": "off"})
+    if cluster.is_spread:
+        more["servers"] = [{"name": n, "address": f"{i}.{cluster.DOMAIN}:{cluster.servers[0].port}"}
+                           for n, i in zip(("p", "r1", "r2"), cluster.names)]
+    return make(rig, server={"tls": "off"}, **more)

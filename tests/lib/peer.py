@@ -329,10 +329,10 @@ def serve(answer, password=None, **hello):
 class FakeServer:
     """Listens on a free port of 127.0.0.1 and plays a script on each connection, a thread each."""
 
-    def __init__(self, script=None, scripts=None, timeout=10):
+    def __init__(self, script=None, scripts=None, timeout=10, host="127.0.0.1", port=0):
         self.scripts = scripts or [script]
         self.timeout = timeout
-        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.listener = socket.create_server((host, port))
         self.port = self.listener.getsockname()[1]
         self.peers = []
         self.errors = []

@@ -137,7 +137,8 @@ struct config_monitor {
     uint32_t failures;            /* consecutive bad samples that take a server out */
     uint32_t recover;             /* consecutive good samples that take it back */
     uint64_t catalogue_interval_us;
-    const char *heartbeat; /* SCHEMA.TABLE; NULL: none */
+    const char *heartbeat;   /* SCHEMA.TABLE; NULL: none */
+    uint32_t aurora_readers; /* places for readers that join while weir runs */
 };
 
 struct config_pool {

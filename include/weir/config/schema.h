@@ -219,6 +219,9 @@
     X("monitor.heartbeat", STRING, config, monitor.heartbeat, "", 0, 0, "text",                    \
       "SCHEMA.TABLE of pt-heartbeat, or one like it; only read. Not set: the lag comes from "      \
       "the servers' logs and what they say of replication")                                        \
+    X("monitor.aurora_readers", COUNT, config, monitor.aurora_readers, "0", 0, 15, "servers",      \
+      "places for readers that join an Aurora cluster while weir runs (reader+1 ...); they get "   \
+      "the settings of the first server, which must be named by its instance endpoint")            \
     X("pool.wait", DURATION, config, pool.wait_us, "10s", 1000, 3600000000, "time",                \
       "how long a statement waits when all connections of its server are in use")                  \
     X("pool.max_waiters", COUNT, config, pool.max_waiters, "10000", 0, 1000000, "statements",      \
