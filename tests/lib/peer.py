@@ -337,6 +337,7 @@ class FakeServer:
         self.peers = []
         self.errors = []
         self.threads = []
+        self.lock = threading.Lock()
         self.accepted = 0
 
     def __enter__(self):
@@ -356,8 +357,9 @@ class FakeServer:
             peer = Peer(sock, self.timeout)
             self.peers.append(peer)
             thread = threading.Thread(target=self._play, args=(peer, script), daemon=True)
-            thread.start()  # first: wait() joins what is in the list
-            self.threads.append(thread)
+            with self.lock:  # what has been said to a client, wait() knows the thread of
+                thread.start()
+                self.threads.append(thread)
 
     def _play(self, peer, script):
         try:
@@ -370,7 +372,9 @@ class FakeServer:
     def wait(self, seconds=20):
         """Until every script that has begun is over."""
         end = time.monotonic() + seconds
-        for thread in self.threads[1:]:
+        with self.lock:
+            threads = self.threads[1:]
+        for thread in threads:
             thread.join(max(0, end - time.monotonic()))
 
     def stop(self):
