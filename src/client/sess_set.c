@@ -244,9 +244,27 @@ static void on_late(struct sess *sess, bool is_move)
     }
 }
 
+/* Reads that are ended on a replica have somewhere else to go. */
+static bool can_move(const struct sess_set *set)
+{
+    const struct config_balance *balance = &set->env->config->balance;
+    const struct topo *topo = set->env->topo;
+
+    if (balance->on_lagging != CONFIG_LAGGING_MOVE) {
+        return false;
+    }
+    for (unsigned i = 0; i < topo->server_count; i++) {
+        if (topo->servers[i].role == TOPO_ROLE_REPLICA && topo->servers[i].state == TOPO_ST_UP &&
+            topo->servers[i].weight_eff > 0) {
+            return true;
+        }
+    }
+    return topo->primary >= 0 && balance->reads_on_primary == CONFIG_READS_FALLBACK;
+}
+
 void sess_set_on_snapshot(struct sess_set *set)
 {
-    bool is_move = set->env->config->balance.on_lagging == CONFIG_LAGGING_MOVE;
+    bool is_move = can_move(set);
     uint64_t down = 0;
     uint64_t late = 0;
 

@@ -228,7 +228,10 @@ static struct lag_verdict channel_judge(const struct judging *j,
                                         const struct sample_channel *channel)
 {
     struct lag_verdict verdict = verdict_unknown(TOPO_WHY_NONE, SECOND_US);
-    bool has_beat = j->has_beat && channel_follows(j->trail, channel);
+    /* Of several channels only the primary's own is told by the primary's rows; a single one brings
+     * them, however many servers lie between. */
+    bool has_beat =
+        j->has_beat && (j->replica->channel_count == 1 || channel_follows(j->trail, channel));
     uint64_t log_us = 0;
     bool has_log = log_lag(j, channel, &log_us);
     uint64_t seconds_us = channel->behind_us;
@@ -311,6 +314,9 @@ struct lag_verdict lag_judge(const struct lag_trail *trail, const struct sample 
         if (one.resolution_us > worst.resolution_us) {
             worst.resolution_us = one.resolution_us;
         }
+    }
+    if (j.has_beat && worst.why == TOPO_WHY_NONE) {
+        verdict_hear(&worst, TOPO_LAG_BY_HEARTBEAT, j.beat_us);
     }
     return worst;
 }

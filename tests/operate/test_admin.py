@@ -203,6 +203,8 @@ class Admin:
             self.assertEqual(row["role"], "primary" if node.name == "primary" else "replica")
             self.assertEqual(row["version"], node.value("SELECT VERSION()"))
             self.assertLess(int(row["sample_age_ms"]), 2000)
+            known = [""] if node.name == "primary" else ["log", "performance_schema", "seconds_behind"]
+            self.assertIn(row["lag_source"], known)
         self.assertEqual([r["name"] for r in self.rows("SHOW SERVERS LIKE 'REPLICA_' LIMIT 1")], ["replica1"])
         self.assertEqual(self.rows("SHOW SERVERS LIKE 'up'"), [])  # the name, not any column
 

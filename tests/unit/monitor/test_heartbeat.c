@@ -248,6 +248,32 @@ static void test_other_channels(void **state)
     assert_int_equal(judge(&w, 130 * SECOND, offset + 130 * SECOND).why, TOPO_WHY_LAG_UNKNOWN);
 }
 
+/* A replica of a replica: places in its source's log cannot be compared, but the rows get there. */
+static void test_chain(void **state)
+{
+    struct world w;
+    uint64_t offset = EPOCH * SECOND;
+    struct lag_verdict got;
+
+    (void)state;
+    world_init(&w);
+    primary_run(&w, 100 * SECOND, 130 * SECOND, offset);
+    w.replica.channels[0].source_id = 5;
+    w.replica.channels[0].behind_us = SECOND;
+    got = judge(&w, 130 * SECOND, offset + 130 * SECOND);
+    assert_int_equal(got.lag_us, 0);
+    assert_int_equal(got.source, TOPO_LAG_BY_HEARTBEAT);
+    assert_int_equal(got.resolution_us, INTERVAL);
+    assert_in_range(judge(&w, 130 * SECOND, offset + 126 * SECOND).lag_us, 4 * SECOND - INTERVAL,
+                    4 * SECOND + INTERVAL);
+    /* two channels, none of them the primary's: the rows came by one of them */
+    w.replica.channel_count = 2;
+    w.replica.channels[1] = w.replica.channels[0];
+    got = judge(&w, 130 * SECOND, offset + 126 * SECOND);
+    assert_int_equal(got.source, TOPO_LAG_BY_HEARTBEAT);
+    assert_int_equal(got.by_us[TOPO_LAG_BY_SECONDS], SECOND);
+}
+
 static void test_primary_down(void **state)
 {
     struct world w;
@@ -349,6 +375,7 @@ int main(void)
         cmocka_unit_test(test_dead_rows),
         cmocka_unit_test(test_several_masters),
         cmocka_unit_test(test_other_channels),
+        cmocka_unit_test(test_chain),
         cmocka_unit_test(test_primary_down),
         cmocka_unit_test(test_aurora),
         cmocka_unit_test(test_stamps),
