@@ -110,6 +110,7 @@ class Load:
 
     def __init__(self, connect, table="fo", writers=4, readers=2, pause=0.0, limit=None, locking=False):
         self.connect, self.table, self.pause, self.limit, self.locking = connect, table, pause, limit, locking
+        self.allowed = limit and limit * writers  # statements; a test may let them go bit by bit
         self.lock = threading.Lock()
         self.over = threading.Event()
         self.acked, self.unknown = set(), set()
@@ -164,6 +165,9 @@ class Load:
         c, i = None, 0
         while not self.over.is_set() and (self.limit is None or i < self.limit):
             op = None
+            if self.allowed is not None and i * self.writers >= self.allowed:
+                time.sleep(0.001)
+                continue
             try:
                 if c is None:
                     c = self.connect()
