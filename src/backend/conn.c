@@ -401,6 +401,8 @@ int conn_open(const struct conn_env *env, const struct conn_params *params, conn
     conn->cred = cred_ref(params->cred);
     conn->server_index = params->server->index;
     conn->is_replica = params->is_replica;
+    conn->epoch = params->epoch;
+    conn->addr_gen = params->server->addr_gen;
     conn->state = CONN_ST_CONNECT;
     stream_init(&conn->stream);
     svec_init(&conn->svec, env->values);

@@ -16,7 +16,8 @@
  * command follows another without the stack growing.
  *
  *   LOGIN -> IDLE -> WAIT -> OPEN -> SYNC -> RELAY -> IDLE ...  CLOSING is reachable from all
- *              |        ^-------^------'
+ *              |        ^-------^------'       |
+ *              |        HOLD <-----------------' no primary now, from each of them
  *              +-> KILL, RELOGIN -> IDLE
  */
 
@@ -24,12 +25,14 @@
 
 static const uint32_t STATE_NEXT[SESS_ST_END_] = {
     [SESS_ST_LOGIN] = ST(IDLE) | ST(CLOSING),
-    [SESS_ST_IDLE] =
-        ST(WAIT) | ST(OPEN) | ST(SYNC) | ST(RELAY) | ST(KILL) | ST(RELOGIN) | ST(CLOSING),
-    [SESS_ST_WAIT] = ST(IDLE) | ST(WAIT) | ST(OPEN) | ST(SYNC) | ST(RELAY) | ST(CLOSING),
-    [SESS_ST_OPEN] = ST(IDLE) | ST(WAIT) | ST(SYNC) | ST(RELAY) | ST(OPEN) | ST(CLOSING),
-    [SESS_ST_SYNC] = ST(IDLE) | ST(WAIT) | ST(OPEN) | ST(SYNC) | ST(RELAY) | ST(CLOSING),
-    [SESS_ST_RELAY] = ST(IDLE) | ST(WAIT) | ST(OPEN) | ST(SYNC) | ST(RELAY) | ST(CLOSING),
+    [SESS_ST_IDLE] = ST(HOLD) | ST(WAIT) | ST(OPEN) | ST(SYNC) | ST(RELAY) | ST(KILL) |
+                     ST(RELOGIN) | ST(CLOSING),
+    [SESS_ST_HOLD] = ST(IDLE) | ST(HOLD) | ST(WAIT) | ST(OPEN) | ST(SYNC) | ST(RELAY) | ST(CLOSING),
+    [SESS_ST_WAIT] = ST(IDLE) | ST(HOLD) | ST(WAIT) | ST(OPEN) | ST(SYNC) | ST(RELAY) | ST(CLOSING),
+    [SESS_ST_OPEN] = ST(IDLE) | ST(HOLD) | ST(WAIT) | ST(SYNC) | ST(RELAY) | ST(OPEN) | ST(CLOSING),
+    [SESS_ST_SYNC] = ST(IDLE) | ST(HOLD) | ST(WAIT) | ST(OPEN) | ST(SYNC) | ST(RELAY) | ST(CLOSING),
+    [SESS_ST_RELAY] =
+        ST(IDLE) | ST(HOLD) | ST(WAIT) | ST(OPEN) | ST(SYNC) | ST(RELAY) | ST(CLOSING),
     [SESS_ST_KILL] = ST(IDLE) | ST(CLOSING),
     [SESS_ST_RELOGIN] = ST(IDLE) | ST(CLOSING),
     [SESS_ST_CLOSING] = 0,
@@ -150,6 +153,7 @@ void sess_close(struct sess *sess, const char *why)
     sess_unpend(sess);
     sess_login_destroy(sess->login);
     sess->login = NULL;
+    sess_delay_cancel(sess);
     pool_wait_cancel(&sess->wait);
     sess_conns_end(sess);
     sess_pins_forget(sess);
@@ -187,6 +191,7 @@ void sess_close_flushed(struct sess *sess, const char *why)
         sess_close(sess, why);
         return;
     }
+    sess_delay_cancel(sess);
     pool_wait_cancel(&sess->wait);
     sess_conns_end(sess);
     sess_set_state(sess, SESS_ST_CLOSING);

@@ -84,7 +84,7 @@ static int open_failed(struct sess *sess, int16_t server, int err)
 
     if (sess->cmd.is_read && server != sess->env->topo->primary) {
         sess_try_elsewhere(sess, server, error);
-    } else {
+    } else if (is_limit || !sess_delay_failed(sess, server)) {
         sess_fail(sess, error, args, is_limit ? 0 : 2);
     }
     return -WR_E_CLOSED;
@@ -100,6 +100,7 @@ int sess_checkout(struct sess *sess, int16_t server, const struct svec *want)
         .client_caps = sess->caps,
         .collation = sess->collation,
         .is_replica = server != env->topo->primary,
+        .epoch = env->topo->epoch,
         .svec = want,
         .deadline_us = loop_now_us(env->loop) + env->config->limits.connect_timeout_us,
     };
@@ -357,8 +358,7 @@ static int bring_conn(struct sess *sess, struct conn **ret_conn)
     struct conn *conn = sess_conn(sess, cmd->server);
     int rc = 1;
 
-    if (conn != NULL && conn->state == CONN_ST_READY &&
-        conn->is_replica != (cmd->server != sess->env->topo->primary) &&
+    if (conn != NULL && conn->state == CONN_ST_READY && sess_conn_is_stale(sess, conn) &&
         cmd->server != sess->ro_tx_server && !sess->tx_open && sess->pins == 0) {
         sess_conn_drop(sess, cmd->server, true); /* its server has another role now */
         conn = NULL;
@@ -492,12 +492,16 @@ static void write_command(struct sess *sess, uint8_t *packet, size_t len)
 
 void sess_go(struct sess *sess, uint8_t *packet, size_t len)
 {
-    int rc = make_ready(sess);
+    int rc = 0;
 
+    if (!sess_delay_check(sess, packet, len)) {
+        return;
+    }
+    rc = make_ready(sess);
     if (rc < 0) {
         return;
     }
-    if (packet != NULL && (rc == 0 || sess->cmd.is_read)) {
+    if (packet != NULL && (rc == 0 || sess->cmd.is_read || sess_delay_keeps(sess))) {
         sess_buf_take(sess, &sess->held);
         if (buf_append(&sess->held, packet, len, (size_t)FRAME_MAX_PAYLOAD + FRAME_HEADER) < 0) {
             sess_close(sess, "no memory for a command");
@@ -544,6 +548,15 @@ static bool is_user_refused(const struct conn_failure *failure)
     }
 }
 
+/* There is no server at the other end, or it is about to leave. */
+static bool is_gone(const struct conn_failure *failure)
+{
+    enum {
+        ER_SERVER_SHUTDOWN = 1053,
+    };
+    return failure->err != -WR_E_SERVER_ERROR || failure->code == ER_SERVER_SHUTDOWN;
+}
+
 static void on_failed(struct sess *sess, struct conn *conn)
 {
     int16_t server = (int16_t)conn->server_index;
@@ -563,7 +576,7 @@ static void on_failed(struct sess *sess, struct conn *conn)
     if (is_waited) {
         if (sess->cmd.is_read && server != sess->env->topo->primary) {
             sess_try_elsewhere(sess, server, SESS_ERR_SERVER_LOST);
-        } else {
+        } else if (!is_gone(failure) || !sess_delay_failed(sess, server)) {
             sess_fail_conn(sess, conn);
         }
     }

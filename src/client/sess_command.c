@@ -34,9 +34,8 @@ static void do_ping(struct sess *sess, uint8_t *packet, size_t len)
 
 static void do_primary(struct sess *sess, uint8_t *packet, size_t len)
 {
-    if (sess_to_primary(sess)) {
-        sess_go(sess, packet, len);
-    }
+    sess_to_primary(sess);
+    sess_go(sess, packet, len);
 }
 
 static void do_ddl(struct sess *sess, uint8_t *packet, size_t len)
@@ -55,9 +54,8 @@ static void do_init_db(struct sess *sess, uint8_t *packet, size_t len)
         sess_close(sess, "no memory for a command");
         return;
     }
-    if (sess_to_primary(sess)) {
-        sess_go(sess, NULL, 0);
-    }
+    sess_to_primary(sess);
+    sess_go(sess, NULL, 0);
 }
 
 static void do_set_option(struct sess *sess, uint8_t *packet, size_t len)
@@ -175,18 +173,6 @@ void sess_command_init(struct sess *sess, uint8_t com)
     sess->cmd.server = -1;
     sess->cmd.started_us = loop_now_us(sess->env->loop);
     sess->commands++;
-}
-
-/* Another server is the primary now: an open transaction, or state beside the vector, is on the old
- * one, and nothing may run elsewhere as if it were not. */
-void sess_leave_home(struct sess *sess)
-{
-    int16_t primary = sess->env->topo->primary;
-
-    if ((sess->tx_open || sess->pins != 0) && primary >= 0 && sess->home_server != primary &&
-        sess_conn(sess, sess->home_server) != NULL) {
-        sess_server_lost(sess, sess->home_server);
-    }
 }
 
 void sess_command(struct sess *sess, uint8_t *packet, size_t len)

@@ -414,6 +414,7 @@ static bool is_busy(const struct sess *sess, int16_t server)
         return sess->own_server == server || sess->cmd.server == server;
     case SESS_ST_LOGIN:
     case SESS_ST_IDLE:
+    case SESS_ST_HOLD:
     case SESS_ST_WAIT:
     case SESS_ST_KILL:
     case SESS_ST_RELOGIN:

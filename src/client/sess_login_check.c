@@ -221,6 +221,7 @@ static int open_conn(struct sess_login *login, const struct topo_server *server)
         .client_caps = login->caps,
         .collation = login->collation,
         .is_replica = topo_primary(env->topo) != server,
+        .epoch = env->topo->epoch,
         .svec = &want,
         .deadline_us = deadline < login->p.deadline_us ? deadline : login->p.deadline_us,
     };

@@ -31,8 +31,10 @@ void sess_try_elsewhere(struct sess *sess, int16_t server, enum sess_err error)
         return;
     }
     if (server == sess->env->topo->primary) {
-        /* the primary has failed a read: there is nobody behind it */
-        sess_fail(sess, error, args, 2);
+        /* the primary has failed a read: nobody is behind it but the next one */
+        if (!sess_delay_failed(sess, server)) {
+            sess_fail(sess, error, args, 2);
+        }
         return;
     }
     metric_inc(sess->env->metrics, METRIC_REROUTES, METRIC_NONE);
@@ -187,7 +189,7 @@ void sess_server_lost(struct sess *sess, int16_t server)
         sess->own = SESS_OWN_NONE;
         metric_inc(sess->env->metrics, METRIC_RETRIES, METRIC_NONE);
         sess_go(sess, NULL, 0);
-    } else {
+    } else if (was_replica || loss.tx || loss.pins || !sess_delay_failed(sess, server)) {
         lost_unanswered(sess, server, &loss);
     }
 }

@@ -69,6 +69,7 @@
 #define SESS_STATES(X)                                                                            \
     X(LOGIN, "login")     /* struct sess_login speaks with the client                         */  \
     X(IDLE, "idle")       /* no command in hand                                               */  \
+    X(HOLD, "hold")       /* command held; a primary is waited for (sess_delay)                */ \
     X(WAIT, "wait")       /* command held; a backend connection is waited for                  */ \
     X(OPEN, "open")       /* command held; a backend connection is being opened               */  \
     X(SYNC, "sync")       /* command held; replies to weir's own commands are awaited         */  \
@@ -86,6 +87,7 @@ enum sess_state {
 };
 /* clang-format on */
 
+struct sess_delay;
 struct sess_login;
 struct sess_pins;
 struct sess_set;
@@ -131,6 +133,8 @@ struct sess_cmd {
     bool no_vars;          /* it cannot see user variables */
     bool sets_vars;        /* to literals, only */
     bool has_names;        /* sess->named has something to do when it is over */
+    bool is_rerun;         /* refused by a primary that was read-only, and run again */
+    bool is_paid;          /* it has its part of the primary's budget */
     bool needs_clear;      /* it asks about the last statement, which ran on another connection */
     bool sets_role;        /* and nothing else that would pin; needs_clear is set, too */
     bool is_bare;          /* SET ROLE, USE: not behind the role or schema that they leave */
@@ -145,6 +149,7 @@ struct sess_cmd {
     uint32_t unpins;
     uint64_t failed_mask;
     uint64_t started_us;
+    uint64_t hold_end_us; /* when it gives up waiting for a primary; 0: it has not waited yet */
     uint64_t sent_us;
     uint64_t timeout_us; /* by its rule; 0: none */
     uint64_t timeout_at_us;
@@ -187,13 +192,14 @@ struct sess {
     struct stream front;
     struct sess_login *login; /* LOGIN and RELOGIN only */
     struct cred *cred;
-    struct conn **conns;     /* borrowed from the pool, by server index; NULL until the first */
-    struct svec svec;        /* what the session has set */
-    struct stmt **stmts;     /* by slot; NULL until the first PREPARE */
-    struct sess_pins *named; /* NULL: no pin with a name */
-    struct sess_vars *vars;  /* user variables; NULL: none */
-    struct buf in;           /* received, not yet processed */
-    struct buf held;         /* the command in hand, headers included */
+    struct conn **conns;      /* borrowed from the pool, by server index; NULL until the first */
+    struct svec svec;         /* what the session has set */
+    struct stmt **stmts;      /* by slot; NULL until the first PREPARE */
+    struct sess_pins *named;  /* NULL: no pin with a name */
+    struct sess_vars *vars;   /* user variables; NULL: none */
+    struct sess_delay *delay; /* state HOLD only */
+    struct buf in;            /* received, not yet processed */
+    struct buf held;          /* the command in hand, headers included */
     struct buf diag;  /* a server's answers about diagnostics whose connection has gone back */
     struct buf extra; /* names of variables to be asked for, with commas */
     struct buf rest;  /* of a reply: a packet that is not whole yet */
@@ -302,6 +308,16 @@ struct sess_set {
     uint64_t drain_deadline_us;
     uint64_t down_mask; /* servers that the last snapshot called down */
     uint64_t late_mask; /* ... and lagging */
+    /* sess_delay.c */
+    struct list delays; /* struct sess_delay: for a primary, in the order of their coming */
+    struct list turns;  /* ... for their turn on the primary */
+    uint32_t delay_count;
+    size_t delay_bytes;
+    struct timer delay_timer;
+    struct loop_task delay_task;
+    uint64_t epoch;      /* of the topology that sessions have been told of */
+    uint64_t budget_us;  /* when the next read without a replica is due, were all the budget used */
+    bool has_stragglers; /* a statement of an epoch that is over still runs */
     bool is_draining;
     struct balance_load load;
     struct route_conf route_conf;
@@ -373,8 +389,6 @@ struct span sess_server_name(const struct sess *sess, int16_t server);
 /* --- sess_command.c: COM_* --- */
 /* A new command in hand; nothing of it has been looked at. */
 void sess_command_init(struct sess *sess, uint8_t com);
-/* Another server is the primary now: what was open on the old one is told to be lost. */
-void sess_leave_home(struct sess *sess);
 /* packet: header and payload of one whole command; may be changed. */
 void sess_command(struct sess *sess, uint8_t *packet, size_t len);
 /* The reply is complete, or an answer has been written: what the command leaves behind. */
@@ -405,7 +419,7 @@ void sess_route_fill(const struct sess *sess, struct route_sess *ret_route,
                      struct route_view *ret_view);
 void sess_explain(struct sess *sess, struct span sql);
 /* The command goes to the primary (or to where a read-only transaction is open), undecided. */
-bool sess_to_primary(struct sess *sess);
+void sess_to_primary(struct sess *sess);
 
 /* --- sess_hold.c: what keeps a connection with the session --- */
 /* Whose statement the servers' state is about: new after everything has been forgotten. */
@@ -500,6 +514,32 @@ void sess_conn_adopt(struct sess *sess, struct conn *conn);
 /* Wait for replies to what weir itself has written to a connection. */
 void sess_sync_wait(struct sess *sess, enum sess_own own, int16_t server, uint16_t replies,
                     enum reply_kind kind);
+
+/* --- sess_delay.c: statements that wait for a primary, or for their turn there --- */
+/* The primary may be used as things are: there is one, and it is not known to be dead. */
+bool sess_has_primary(const struct sess_env *env);
+/* The command in hand needs the primary: it goes there now (true), or waits, or has been refused;
+ * then packet, unless NULL, has been kept. */
+bool sess_delay_check(struct sess *sess, const uint8_t *packet, size_t len);
+/* Its server failed it before it could have run: wait for a better one. False: it may not. */
+bool sess_delay_failed(struct sess *sess, int16_t server);
+/* The primary refused it, being read-only: wait for what the monitor finds. False: it may not. */
+bool sess_delay_refused(struct sess *sess, const struct errpkt *err);
+/* Enough of it is kept to be run again, should the primary turn out read-only. */
+bool sess_delay_keeps(const struct sess *sess);
+/* It waits no more. Fine when it does not wait. */
+void sess_delay_cancel(struct sess *sess);
+void sess_delays_init(struct sess_set *set);
+void sess_delays_fini(struct sess_set *set);
+/* There is another topology: who may go on? */
+void sess_delays_look(struct sess_set *set);
+
+/* --- sess_epoch.c: when the primary changes --- */
+/* It was begun as one to the primary in an epoch that is over, or its server has another role or
+ * address now. */
+bool sess_conn_is_stale(const struct sess *sess, const struct conn *conn);
+/* In the command that begins: the session's state on a primary that is none any more is lost. */
+void sess_leave_home(struct sess *sess);
 
 /* --- sess_lost.c: when a server fails the command in hand --- */
 /* The command is not on its way to its server any more. */

@@ -240,7 +240,9 @@ static bool decide(struct sess *sess, const struct facts *facts)
         cmd->bits = facts->bits;
         cmd->may_write = true;
     }
-    if (decision.target == ROUTE_TO_NONE) {
+    if (decision.target == ROUTE_TO_NONE && cmd->reason == ROUTE_NO_PRIMARY) {
+        cmd->target = ROUTE_TO_PRIMARY; /* whoever will be it: sess_go() waits */
+    } else if (decision.target == ROUTE_TO_NONE) {
         no_server(sess, facts, &decision);
         return false;
     }
@@ -280,23 +282,15 @@ bool sess_decide_again(struct sess *sess)
     return decide(sess, &facts);
 }
 
-bool sess_to_primary(struct sess *sess)
+void sess_to_primary(struct sess *sess)
 {
-    int16_t primary = sess->env->topo->primary;
-    struct span why = span_of(route_reason_text(ROUTE_NO_PRIMARY));
-
     sess->cmd.target = ROUTE_TO_PRIMARY;
     sess->cmd.reason = ROUTE_PRIMARY;
-    sess->cmd.server = primary;
+    sess->cmd.server = sess->env->topo->primary;
     if (sess->ro_tx_server >= 0 && sess_conn(sess, sess->ro_tx_server) != NULL) {
+        sess->cmd.target = ROUTE_TO_REPLICA;
         sess->cmd.server = sess->ro_tx_server;
-        return true;
     }
-    if (primary < 0) {
-        sess_fail(sess, SESS_ERR_NO_SERVER, &why, 1);
-        return false;
-    }
-    return true;
 }
 
 /* --- EXPLAIN ROUTE --- */

@@ -202,6 +202,10 @@ static enum outcome feed(struct sess *sess, struct conn *conn, uint8_t *bytes, s
             retry_on_primary(sess, &step->err);
             return OUT_TAKEN;
         }
+        if (step->event == REPLY_EV_ERR && step->is_first && sess_delay_refused(sess, &step->err)) {
+            *ret_used = used;
+            return OUT_TAKEN;
+        }
         if (is_ro_tx_write(sess, step)) {
             *ret_used = used;
             refuse_ro_tx_write(sess);

@@ -74,6 +74,7 @@ static enum metric_error metric_of(enum sess_err error)
 {
     switch (error) {
     case SESS_ERR_NO_SERVER:
+    case SESS_ERR_NO_PRIMARY:
         return METRIC_ERROR_NO_SERVER;
     case SESS_ERR_SERVER_LOST:
     case SESS_ERR_OUTCOME_UNKNOWN:
@@ -82,6 +83,7 @@ static enum metric_error metric_of(enum sess_err error)
     case SESS_ERR_SERVER_TIMEOUT:
         return METRIC_ERROR_TIMEOUT;
     case SESS_ERR_CON_COUNT:
+    case SESS_ERR_BUDGET:
     case SESS_ERR_PACKET_TOO_LARGE:
     case SESS_ERR_MAX_PREPARED:
         return METRIC_ERROR_LIMIT;

@@ -128,6 +128,8 @@ int sess_set_create(const struct sess_env *env, uint32_t max, struct sess_set **
     }
     list_init(&set->sessions);
     set->env = env;
+    sess_delays_init(set);
+    set->epoch = env->topo->epoch;
     set->next_slot = 1;
     set_refresh(set);
     set->max = max < SESS_ID_MASK ? max : SESS_ID_MASK;
@@ -143,6 +145,7 @@ void sess_set_destroy(struct sess_set *set)
     list_for_each_safe (node, &set->sessions) {
         sess_close(list_entry(node, struct sess, node), "shutdown");
     }
+    sess_delays_fini(set);
     for (uint32_t i = 0; i < set->spare_count; i++) {
         buf_fini(&set->spares[i]);
     }

@@ -166,9 +166,7 @@ void sess_stmt_execute(struct sess *sess, uint8_t *packet, size_t len)
     } else {
         stmt_busy_close(sess, stmt); /* an EXECUTE ends the cursor of the one before */
         if (sess->cmd.is_large && sess->ro_tx_server < 0) {
-            if (!sess_to_primary(sess)) {
-                return;
-            }
+            sess_to_primary(sess);
             sess->cmd.is_forced = true;
         }
     }
@@ -357,8 +355,8 @@ void sess_stmt_fetch(struct sess *sess, uint8_t *packet, size_t len)
     sess->cmd.stmt = stmt;
     if (stmt->busy != NULL) {
         force_server(sess, stmt->server);
-    } else if (!sess_to_primary(sess)) {
-        return; /* no cursor is open: the server says so in its own words */
+    } else {
+        sess_to_primary(sess); /* no cursor is open: the server says so in its own words */
     }
     sess_go(sess, packet, len);
 }
@@ -420,7 +418,7 @@ void sess_stmt_long_data(struct sess *sess, uint8_t *packet, size_t len)
         stmt->is_data_wrong = true;
         stmt = NULL;
     }
-    if (stmt == NULL || sess->env->topo->primary < 0) {
+    if (stmt == NULL) {
         /* no reply to this command: EXECUTE will tell */
         if (sess->is_uploading) {
             sess_close(sess, "long data for an unknown statement");
@@ -447,7 +445,8 @@ void sess_stmt_long_data(struct sess *sess, uint8_t *packet, size_t len)
     if (stmt->busy != NULL) {
         force_server(sess, stmt->server);
     } else {
-        force_server(sess, sess->ro_tx_server >= 0 ? sess->ro_tx_server : sess->env->topo->primary);
+        sess_to_primary(sess); /* or to where a read-only transaction is open */
+        sess->cmd.is_forced = true;
     }
     sess_go(sess, packet, len);
 }

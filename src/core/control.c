@@ -126,6 +126,8 @@ static void topo_gauges(struct control *control)
 
     metric_set(control->metrics, METRIC_TOPO_GENERATION, METRIC_NONE,
                (int64_t)topo->snap.generation);
+    metric_set(control->metrics, METRIC_EPOCH, METRIC_NONE, (int64_t)topo->epoch);
+    metric_set(control->metrics, METRIC_LATE_WORKERS, METRIC_NONE, topo->late_workers);
     for (uint16_t i = 0; i < topo->server_count; i++) {
         const struct topo_server *server = &topo->servers[i];
 

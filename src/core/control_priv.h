@@ -67,6 +67,7 @@ struct control {
     uint32_t drain_left; /* workers that still have sessions */
     bool is_draining;
     bool is_drained;
+    bool is_split;                         /* a second writer has been told of */
     char last_primary[EVENT_SERVER_BYTES]; /* who was it last; "": nobody yet */
 };
 

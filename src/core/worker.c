@@ -178,6 +178,13 @@ static void on_report_failure(void *arg, uint32_t server, int err)
     monitor_report_failure(worker->workers->shared.monitor, (uint16_t)server, err);
 }
 
+static void on_suspect(void *arg, uint32_t server)
+{
+    struct worker *worker = arg;
+
+    monitor_suspect(worker->workers->shared.monitor, (uint16_t)server);
+}
+
 static void on_poke_catalogue(void *arg)
 {
     struct worker *worker = arg;
@@ -264,8 +271,10 @@ static void worker_take_snapshot(struct worker *worker, struct mail *mail)
         worker->topo = snapshot;
         worker->env.topo = snapshot;
         pool_set_topo(worker->pool, snapshot);
+        sess_set_on_topo(worker->set);
         sess_set_on_snapshot(worker->set);
         topo_unref(old);
+        monitor_ack(worker->workers->shared.monitor, worker->index, worker->topo->epoch);
     } else if (mail->kind == WORKER_MAIL_CATALOGUE) {
         const struct catalogue *old = worker->catalogue;
 
@@ -442,9 +451,11 @@ static int worker_init(struct workers *workers, uint32_t index, const struct wor
         .digests = worker->digests,
         .conn_env = &worker->conn_env,
         .worker = index,
+        .worker_count = workers->count,
         .instance_tag = shared->instance_tag,
         .mail_kill = on_mail_kill,
         .report_failure = on_report_failure,
+        .suspect = on_suspect,
         .poke_catalogue = on_poke_catalogue,
         .arg = worker,
     };
@@ -467,6 +478,9 @@ int workers_create(const struct worker_shared *shared, const struct worker_start
     workers->count = count;
     for (uint32_t i = 0; i < count && rc == 0; i++) {
         rc = worker_init(workers, i, start);
+    }
+    if (rc == 0) {
+        monitor_acks_start(shared->monitor, count, start->topo->epoch);
     }
     /* Threads last: each may write to every mailbox. */
     for (uint32_t i = 0; i < count && rc == 0; i++) {

@@ -134,8 +134,7 @@ static int servers_create(struct monitor *monitor)
         struct sockaddr_storage addrs[TOPO_SERVERS_MAX];
         socklen_t lens[TOPO_SERVERS_MAX];
         char error[DB_ERROR_MAX];
-        int found =
-            monitor_resolve(&config->servers[i].address, addrs, lens, TOPO_SERVERS_MAX, error);
+        int found = monitor_names_ask(monitor, i, addrs, lens, error);
 
         server_init(monitor, i, i, 0, found > 1);
         if (found < 0) {
@@ -188,6 +187,7 @@ static void locks_init(struct monitor *monitor)
     (void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
     (void)pthread_cond_init(&monitor->verdict_wake, &attr);
     (void)pthread_cond_init(&monitor->probe_wake, &attr);
+    (void)pthread_cond_init(&monitor->names_wake, &attr);
     (void)pthread_condattr_destroy(&attr);
 }
 
@@ -244,7 +244,7 @@ int monitor_create(struct config *config, const struct monitor_calls *calls,
     locks_init(monitor);
     monitor->config = config_ref(config);
     monitor->calls = *calls;
-    monitor->primary = -1;
+    failover_init(&monitor->failover);
     monitor->next_primary = -1;
     monitor->load_primary = -1;
     monitor_tuning_fill(config, &monitor->tuning);
@@ -281,6 +281,11 @@ int monitor_start(struct monitor *monitor)
         return -EAGAIN;
     }
     monitor->is_loader_started = true;
+    if (pthread_create(&monitor->names_thread, NULL, monitor_names_thread, monitor) != 0) {
+        monitor_stop(monitor);
+        return -EAGAIN;
+    }
+    monitor->is_names_started = true;
     return 0;
 }
 
@@ -290,6 +295,7 @@ void monitor_stop(struct monitor *monitor)
     monitor->is_stopping = true;
     (void)pthread_cond_broadcast(&monitor->verdict_wake);
     (void)pthread_cond_broadcast(&monitor->probe_wake);
+    (void)pthread_cond_broadcast(&monitor->names_wake);
     (void)pthread_mutex_unlock(&monitor->lock);
     if (monitor->is_verdict_started) {
         (void)pthread_join(monitor->verdict_thread, NULL);
@@ -305,6 +311,10 @@ void monitor_stop(struct monitor *monitor)
         (void)pthread_join(monitor->loader_thread, NULL);
         monitor->is_loader_started = false;
     }
+    if (monitor->is_names_started) {
+        (void)pthread_join(monitor->names_thread, NULL);
+        monitor->is_names_started = false;
+    }
 }
 
 void monitor_destroy(struct monitor *monitor)
@@ -319,6 +329,7 @@ void monitor_destroy(struct monitor *monitor)
     config_unref(monitor->config);
     (void)pthread_cond_destroy(&monitor->verdict_wake);
     (void)pthread_cond_destroy(&monitor->probe_wake);
+    (void)pthread_cond_destroy(&monitor->names_wake);
     (void)pthread_mutex_destroy(&monitor->lock);
     free(monitor);
 }
@@ -337,6 +348,38 @@ void monitor_report_failure(struct monitor *monitor, uint16_t server, int err)
     monitor->is_work = true;
     (void)pthread_cond_signal(&monitor->verdict_wake);
     (void)pthread_cond_broadcast(&monitor->probe_wake);
+    (void)pthread_mutex_unlock(&monitor->lock);
+}
+
+void monitor_suspect(struct monitor *monitor, uint16_t server)
+{
+    if (server >= monitor->server_count) {
+        return;
+    }
+    (void)pthread_mutex_lock(&monitor->lock);
+    monitor->servers[server].is_probe_due = true;
+    (void)pthread_cond_broadcast(&monitor->probe_wake);
+    (void)pthread_mutex_unlock(&monitor->lock);
+}
+
+void monitor_acks_start(struct monitor *monitor, uint32_t count, uint64_t epoch)
+{
+    (void)pthread_mutex_lock(&monitor->lock);
+    monitor->ack_count = count < MONITOR_WORKERS_MAX ? count : MONITOR_WORKERS_MAX;
+    for (uint32_t i = 0; i < monitor->ack_count; i++) {
+        monitor->acks[i] = epoch;
+    }
+    (void)pthread_mutex_unlock(&monitor->lock);
+}
+
+void monitor_ack(struct monitor *monitor, uint32_t worker, uint64_t epoch)
+{
+    (void)pthread_mutex_lock(&monitor->lock);
+    if (worker < monitor->ack_count && monitor->acks[worker] < epoch) {
+        monitor->acks[worker] = epoch;
+        monitor->is_work = true;
+        (void)pthread_cond_signal(&monitor->verdict_wake);
+    }
     (void)pthread_mutex_unlock(&monitor->lock);
 }
 

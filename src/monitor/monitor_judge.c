@@ -3,8 +3,9 @@
  * One round: take what the probes brought (under the lock, copies only), settle who is the primary,
  * judge each server's fitness for its role, publish one picture of it all.
  *
- * A change of primary takes two publications: "none", then the new one a round later. Workers close
- * the connections of the old epoch when they see the first.
+ * A change of primary takes two publications: "none", then the new one, when every worker has
+ * acknowledged the first (failover.c). Workers let go of the connections of the old epoch when they
+ * see the first.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -14,9 +15,11 @@
 #include "weir/util/clock.h"
 #include "weir/util/err.h"
 
+#include "lost_priv.h"
 #include "monitor_priv.h"
 
 #define PUBLISH_GAP_US UINT64_C(20000)
+#define HURRY_US       UINT64_C(30000000)
 
 /* What a round has taken of one server. */
 struct taken {
@@ -26,9 +29,11 @@ struct taken {
     uint32_t report_count;
     int report_err;
     bool is_drain_asked;
+    bool has_moved;
     uint32_t weight;
     struct sockaddr_storage addr;
     socklen_t addr_len;
+    uint32_t addr_gen;
 };
 
 static void event_call(const struct monitor *monitor, enum monitor_event event, bool is_bad,
@@ -56,6 +61,9 @@ static void server_take(struct mon_server *server, struct taken *ret)
     ret->weight = server->has_set_weight ? server->set_weight : server->weight;
     ret->addr = server->addr;
     ret->addr_len = server->addr_len;
+    ret->addr_gen = server->addr_gen;
+    ret->has_moved = server->has_moved;
+    server->has_moved = false;
     if (server->has_sample) {
         server->incoming = server->sample;
     }
@@ -112,7 +120,8 @@ static void roles_settle(struct monitor *monitor, const struct taken *taken)
 {
     struct roles_server inputs[TOPO_SERVERS_MAX];
     struct roles roles;
-    int16_t current = monitor->primary >= 0 ? monitor->primary : monitor->next_primary;
+    int16_t current =
+        monitor->failover.primary >= 0 ? monitor->failover.primary : monitor->next_primary;
 
     for (uint16_t i = 0; i < monitor->server_count; i++) {
         struct mon_server *server = &monitor->servers[i];
@@ -147,26 +156,92 @@ static void roles_settle(struct monitor *monitor, const struct taken *taken)
     }
     monitor->has_second_writer = roles.has_second_writer;
     monitor->next_primary = roles.primary;
+    if (roles.primary >= 0 && monitor->servers[roles.primary].is_unseen) {
+        monitor->next_primary = -1; /* whoever answers at that address now has not been asked yet */
+    }
 }
 
-/* First "none", a round later the new one. */
-static bool primary_step(struct monitor *monitor)
-{
-    const char *name = "";
+/* --- from one primary to the next --- */
 
-    if (monitor->primary == monitor->next_primary) {
+/* How many workers have not acknowledged the present epoch. */
+static uint16_t acks_missing(struct monitor *monitor)
+{
+    uint16_t missing = 0;
+
+    (void)pthread_mutex_lock(&monitor->lock);
+    for (uint32_t i = 0; i < monitor->ack_count; i++) {
+        if (monitor->acks[i] < monitor->failover.epoch) {
+            missing++;
+        }
+    }
+    (void)pthread_mutex_unlock(&monitor->lock);
+    return missing;
+}
+
+/* What the primary had when it was seen last is what its successor must have. */
+static void primary_left(struct monitor *monitor, int16_t left)
+{
+    const struct mon_server *server = &monitor->servers[left];
+
+    monitor->last_seen_us = server->verdict.last_good_us;
+    memcpy(monitor->old_gtid, server->gtid_seen, sizeof(monitor->old_gtid));
+    event_call(monitor, MONITOR_EV_PRIMARY, true, "", "there is no primary");
+}
+
+static void primary_came(struct monitor *monitor)
+{
+    const struct mon_server *server = &monitor->servers[monitor->failover.primary];
+    char text[512];
+    uint64_t lost = server->has_good
+                        ? lost_count(server->good.flavour, monitor->old_gtid, server->good.gtid)
+                        : 0;
+
+    event_call(monitor, MONITOR_EV_PRIMARY, false, server->name, "is the primary");
+    if (lost > 0) {
+        monitor->lost_count += lost;
+        (void)snprintf(text, sizeof(text),
+                       "%" PRIu64 " transactions of the primary before are not here: that one had "
+                       "%.200s, this one has %.200s",
+                       lost, monitor->old_gtid, server->good.gtid);
+        event_call(monitor, MONITOR_EV_LOST, true, server->name, text);
+    }
+    monitor->old_gtid[0] = '\0';
+}
+
+/* True: there is something to be published. */
+static bool primary_step(struct monitor *monitor, const struct taken *taken)
+{
+    struct failover *failover = &monitor->failover;
+    int16_t before = failover->primary;
+    uint16_t missing = acks_missing(monitor);
+    struct failover_input input = {
+        .wanted = monitor->next_primary,
+        .has_moved = before >= 0 && taken[before].has_moved,
+        .is_acked = missing == 0,
+        .now_us = clock_now_us(),
+    };
+    char text[64];
+
+    switch (failover_step(failover, &input)) {
+    case FAILOVER_ACT_NOTHING:
         return false;
+    case FAILOVER_ACT_NONE:
+        primary_left(monitor, before);
+        return true;
+    case FAILOVER_ACT_PRIMARY:
+        primary_came(monitor);
+        return true;
+    case FAILOVER_ACT_ALARM:
+        monitor->late_workers = missing;
+        (void)snprintf(text, sizeof(text), "by %u workers: writes stay on hold", (unsigned)missing);
+        event_call(monitor, MONITOR_EV_NOT_ACKED, true, "", text);
+        return true;
+    case FAILOVER_ACT_CALM:
+        monitor->late_workers = 0;
+        event_call(monitor, MONITOR_EV_NOT_ACKED, false, "", "all workers have answered");
+        return true;
     }
-    if (monitor->primary >= 0) {
-        monitor->primary = -1;
-    } else {
-        monitor->primary = monitor->next_primary;
-        name = monitor->servers[monitor->primary].name;
-    }
-    monitor->epoch++;
-    event_call(monitor, MONITOR_EV_PRIMARY, monitor->primary < 0, name,
-               monitor->primary < 0 ? "there is no primary" : "is the primary");
-    return true;
+    return false;
 }
 
 /* --- verdicts --- */
@@ -215,6 +290,12 @@ static void state_report(struct monitor *monitor, const struct mon_server *serve
     event_call(monitor, MONITOR_EV_STATE, now->state != TOPO_ST_UP, server->name, text);
 }
 
+/* The library's own numbers are 2000 to 2999 and 5000 on: nobody has answered. */
+static bool error_is_of_server(unsigned number)
+{
+    return number >= 1000 && number < 5000 && (number < 2000 || number > 2999);
+}
+
 static bool server_judge(struct monitor *monitor, struct mon_server *server,
                          const struct taken *taken)
 {
@@ -248,6 +329,9 @@ static bool server_judge(struct monitor *monitor, struct mon_server *server,
         verdict_drain(verdict, taken->is_drain_asked);
     }
     verdict_tick(verdict, conf, clock_now_us());
+    if (taken->has_good || taken->is_bad) {
+        server->is_answering = taken->has_good || error_is_of_server(server->incoming.error_number);
+    }
     if (taken->is_bad && strcmp(server->last_error, server->incoming.error) != 0) {
         memcpy(server->last_error, server->incoming.error, sizeof(server->last_error));
         event_call(monitor, MONITOR_EV_PROBE_ERROR, true, server->name, server->last_error);
@@ -273,6 +357,8 @@ static void server_fill(const struct mon_server *server, const struct taken *tak
     to->weight = server->weight_now;
     to->weight_eff = server->weight_now * server->verdict.scale;
     to->last_good_us = server->verdict.last_good_us;
+    to->addr_gen = taken->addr_gen;
+    to->is_answering = server->is_answering;
     if (!server->has_good) {
         return;
     }
@@ -299,9 +385,13 @@ static void publish(struct monitor *monitor, const struct taken *taken)
         return; /* the next round tries again; workers see samples grow old */
     }
     topo->snap.generation = ++monitor->generation;
-    topo->epoch = monitor->epoch;
-    topo->primary = monitor->primary;
+    topo->epoch = monitor->failover.epoch;
+    topo->primary = monitor->failover.primary;
     topo->second_writer = monitor->has_second_writer;
+    topo->late_workers = monitor->late_workers;
+    topo->last_seen_us = monitor->last_seen_us;
+    topo->none_us = monitor->failover.none_us;
+    topo->lost_count = monitor->lost_count;
     for (uint16_t i = 0; i < monitor->server_count; i++) {
         server_fill(&monitor->servers[i], &taken[i], &topo->servers[i]);
     }
@@ -310,6 +400,15 @@ static void publish(struct monitor *monitor, const struct taken *taken)
     } else {
         topo_unref(topo);
     }
+}
+
+/* Statements wait for a primary: look for it as often as probes may be made. The lock is held. */
+static void hurry(struct monitor *monitor)
+{
+    for (uint16_t i = 0; i < monitor->server_count; i++) {
+        monitor->servers[i].is_probe_due = true;
+    }
+    (void)pthread_cond_broadcast(&monitor->probe_wake);
 }
 
 void monitor_judge(struct monitor *monitor, bool is_publish_forced)
@@ -327,9 +426,21 @@ void monitor_judge(struct monitor *monitor, bool is_publish_forced)
     monitor->is_work = false;
     (void)pthread_mutex_unlock(&monitor->lock);
     for (uint16_t i = 0; i < monitor->server_count; i++) {
+        struct mon_server *server = &monitor->servers[i];
+
+        if (taken[i].has_moved) {
+            server->has_good = false;
+            server->is_unseen = true;
+            server->gtid_seen[0] = '\0';
+            is_news = true;
+        }
         if (taken[i].has_good) {
-            monitor->servers[i].good = monitor->servers[i].incoming;
-            monitor->servers[i].has_good = true;
+            server->good = server->incoming;
+            server->has_good = true;
+            server->is_unseen = false;
+            if (server->good.gtid[0] != '\0') {
+                memcpy(server->gtid_seen, server->good.gtid, sizeof(server->gtid_seen));
+            }
         }
     }
     roles_settle(monitor, taken);
@@ -348,12 +459,17 @@ void monitor_judge(struct monitor *monitor, bool is_publish_forced)
             monitor_witness(monitor, &monitor->servers[i]);
         }
     }
-    is_news = primary_step(monitor) || is_news;
+    is_news = primary_step(monitor, taken) || is_news;
     (void)pthread_mutex_lock(&monitor->lock);
-    if (monitor->load_primary != monitor->primary) {
-        bool is_ready = monitor->primary >= 0 && monitor->servers[monitor->primary].has_good;
+    if (monitor->failover.primary < 0 && monitor->failover.none_us != 0 &&
+        clock_now_us() < monitor->failover.none_us + HURRY_US) {
+        hurry(monitor);
+    }
+    if (monitor->load_primary != monitor->failover.primary) {
+        int16_t primary = monitor->failover.primary;
+        bool is_ready = primary >= 0 && monitor->servers[primary].has_good;
 
-        monitor->load_primary = is_ready ? monitor->primary : -1;
+        monitor->load_primary = is_ready ? primary : -1;
         (void)pthread_cond_broadcast(&monitor->probe_wake);
     }
     (void)pthread_mutex_unlock(&monitor->lock);
@@ -371,7 +487,7 @@ void *monitor_verdict_thread(void *arg)
     (void)pthread_mutex_lock(&monitor->lock);
     while (!monitor->is_stopping) {
         uint64_t now_us = clock_now_us();
-        bool is_switching = monitor->primary != monitor->next_primary;
+        bool is_switching = monitor->failover.primary != monitor->next_primary;
         uint64_t due_us =
             last_us +
             (monitor->is_work || is_switching ? PUBLISH_GAP_US : monitor->tuning.interval_us / 2);

@@ -19,6 +19,7 @@
 #include "weir/config/config.h"
 #include "weir/monitor/monitor.h"
 
+#include "failover_priv.h"
 #include "lag_priv.h"
 #include "probe_priv.h"
 #include "roles_priv.h"
@@ -47,8 +48,10 @@ struct mon_server {
     char member[SAMPLE_FILE_MAX]; /* its name in the cluster */
 
     /* under the lock */
-    struct sockaddr_storage addr; /* its probe thread writes, others read */
+    struct sockaddr_storage addr; /* the thread of names writes, others read */
     socklen_t addr_len;
+    uint32_t addr_gen;
+    bool has_moved;       /* not yet taken by the verdict thread */
     struct sample sample; /* the newest */
     bool has_sample;      /* not yet taken by the verdict thread */
     uint32_t bad_count;   /* failed probes not yet taken */
@@ -66,6 +69,9 @@ struct mon_server {
     struct sample incoming; /* taken from under the lock */
     struct sample good;     /* the newest good one */
     bool has_good;
+    char gtid_seen[SAMPLE_GTID_MAX]; /* what it had when it could be written to */
+    bool is_unseen;                  /* not probed with success at its present address */
+    bool is_answering;               /* its last bad sample was an error of its own */
     struct lag_verdict lag;
     enum topo_role role;
     enum topo_why role_why;
@@ -88,18 +94,24 @@ struct monitor {
     pthread_mutex_t lock;
     pthread_cond_t verdict_wake;
     pthread_cond_t probe_wake; /* probes and the loader */
+    pthread_cond_t names_wake;
     pthread_t verdict_thread;
     pthread_t loader_thread;
+    pthread_t names_thread;
     bool is_verdict_started;
     bool is_loader_started;
+    bool is_names_started;
     struct mon_server *servers; /* owned */
     uint16_t server_count;
 
     /* under the lock */
     bool is_stopping;
     bool is_load_due;
-    bool is_work;    /* for the verdict thread */
-    bool is_retuned; /* ... with other weights: publish them */
+    bool is_names_due; /* a server could not be reached: has its name moved? */
+    uint32_t ack_count;
+    uint64_t acks[MONITOR_WORKERS_MAX]; /* the newest epoch that each worker has taken in */
+    bool is_work;                       /* for the verdict thread */
+    bool is_retuned;                    /* ... with other weights: publish them */
     struct mon_tuning tuning;
     struct probe_mark mark;                /* of the primary, for the probes of replicas */
     int16_t load_primary;                  /* who the loader should ask, or -1 */
@@ -116,9 +128,12 @@ struct monitor {
     /* the verdict thread's own */
     struct mon_tuning now; /* tuning of this round */
     struct lag_trail trail;
-    int16_t primary;
-    int16_t next_primary; /* chosen, to be published after "none" has been */
-    uint64_t epoch;
+    struct failover failover;
+    int16_t next_primary;  /* chosen, to be published after "none" has been acknowledged */
+    uint16_t late_workers; /* as published */
+    uint64_t last_seen_us; /* the last good sample of the primary that was left */
+    uint64_t lost_count;
+    char old_gtid[SAMPLE_GTID_MAX]; /* what that one had, as far as it was seen */
     uint64_t generation;
     bool has_second_writer;
     bool is_still_said; /* that no heartbeat moves */
@@ -130,6 +145,7 @@ struct monitor {
 void *monitor_probe_thread(void *arg);
 void *monitor_verdict_thread(void *arg);
 void *monitor_loader_thread(void *arg);
+void *monitor_names_thread(void *arg);
 
 /* One round of judging: takes what is new, decides, publishes. For the verdict thread and, before
  * any thread runs, for monitor_start(). */
@@ -146,6 +162,15 @@ bool monitor_wait(struct monitor *monitor, pthread_cond_t *cond, uint64_t until_
 void monitor_tuning_fill(const struct config *config, struct mon_tuning *ret_tuning);
 void monitor_target(const struct mon_server *server, const struct sockaddr_storage *addr,
                     struct db_target *ret_target);
+
+/* monitor_resolve(), or the caller's own. */
+int monitor_names_ask(struct monitor *monitor, uint16_t config_index,
+                      struct sockaddr_storage addrs[TOPO_SERVERS_MAX],
+                      socklen_t lens[TOPO_SERVERS_MAX], char error[DB_ERROR_MAX]);
+/* A server's name means another address now: new connections go there, what is known of it is
+ * not any more. For threads that do not hold the lock. */
+void monitor_names_take(struct monitor *monitor, uint16_t config_index,
+                        const struct sockaddr_storage *addrs, const socklen_t *lens, int count);
 
 /* Addresses of a configured server, at most cap: those of one family only, IPv4 first, because the
  * two families of one name are one server. Blocks. Returns their number, or a negative err code and

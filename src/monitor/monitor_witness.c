@@ -134,6 +134,8 @@ static const struct mon_server *spare_take(struct monitor *monitor, const char *
     }
     (void)pthread_mutex_lock(&monitor->lock);
     spare->is_found = spare_fill(monitor, spare, member);
+    monitor->is_names_due = true;
+    (void)pthread_cond_signal(&monitor->names_wake);
     (void)pthread_cond_broadcast(&monitor->probe_wake);
     (void)pthread_mutex_unlock(&monitor->lock);
     return spare->is_found ? spare : NULL;

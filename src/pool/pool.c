@@ -236,6 +236,14 @@ static bool is_too_old(const struct pool *pool, const struct conn *conn)
     return limit != 0 && loop_now_us(pool->env.loop) - conn->born_us > limit;
 }
 
+/* It was begun as one to the primary in an epoch that is over, or to an address that its server has
+ * left. */
+static bool is_of_the_past(const struct pool *pool, const struct conn *conn)
+{
+    return (!conn->is_replica && conn->epoch != pool->topo->epoch) ||
+           conn->addr_gen != pool->topo->servers[conn->server_index].addr_gen;
+}
+
 bool pool_is_good(const struct pool *pool, const struct conn *conn)
 {
     const struct pool_server *server = &pool->servers[conn->server_index];
@@ -243,7 +251,7 @@ bool pool_is_good(const struct pool *pool, const struct conn *conn)
     return conn->state == CONN_ST_READY && stream_is_open(&conn->stream) && !conn->is_spoiled &&
            !conn->is_sandboxed && !conn->bucket->key->is_refused &&
            !(server->is_draining && conn->is_replica) && conn->is_replica != server->is_primary &&
-           !is_too_old(pool, conn) &&
+           !is_too_old(pool, conn) && !is_of_the_past(pool, conn) &&
            (conn->defaults_hash == 0 || server->defaults_hash == 0 ||
             conn->defaults_hash == server->defaults_hash);
 }
@@ -590,6 +598,12 @@ int pool_checkout(struct pool_key *key, const struct pool_ask *ask, struct pool_
     if (wait->conn != NULL) {
         conn = wait->conn;
         wait->conn = NULL;
+        if (!pool_is_good(pool, conn)) { /* promised before things changed */
+            pool_close_keep_slot(conn, true);
+            conn = NULL;
+            wait->has_slot = true;
+            server->promised++;
+        }
     } else if (!wait->has_slot && pool_wait_first(pool, ask->server) == NULL) {
         conn = pick(&key->buckets[ask->server], ask->params->svec, !server->is_primary);
         if (conn != NULL) {

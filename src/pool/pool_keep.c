@@ -84,6 +84,7 @@ static void warm(struct pool *pool, struct pool_bucket *bucket, uint64_t now_us)
         .client_caps = bucket->key->caps,
         .collation = bucket->key->collation,
         .is_replica = !server->is_primary,
+        .epoch = pool->topo->epoch,
         .deadline_us = now_us + OPEN_US,
     };
     struct pool_ask ask = {.server = bucket->server, .params = &params, .on_event = on_warm_event};

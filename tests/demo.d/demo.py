@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""demo.py mariadb|mysql|stop: what tests/demo does once weir is built."""
+"""demo.py mariadb|mysql [statements|failover], demo.py stop: what tests/demo does once weir is built."""
 import os
 import secrets
 import signal
@@ -13,6 +13,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE)
 sys.path.insert(0, os.path.join(os.path.dirname(HERE), "lib"))
 import data  # noqa: E402
+import failover  # noqa: E402
 import rigcluster  # noqa: E402
 import rigserver  # noqa: E402
 from prepared import execute_prepared  # noqa: E402
@@ -230,7 +231,24 @@ def stop():
     return 0
 
 
-def start(flavour):
+def admin_events(daemon):
+    import pymysql
+    with pymysql.connect(host="127.0.0.1", port=ADMIN_PORT, user=ADMIN_USER, password=admin_password(daemon),
+                         cursorclass=pymysql.cursors.DictCursor) as c, c.cursor() as cur:
+        cur.execute("SHOW EVENTS")
+        return list(cur.fetchall())
+
+
+def show_failover(cluster, daemon):
+    """Returns (switchovers, complaints), as show() does."""
+    wrong = failover.show(cluster, lambda: connect(cluster), lambda: admin_events(daemon),
+                          lambda text: print(text, flush=True))
+    for complaint in wrong:
+        print(f"   DIFFERENT: {complaint}")
+    return 2, len(wrong)
+
+
+def start(flavour, what):
     began = time.monotonic()
     print(f"== servers: {flavour}", flush=True)
     other = "mysql" if flavour == "mariadb" else "mariadb"
@@ -255,11 +273,16 @@ def start(flavour):
         node.wait_gtid(gtid, 30)
     # a table is read from replicas once weir's catalogue knows it
     wait_for("weir reads from its replicas", lambda: is_ready(cluster), 40, 0.2)
-    print("== statements", flush=True)
-    total, bad = show(cluster, print)
+    if what == "failover":
+        print("== the primary changes", flush=True)
+        total, bad = show_failover(cluster, daemon)
+        summary = f"{total} switchovers, {bad or 'no'} complaints"
+    else:
+        print("== statements", flush=True)
+        total, bad = show(cluster, print)
+        summary = f"{total} statements, {total - bad} ran where weir said and where they belong, {bad} did not"
     write_env(cluster, daemon)
-    print(f"\n{total} statements, {total - bad} ran where weir said and where they belong, {bad} did not; "
-          f"{time.monotonic() - began:.0f} s")
+    print(f"\n{summary}; {time.monotonic() - began:.0f} s")
     print(f"\nRunning: weir on port {WEIR_PORT}, metrics http://127.0.0.1:{HTTP_PORT}/metrics; "
           f"{os.path.relpath(ENV, REPO)} has users and ports.\n"
           f"  . build/demo.env; mariadb -h $WEIR_HOST -P $WEIR_PORT -u $DB_USER -p\"$DB_PASSWORD\" $DB_NAME\n"
@@ -273,7 +296,7 @@ def main():
     try:
         if sys.argv[1:] == ["stop"]:
             return stop()
-        return start(sys.argv[1])
+        return start(sys.argv[1], sys.argv[2] if len(sys.argv) > 2 else "statements")
     except (DemoError, rigserver.RigError, AssertionError, subprocess.CalledProcessError) as e:
         print(f"demo: {e}", file=sys.stderr)
         return 1

@@ -16,6 +16,7 @@ TOPS = r"(?:src|include|tests|conf|docker|\.ci|\.github)"
 PATH = re.compile(rf"(?<![\w./-])((?:\./)?{TOPS}/[\w./*{{}},<>-]*[\w*/}}>])")
 LINK = re.compile(r"\]\(([^)#:\s]+)(?:#[^)]*)?\)")
 TICKED = re.compile(r"`([\w-]+\.(?:c|h|py|txt|tsv|yaml|sql))`")
+MADE = re.compile(r"<!-- [\w ]+: made by .*?<!-- /?[\w ]+ -->", re.S)
 ROOM_README_LINES = 120
 
 
@@ -59,7 +60,8 @@ def main():
         for at, why in check_file(name, basenames):
             line = text.count("\n", 0, at) + 1
             problems.append(f"{name}:{line}: {why}")
-        if re.match(r"src/[^/]+/README\.md$", name) and text.count("\n") > ROOM_README_LINES:
+        written = MADE.sub("", text)  # what is made from a list is as long as the list
+        if re.match(r"src/[^/]+/README\.md$", name) and written.count("\n") > ROOM_README_LINES:
             problems.append(f"{name}: longer than {ROOM_README_LINES} lines")
     for room in sorted({name.split("/")[1] for name in lintlib.files(r"^src/[^/]+/.*\.c$")}):
         if not exists(f"src/{room}/README.md"):

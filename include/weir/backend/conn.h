@@ -87,6 +87,7 @@ struct conn_params {
     struct span client_attrs; /* of the client's handshake, length-encoded pairs; may be empty */
     const char *client_host;  /* becomes the attribute _client_host; may be NULL */
     bool is_replica;          /* TRANSACTION READ ONLY from birth */
+    uint64_t epoch;           /* of the topology that says so */
     const struct svec *svec;  /* made so at birth; NULL: the server's own values are learnt */
     uint64_t deadline_us;     /* READY or FAILED comes by then */
 };
@@ -139,6 +140,7 @@ struct conn {
     uint32_t thread_id;    /* the server's; what KILL needs */
     uint64_t caps;         /* agreed with the server */
     uint16_t server_index; /* topo index */
+    uint32_t addr_gen;     /* of that server's address */
     uint16_t status;       /* SERVER_STATUS_* of the last OK of the login */
     bool is_replica;
     bool is_sandboxed; /* the password has expired and the server lets nothing but its change by */
@@ -148,6 +150,7 @@ struct conn {
     struct pool_bucket *bucket; /* borrowed; NULL: not a pool's */
     uint64_t born_us;
     uint64_t defaults_hash; /* of the server's defaults when it was born; 0: not known */
+    uint64_t epoch;         /* of the topology it was begun in */
     uint64_t idle_us;       /* since when it is idle */
     uint64_t uses;          /* times it was lent */
     uint64_t insert_id_of;  /* whose LAST_INSERT_ID() it holds; 0: nobody's, it is 0 */

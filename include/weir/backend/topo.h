@@ -155,7 +155,10 @@ struct topo_server {
     char version_text[64]; /* @@version as the server says it */
     char version_comment[64];
     uint32_t max_connections; /* @@max_connections; 0: not known */
-    bool has_defaults;        /* defaults below have been read at least once */
+    /* Its failures are errors that it sends itself: it lives, whatever the monitor may see. */
+    bool is_answering;
+    uint32_t addr_gen; /* goes up when addr changes: connections of before are to another server */
+    bool has_defaults; /* defaults below have been read at least once */
     struct topo_defaults defaults;
 };
 
@@ -164,7 +167,12 @@ struct topo {
     uint64_t epoch;   /* goes up with each change of primary, "none" included */
     int16_t primary;  /* index, or -1: there is none (or two claim it and none was chosen) */
     uint16_t server_count;
-    bool second_writer; /* a second writable server is seen; writes stay where they are */
+    bool second_writer;    /* a second writable server is seen; writes stay where they are */
+    uint16_t late_workers; /* have not acknowledged for too long that there is no primary */
+    uint64_t
+        last_seen_us;    /* when the primary before gave its last good sample; 0: there was none */
+    uint64_t none_us;    /* since when there is no primary, or was none; 0: never */
+    uint64_t lost_count; /* transactions of earlier primaries that their successors do not have */
     struct topo_server servers[];
 };
 

@@ -91,6 +91,10 @@ WR_NODISCARD int classify_rewrite_ids(struct span sql, const struct facts *facts
 size_t classify_mentions(struct span sql, const struct classify_env *env,
                          struct facts_table *tables, size_t max);
 
+/* Whether a statement of any kind may call a stored or loadable function: also when that cannot be
+ * told. What triggers and views do is not looked at. */
+bool classify_may_call(struct span sql, const struct classify_env *env);
+
 /* Digest: literals become ?, lists of them collapse, white space and comments are normalised,
  * keywords are upper case. At most cap-1 bytes and a terminator are stored, *ret_len is their
  * number; the hash covers the whole normalised text, cut or not. */

@@ -73,11 +73,14 @@ struct sess_env {
     const struct conn_env *conn_env;   /* for opening backend connections */
     struct tls_ctx *server_tls;        /* NULL: TLS is off on the listeners */
     uint32_t worker;                   /* 0.. */
-    uint8_t instance_tag;              /* upper byte of connection ids */
+    uint32_t worker_count;
+    uint8_t instance_tag; /* upper byte of connection ids */
     /* Sends a KILL (or its outcome) to a worker by index; may be the own one. */
     void (*mail_kill)(void *arg, uint32_t worker, const struct sess_kill *kill);
     /* In-band failure of a server: counts at once in the monitor. */
     void (*report_failure)(void *arg, uint32_t server, int err);
+    /* A server may have another role now: look at it. Nothing has failed. */
+    void (*suspect)(void *arg, uint32_t server);
     /* DDL passed that may change what a known name means: load the catalogue again. */
     void (*poke_catalogue)(void *arg);
     void *arg;
@@ -105,6 +108,9 @@ int sess_set_accept(struct sess_set *set, const struct sess_accept *accept);
 /* A KILL from another worker (or its outcome) has arrived. */
 void sess_set_on_kill(struct sess_set *set, const struct sess_kill *kill);
 
+/* The env has another topology: what is of an epoch that is over is let go of before this returns,
+ * and what waits for a primary goes on when there is one. */
+void sess_set_on_topo(struct sess_set *set);
 /* The env has new snapshots: sessions that wait for a primary look again. */
 void sess_set_on_snapshot(struct sess_set *set);
 

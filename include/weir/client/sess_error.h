@@ -40,6 +40,9 @@ struct result;
     X(OUTCOME_UNKNOWN, 1158, "08S01",                                                             \
       "weir: the connection to server {} was lost, the statement may or may not have run")        \
     X(NO_SERVER, 1158, "08S01", "weir: no server can take this now: {}")                          \
+    X(BUDGET, 1040, "08004",                                                                      \
+      "Too many connections (weir: no replica can take this read, and the primary takes no more " \
+      "of them now)")                                                                             \
     X(SERVER_TIMEOUT, 1159, "08S01", "weir: server {} did not answer in time")                    \
     X(WRONG_ARGS, 1210, "HY000", "Incorrect arguments to {}")                                     \
     X(TX_LOST, 1213, "40001",                                                                     \
@@ -53,6 +56,9 @@ struct result;
     X(OLD_CLIENT, 1251, "08004",                                                                  \
       "Client does not support authentication protocol requested by server; consider upgrading "  \
       "MySQL client")                                                                             \
+    X(NO_PRIMARY, 1290, "HY000",                                                                  \
+      "The MySQL server is running with the --read-only option so it cannot execute this "        \
+      "statement (weir: {}; it has not been run)")                                                \
     X(UNSUPPORTED_PS, 1295, "HY000",                                                              \
       "This command is not supported in the prepared statement protocol yet")                     \
     X(INTERRUPTED, 1317, "70100", "Query execution was interrupted")                              \

@@ -170,6 +170,14 @@ struct config_balance {
     enum config_policy policy;
     enum config_reads_on_primary reads_on_primary;
     enum config_on_lagging on_lagging;
+    uint32_t primary_budget; /* reads a second for want of a replica; 0: no limit */
+    uint64_t primary_wait_us;
+};
+
+struct config_failover {
+    uint64_t hold_us;
+    uint32_t max_held;       /* statements in one worker */
+    uint32_t max_held_bytes; /* of them */
 };
 
 enum config_raw_mode {
@@ -354,6 +362,7 @@ struct config {
     struct config_monitor monitor;
     struct config_pool pool;
     struct config_balance balance;
+    struct config_failover failover;
     struct config_raw read_after_write;
     struct config_functions functions;
     struct config_limits limits;

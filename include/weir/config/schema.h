@@ -36,6 +36,7 @@
     X("pool", "connections to servers, shared by clients")                         \
     X("balance", "how reads are spread")                                           \
     X("read_after_write", "who sees their own writes, and how")                    \
+    X("failover", "what waits while there is no primary")                          \
     X("functions", "what an operator knows of functions that weir cannot tell")    \
     X("limits", "bounds on what clients may use")                                  \
     X("http", "where /metrics and /health are served")                             \
@@ -86,6 +87,7 @@
     X("pool.")                       \
     X("balance.")                    \
     X("read_after_write.")           \
+    X("failover.")                   \
     X("limits.")                     \
     X("log.level")                   \
     X("log.file")                    \
@@ -246,6 +248,16 @@
     X("balance.on_lagging", ENUM, config, balance.on_lagging, "finish", 0, 0, "finish|move",       \
       "reads that run on a replica when it falls behind max_lag: finish: there; move: ended "      \
       "there and run elsewhere, or ended with error 1317 when the client has a part of the reply") \
+    X("balance.primary_budget", COUNT, config, balance.primary_budget, "5000", 0, 100000000,       \
+      "reads", "a second that go to the primary because no replica will do; 0: no limit")          \
+    X("balance.primary_wait", DURATION, config, balance.primary_wait_us, "1s", 0, 60000000,        \
+      "time", "how long a read waits for its turn when that is used up; then error 1040")          \
+    X("failover.hold", DURATION, config, failover.hold_us, "10s", 0, 3600000000, "time",           \
+      "how long a statement that needs the primary waits while there is none; then error 1290")    \
+    X("failover.max_held", COUNT, config, failover.max_held, "10000", 0, 1000000, "statements",    \
+      "that wait in one worker; more are refused at once")                                         \
+    X("failover.max_held_size", SIZE, config, failover.max_held_bytes, "64MiB", 0, 1073741824,     \
+      "size", "bytes of the statements that wait in one worker")                                   \
     X("read_after_write.mode", ENUM, config, read_after_write.mode, "window", 0, 0,                \
       "window|strict|off",                                                                         \
       "window: reads go to the primary for a while after a write; strict: until the session "      \
@@ -320,7 +332,6 @@
 
 /* X(name): known words of later versions, so that the mistake can say so */
 #define CONFIG_LATER(X) \
-    X("failover")       \
     X("cache")          \
     X("redis")          \
     X("alarms")         \

@@ -4,10 +4,10 @@
  *
  * WHY       Workers must never wait for a sick server to say that it is sick.
  * OWNS      One thread per server and a verdict thread; their connections (user: monitor.user).
- * THREADS   create, start, stop, destroy: the control thread. report_failure, poke_catalogue,
- *           drain, set_weight: any thread. Callbacks come from the verdict thread or a probe
+ * THREADS   create, start, stop, destroy: the control thread. report_failure, suspect, ack,
+ *           poke_catalogue, drain, set_weight: any thread. Callbacks come from the verdict thread or a probe
  *           thread, one at a time, never from inside a call into this room but
- *           monitor_start().
+ *           monitor_start(). resolve comes from create and from a thread of its own.
  * REENTRY   A callback may not call monitor_stop() or monitor_destroy().
  * UNITS     *_us: microseconds of clock_now_us().
  * ERRORS    0 or a negative err code.
@@ -26,6 +26,7 @@
 #include "weir/util/attr.h"
 
 struct config;
+struct config_addr;
 struct monitor;
 
 /* Things worth a line in the log; the receiver logs, this room does not. X(name, text) */
@@ -42,7 +43,10 @@ struct monitor;
     X(ACCOUNTS_ERROR, "accounts_error")     \
     X(RESOLVE_ERROR, "resolve_error")       \
     X(HEARTBEAT, "heartbeat")               \
-    X(AURORA, "aurora")
+    X(AURORA, "aurora")                     \
+    X(ADDRESS, "address")                   \
+    X(NOT_ACKED, "not_acknowledged")        \
+    X(LOST, "transactions_lost")
 
 enum monitor_event {
 #define X(name, text) MONITOR_EV_##name,
@@ -60,6 +64,10 @@ struct monitor_calls {
     /* is_bad: an operator should look. server: its name, or "". */
     void (*on_event)(void *arg, enum monitor_event event, bool is_bad, const char *server,
                      const char *text);
+    /* In place of the system's names, for tests; may block. Returns the number of addresses (of one
+     * family, at most cap), or a negative err code and the reason in error. */
+    int (*resolve)(void *arg, const struct config_addr *address, struct sockaddr_storage *ret_addrs,
+                   socklen_t *ret_lens, size_t cap, char *error, size_t error_bytes);
     void *arg;
 };
 
@@ -84,6 +92,18 @@ void monitor_retune(struct monitor *monitor, const struct config *config);
 /* A worker has seen this server fail: its weight is halved at once, and a probe is due now.
  * err: negative code, only for the record. */
 void monitor_report_failure(struct monitor *monitor, uint16_t server, int err);
+/* A server's role may have changed: a probe is due now. Counts for nothing else. */
+void monitor_suspect(struct monitor *monitor, uint16_t server);
+
+/*
+ * From now on a change of primary waits for count workers: each has to acknowledge the epoch of "no
+ * primary" before the next primary is published. epoch: what they begin with.
+ */
+#define MONITOR_WORKERS_MAX 64
+void monitor_acks_start(struct monitor *monitor, uint32_t count, uint64_t epoch);
+/* This worker has taken in a topology of that epoch, and has let go of connections of older ones. */
+void monitor_ack(struct monitor *monitor, uint32_t worker, uint64_t epoch);
+
 /* A definition has changed: read the catalogue now. */
 void monitor_poke_catalogue(struct monitor *monitor);
 /* Take a server out (or back in) by hand. */

@@ -31,6 +31,8 @@
     X(SWITCH, "switch", true)                     \
     X(SPLIT_BRAIN, "split_brain", true)           \
     X(SPLIT_BRAIN_OVER, "split_brain_over", true) \
+    X(LOST, "transactions_lost", true)            \
+    X(NOT_ACKED, "not_acknowledged", true)        \
     X(SERVER_UP, "server_up", false)              \
     X(SERVER_DOWN, "server_down", true)           \
     X(SERVER_LAGGING, "server_lagging", true)     \

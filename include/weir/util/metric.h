@@ -89,6 +89,8 @@
     X(EVENT, SWITCH, "kind=\"switch\"")                     \
     X(EVENT, SPLIT_BRAIN, "kind=\"split_brain\"")           \
     X(EVENT, SPLIT_BRAIN_OVER, "kind=\"split_brain_over\"") \
+    X(EVENT, LOST, "kind=\"transactions_lost\"")            \
+    X(EVENT, NOT_ACKED, "kind=\"not_acknowledged\"")        \
     X(EVENT, SERVER_UP, "kind=\"server_up\"")               \
     X(EVENT, SERVER_DOWN, "kind=\"server_down\"")           \
     X(EVENT, SERVER_LAGGING, "kind=\"server_lagging\"")     \
@@ -204,6 +206,30 @@
       "Generation of the configuration: 1 at the start, one more for each that was taken over.")   \
     X(WORKER_TURNS_SLOW, "weir_worker_turns_slow_total", COUNTER, NONE,                            \
       "Loop turns of a worker longer than 100 ms.")                                                \
+    X(HELD, "weir_failover_statements_held", GAUGE, NONE, "Statements that wait for a primary.")   \
+    X(HELD_TOTAL, "weir_failover_held_total", COUNTER, NONE,                                       \
+      "Statements that had to wait for a primary.")                                                \
+    X(HELD_IN_VAIN, "weir_failover_held_in_vain_total", COUNTER, NONE,                             \
+      "Statements that waited for a primary until failover.hold was over, or found no room.")      \
+    X(HELD_SECONDS, "weir_failover_held_seconds", HISTOGRAM, NONE,                                 \
+      "How long statements waited for a primary, of those that had to.")                           \
+    X(RERUNS, "weir_failover_reruns_total", COUNTER, NONE,                                         \
+      "Statements that a read-only primary refused before they ran, run on the next one.")         \
+    X(EPOCH, "weir_failover_epoch", GAUGE, NONE, "Goes up with each change of primary.")           \
+    X(LATE_WORKERS, "weir_failover_workers_late", GAUGE, NONE,                                     \
+      "Workers that have not acknowledged for a second that there is no primary.")                 \
+    X(DETECT_US, "weir_failover_detect_us", GAUGE, NONE,                                           \
+      "The last change of primary: from the old one's last good sample to its end.")               \
+    X(HEAL_US, "weir_failover_heal_us", GAUGE, NONE,                                               \
+      "The last change of primary: from the end of the old one to the beginning of the new one.")  \
+    X(CAUSAL_LOST, "weir_failover_transactions_lost_total", COUNTER, NONE,                         \
+      "Transactions of earlier primaries, seen by their GTIDs, that their successors lack.")       \
+    X(BUDGET_WAITING, "weir_budget_reads_waiting", GAUGE, NONE,                                    \
+      "Reads that wait for their turn on the primary because no replica will do.")                 \
+    X(BUDGET_READS, "weir_budget_reads_total", COUNTER, NONE,                                      \
+      "Reads that took a part of the primary's budget because no replica would do.")               \
+    X(BUDGET_REFUSED, "weir_budget_reads_refused_total", COUNTER, NONE,                            \
+      "Reads that were refused because the primary's budget was used up.")                         \
     X(EVENTS, "weir_events_total", COUNTER, EVENT, "Events by kind, see SHOW EVENTS.")             \
     X(DIGESTS, "weir_digests_tracked", GAUGE, NONE, "Statement digests held, by all workers.")     \
     X(DIGESTS_EVICTED, "weir_digests_evicted_total", COUNTER, NONE,                                \
