@@ -156,9 +156,9 @@ void *monitor_names_thread(void *arg)
         }
         monitor->is_names_due = false;
         (void)pthread_mutex_unlock(&monitor->lock);
-        for (uint16_t i = 0; i < monitor->config->server_count; i++) {
+        for (uint32_t i = 0; i < monitor->config->server_count; i++) {
             if (monitor->calls.resolve || is_a_name(&monitor->config->servers[i].address)) {
-                look_up(monitor, i, &is_reported[i]);
+                look_up(monitor, (uint16_t)i, &is_reported[i]);
             }
         }
         done_us = clock_now_us();
