@@ -33,7 +33,8 @@ class View(threading.Thread):
         super().__init__(daemon=True)
         self.load, self.say = load, say
         self.over = threading.Event()
-        self.writes = self.reads = self.errors = self.looked = 0
+        self.writes, self.reads, self.errors = len(load.acked), load.reads, len(load.errors)
+        self.looked = len(load.times)
 
     def run(self):
         while not self.over.wait(STEP):
