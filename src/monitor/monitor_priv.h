@@ -20,6 +20,7 @@
 #include "weir/monitor/monitor.h"
 
 #include "lag_priv.h"
+#include "position_priv.h"
 #include "probe_priv.h"
 #include "roles_priv.h"
 #include "sample_priv.h"
@@ -37,6 +38,7 @@ struct mon_server {
     char name[TOPO_NAME_MAX];
     pthread_t thread;
     bool is_started;
+    struct position_poll poll; /* position.c */
 
     /* under the lock */
     struct sockaddr_storage addr; /* its probe thread writes, others read */
@@ -70,6 +72,7 @@ struct mon_tuning {
     uint64_t interval_us;
     uint64_t timeout_us;
     uint64_t catalogue_interval_us;
+    uint64_t position_interval_us; /* 0: nobody asks for positions */
     struct verdict_conf verdict;
 };
 
@@ -85,6 +88,7 @@ struct monitor {
     bool is_loader_started;
     struct mon_server *servers; /* owned */
     uint16_t server_count;
+    struct position_board board;
 
     /* under the lock */
     bool is_stopping;
@@ -118,6 +122,7 @@ struct monitor {
 void *monitor_probe_thread(void *arg);
 void *monitor_verdict_thread(void *arg);
 void *monitor_loader_thread(void *arg);
+void *monitor_position_thread(void *arg); /* of struct mon_server */
 
 /* One round of judging: takes what is new, decides, publishes. For the verdict thread and, before
  * any thread runs, for monitor_start(). */

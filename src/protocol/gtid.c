@@ -284,6 +284,33 @@ int gtid_add_text(struct gtid_set *set, struct span text, const struct gtid_limi
     return r;
 }
 
+int gtid_add_up_to(struct gtid_set *set, const struct gtid_set *more,
+                   const struct gtid_limits *limits)
+{
+    int r = set->kind != GTID_ANY && set->kind != more->kind ? -WR_E_BAD_PACKET : 0;
+
+    if (r >= 0 && more->kind == GTID_MARIADB) {
+        r = gtid_add(set, more, limits);
+        return r >= 0 && set->count > 1 ? -WR_E_UNSUPPORTED : r;
+    }
+    for (uint32_t i = 0; i < more->count && r >= 0; i++) {
+        struct gtid_range range = {.from = 1, .to = more->ranges[i].to};
+
+        r = gtid_source_add(set, &more->sources[more->ranges[i].source], limits, &range.source);
+        if (r >= 0) {
+            uint32_t at = rank(set, range.source, UINT64_MAX);
+            if (at > 0 && set->ranges[at - 1].source == range.source) {
+                range.from = set->ranges[at - 1].to + 1;
+            }
+            r = range.from > range.to ? 0 : gtid_range_add(set, &range, limits);
+        }
+    }
+    if (r >= 0 && more->count > 0) {
+        set->kind = more->kind;
+    }
+    return r;
+}
+
 /* All of [from, to], by one range: ranges that touch are one. */
 static bool has_range(const struct gtid_set *set, uint32_t source, uint64_t from, uint64_t to)
 {

@@ -26,6 +26,7 @@ void route_conf_init(const struct config *config, struct route_conf *ret_conf)
     ret_conf->raw_mode = config->read_after_write.mode;
     ret_conf->raw_scope = config->read_after_write.scope;
     ret_conf->raw_window_us = config->read_after_write.window_us;
+    ret_conf->raw_monotonic = config->read_after_write.monotonic;
     ret_conf->max_lag_us = config->monitor.max_lag_us;
     ret_conf->sample_max_age_us =
         config->monitor.interval_us * ((uint64_t)config->monitor.failures + 1);

@@ -199,7 +199,13 @@ static void command_run(struct drive *drive, char *line)
 
 static int drive_run(struct config *config, struct drive *drive)
 {
-    struct monitor_calls calls = {on_topo, on_catalogue, on_accounts, on_event, drive};
+    struct monitor_calls calls = {
+        .on_topo = on_topo,
+        .on_catalogue = on_catalogue,
+        .on_accounts = on_accounts,
+        .on_event = on_event,
+        .arg = drive,
+    };
     char line[4096];
     int rc = monitor_create(config, &calls, &drive->monitor);
 

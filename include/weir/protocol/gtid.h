@@ -85,6 +85,10 @@ WR_NODISCARD int gtid_add(struct gtid_set *set, const struct gtid_set *more,
                           const struct gtid_limits *limits);
 WR_NODISCARD int gtid_copy(struct gtid_set *dst, const struct gtid_set *src);
 
+/* Adds more, and of its sources all numbers between the last that set has and it. On failure the set
+ * may have got a part. Of MariaDB's domains the set may have no other: -WR_E_UNSUPPORTED. */
+WR_NODISCARD int gtid_add_up_to(struct gtid_set *set, const struct gtid_set *more,
+                                const struct gtid_limits *limits);
 /* Every transaction of want is in have. MariaDB: have is as far or further in each domain. */
 bool gtid_has(const struct gtid_set *have, const struct gtid_set *want);
 /* Gaps between ranges of set that are no gaps in whole are filled: fewer ranges, and nothing in

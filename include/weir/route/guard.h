@@ -30,6 +30,7 @@ struct route_conf {
     enum config_raw_mode raw_mode;
     enum config_raw_scope raw_scope;
     uint64_t raw_window_us;
+    bool raw_monotonic;
     uint64_t max_lag_us;
     uint64_t sample_max_age_us; /* a replica whose last good sample is older is not eligible */
 };

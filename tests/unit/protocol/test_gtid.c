@@ -18,8 +18,8 @@
 #include "weir/util/fault.h"
 #include "weir/util/rand.h"
 
-#define U1 "16a211eb-e9c5-11f1-b4cc-02fc00000001"
-#define U2 "16e865ff-e9c5-11f1-ac25-02fc00000001"
+#define U1  "16a211eb-e9c5-11f1-b4cc-02fc00000001"
+#define U2  "16e865ff-e9c5-11f1-ac25-02fc00000001"
 #define T32 "abcdefghijklmnopqrstuvwxyz_01234"
 
 static const struct gtid_limits WIDE = {.sources = 64, .ranges = 1024};
@@ -174,6 +174,21 @@ static void sums(void **unused)
     load(&whole, U2 ":1-3," U1 ":1-15:18-30");
     gtid_close_gaps(&set, &whole); /* 10 to 19 has a gap of its own */
     assert_text(&set, U1 ":5-9:20," U2 ":1");
+    gtid_fini(&whole);
+    gtid_clear(&set);
+    assert_int_equal(gtid_add_text(&set, SPAN_LIT(U1 ":1-5:7-9," U2 ":1-4"), &WIDE), 0);
+    load(&whole, U1 ":12");
+    assert_int_equal(gtid_add_up_to(&set, &whole, &WIDE), 0);
+    assert_text(&set, U1 ":1-5:7-12," U2 ":1-4");
+    gtid_fini(&whole);
+    load(&whole, U1 ":8," U2 ":6");
+    assert_int_equal(gtid_add_up_to(&set, &whole, &WIDE), 0);
+    assert_text(&set, U1 ":1-5:7-12," U2 ":1-6"); /* what the set lacks itself stays a gap */
+    gtid_fini(&whole);
+    gtid_clear(&set);
+    load(&whole, U1 ":tag:4");
+    assert_int_equal(gtid_add_up_to(&set, &whole, &WIDE), 0);
+    assert_text(&set, U1 ":tag:1-4");
     gtid_fini(&whole);
     gtid_clear(&set);
     assert_true(gtid_is_empty(&set));
@@ -337,7 +352,7 @@ static void no_memory(void **unused)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(texts),     cmocka_unit_test(subsets), cmocka_unit_test(sums),
+        cmocka_unit_test(texts),     cmocka_unit_test(subsets),     cmocka_unit_test(sums),
         cmocka_unit_test(limits),    cmocka_unit_test(random_sets),
 #ifdef WEIR_DEBUG
         cmocka_unit_test(no_memory),
