@@ -26,7 +26,9 @@
  * a moment before its primary does: a set counts for what was seen when it was asked for this much
  * later. */
 #define FLOOR_MARGIN_US UINT64_C(20000)
-#define CLOSE_ABOVE     (GTID_LIMITS_TOKEN.ranges / 2)
+/* A session that keeps reading is let go by its replica that often. */
+#define STUCK_US    UINT64_C(2000000)
+#define CLOSE_ABOVE (GTID_LIMITS_TOKEN.ranges / 2)
 
 static struct sess_causal *need(struct sess *sess)
 {
@@ -81,6 +83,9 @@ static void floor_set(struct sess_causal *causal, const struct position_set *set
 static void floor_at(struct sess_causal *causal, int16_t server, uint64_t at_us)
 {
     floor_set(causal, NULL);
+    if (causal->floor_server != server) {
+        causal->stuck_us = at_us;
+    }
     causal->floor_server = server;
     causal->floor_us = at_us;
 }
@@ -589,16 +594,54 @@ void sess_causal_lost(struct sess *sess, uint64_t until_us)
     }
 }
 
-bool sess_causal_may_fetch(const struct sess *sess)
+/* A replica that would be chosen if it were known to be as far. */
+static bool has_other(const struct route_decision *decision)
+{
+    for (uint8_t i = 0; i < decision->candidate_count; i++) {
+        if (decision->candidates[i].exclude == ROUTE_EX_BEHIND) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool hint_wants_other(const struct sess *sess, const struct facts *facts,
+                             const struct route_sess *route, int16_t chosen)
+{
+    int found = (facts->hints & HINT_BIT(HINT_SERVER)) == 0
+                    ? -1
+                    : topo_find(sess->env->topo, facts->hint[HINT_SERVER]);
+
+    return found >= 0 && found != chosen && (route->has_mask >> found & 1) == 0;
+}
+
+int16_t sess_causal_fetch_from(const struct sess *sess, const struct facts *facts,
+                               const struct route_sess *route,
+                               const struct route_decision *decision)
 {
     const struct sess_causal *causal = sess->causal;
-    const struct position *primary = primary_position(sess);
+    uint64_t now_us = loop_now_us(sess->env->loop);
+    const struct position *from = NULL;
+    bool is_due = false;
 
-    return causal != NULL && primary != NULL && !sess->cmd.no_wait &&
-           sess->env->config->read_after_write.wait_us != 0 &&
-           causal->floor_server == sess->env->topo->primary &&
-           primary->executed->set.count <= GTID_LIMITS_TOKEN.ranges &&
-           loop_now_us(sess->env->loop) >= causal->no_fetch_until_us;
+    if (causal == NULL || causal->floor_server < 0 || sess->cmd.no_wait ||
+        decision->raw_mode != CONFIG_RAW_GTID || now_us < causal->no_fetch_until_us ||
+        sess->env->config->read_after_write.wait_us == 0 ||
+        (sess->cmd.failed_mask >> causal->floor_server & 1) != 0 ||
+        sess->env->topo->servers[causal->floor_server].state == TOPO_ST_DOWN) {
+        return -1;
+    }
+    if (causal->floor_server == sess->env->topo->primary) {
+        is_due = sess->cmd.reason == ROUTE_BEHIND;
+    } else {
+        is_due = hint_wants_other(sess, facts, route, decision->server) ||
+                 (sess->cmd.reason == ROUTE_BALANCED && now_us > causal->stuck_us + STUCK_US &&
+                  has_other(decision));
+    }
+    from = is_due ? positions_of(sess->env->positions, causal->floor_server) : NULL;
+    return from != NULL && from->executed->set.count <= GTID_LIMITS_TOKEN.ranges
+               ? causal->floor_server
+               : -1;
 }
 
 int sess_causal_add_seen(const struct sess *sess, uint64_t at_us, struct gtid_set *set)

@@ -232,7 +232,8 @@ static void fetched(struct sess *sess, const struct conn *conn, struct span valu
     position_set_unref(causal->floor_set);
     causal->floor_set = set;
     causal->floor_server = -1;
-    causal->known_mask = 0;
+    /* who was asked has it, and the token if it had that before */
+    causal->known_mask = causal->has_mask & UINT64_C(1) << sess->cmd.server;
     causal->is_stale = true;
     if (sess_decide_again(sess)) {
         if (sess->cmd.server != sess->env->topo->primary) {

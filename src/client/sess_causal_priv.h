@@ -29,6 +29,7 @@
 
 struct conn;
 struct facts;
+struct route_decision;
 struct route_sess;
 struct sess;
 
@@ -43,6 +44,7 @@ struct sess_causal {
     uint64_t blind_until_us;
     uint64_t epoch; /* of the topology in which the token is known to be the primary's */
     uint64_t no_fetch_until_us; /* it was asked in vain */
+    uint64_t stuck_us;          /* since when the floor is where it is */
     uint64_t shared_version;    /* of the board's slot of the scope */
     uint64_t shared_unknown_us;
     uint64_t key_version;
@@ -76,8 +78,12 @@ void sess_causal_written(struct sess *sess);
 /* Something that may have written has no answer: it may still come until then. */
 void sess_causal_lost(struct sess *sess, uint64_t until_us);
 
-/* What it saw was on the primary, which may be asked how far it is: then a replica may do. */
-bool sess_causal_may_fetch(const struct sess *sess);
+/* The server where it has seen what it saw, when that one is to be asked how far it is, so that the
+ * statement in hand may run elsewhere: off the primary, where a hint wants it, or where the balance
+ * does, once in a while. -1: nobody is asked. */
+int16_t sess_causal_fetch_from(const struct sess *sess, const struct facts *facts,
+                               const struct route_sess *route,
+                               const struct route_decision *decision);
 /* Ask; 0: the answer is awaited. <0: the command is over. */
 int sess_causal_ask(struct sess *sess, struct conn *conn);
 void sess_causal_feed(struct sess *sess, uint8_t *bytes, size_t len);

@@ -249,8 +249,15 @@ static bool decide(struct sess *sess, const struct facts *facts)
     cmd->is_read = (cmd->bits & FACT(READ)) != 0 && !sess->tx_open && !sess->autocommit_off &&
                    sess->ro_tx_server < 0 && sess->pins == 0 && cmd->target != ROUTE_TO_LAST;
     cmd->no_vars = is_without_vars(sess, facts);
-    cmd->needs_fetch = cmd->reason == ROUTE_BEHIND && cmd->is_read &&
-                       cmd->com != COM_STMT_PREPARE && sess_causal_may_fetch(sess);
+    if (sess->causal != NULL && cmd->is_read && cmd->com != COM_STMT_PREPARE) {
+        int16_t from = sess_causal_fetch_from(sess, facts, &route, &decision);
+
+        if (from >= 0) {
+            cmd->needs_fetch = true;
+            cmd->needs_wait = false;
+            cmd->server = from;
+        }
+    }
     return true;
 }
 

@@ -188,11 +188,15 @@ static enum gtid_kind kind_of(struct span text)
 int gtid_parse(struct span text, enum gtid_kind kind, const struct gtid_limits *limits,
                struct gtid_set *ret_set)
 {
-    struct reader in = {text.p, text.p + text.len};
+    static const uint8_t nothing[1];
+    struct reader in = {nothing, nothing};
     struct gtid_set set;
     int r = 0;
 
     gtid_init(&set);
+    if (text.len > 0) {
+        in = (struct reader){text.p, text.p + text.len};
+    }
     skip_blank(&in);
     if (in.p != in.end) {
         set.kind = kind == GTID_ANY ? kind_of(text) : kind;

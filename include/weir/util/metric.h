@@ -151,7 +151,7 @@
       "Of those, the ones that went elsewhere in the end.")                                        \
     X(CAUSAL_WAIT_SECONDS, "weir_causal_wait_seconds", HISTOGRAM, NONE, "How long they waited.")   \
     X(CAUSAL_FETCHES, "weir_causal_fetches_total", COUNTER, NONE,                                  \
-      "Times the primary was asked how far it is, so that a read could leave it.")                 \
+      "Times a server was asked how far it is, so that a session could leave it.")                 \
     X(TOKENS_UNKNOWN, "weir_tokens_unknown_total", COUNTER, NONE,                                  \
       "Writes whose GTIDs are not known: they failed, wrote nothing, or were not logged.")         \
     X(TOKENS_BAD, "weir_tokens_malformed_total", COUNTER, NONE,                                    \

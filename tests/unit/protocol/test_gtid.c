@@ -164,6 +164,7 @@ static void sums(void **unused)
 
     (void)unused;
     gtid_init(&set);
+    assert_int_equal(gtid_add_text(&set, (struct span){NULL, 0}, &WIDE), 0);
     assert_int_equal(gtid_add_text(&set, SPAN_LIT(U1 ":5"), &WIDE), 0);
     assert_int_equal(gtid_add_text(&set, SPAN_LIT(U1 ":9"), &WIDE), 0);
     assert_int_equal(gtid_add_text(&set, SPAN_LIT(U1 ":6:20," U2 ":1"), &WIDE), 0);
