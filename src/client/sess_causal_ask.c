@@ -248,9 +248,13 @@ void sess_causal_feed(struct sess *sess, uint8_t *bytes, size_t len)
     struct conn *conn = sess_conn(sess, sess->own_server);
     bool is_wait = sess->own == SESS_OWN_WAIT;
     struct span value = {NULL, 0};
-    bool has_pause = !is_wait && conn != NULL && conn->flavour != TOPO_FLAVOUR_MARIADB;
-    int rc = answer_read(sess, bytes, len, has_pause, &value);
+    int rc = 0;
 
+    if (conn == NULL) {
+        sess_close(sess, "an answer of nobody");
+        return;
+    }
+    rc = answer_read(sess, bytes, len, !is_wait && conn->flavour != TOPO_FLAVOUR_MARIADB, &value);
     if (rc == 0 && len <= ANSWER_MAX) {
         if (!sess_keep_rest(sess, bytes, 0, len)) {
             sess_close(sess, "no memory for a reply");

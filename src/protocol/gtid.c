@@ -60,7 +60,7 @@ static int room_for_source(struct gtid_set *set)
 
 static int room_for_range(struct gtid_set *set)
 {
-    if (set->count < set->cap) {
+    if (set->ranges != NULL && set->count < set->cap) {
         return 0;
     }
     uint32_t cap = set->cap == 0 ? 4 : set->cap * 2;
@@ -178,7 +178,7 @@ int gtid_range_add(struct gtid_set *set, const struct gtid_range *range,
         }
         return 0;
     }
-    if (at < set->count && set->ranges[at].source == range->source &&
+    if (set->ranges != NULL && at < set->count && set->ranges[at].source == range->source &&
         set->ranges[at].from <= range->to + 1) {
         set->ranges[at].from = range->from;
         if (range->to > set->ranges[at].to) {

@@ -49,81 +49,81 @@ uint32_t causal_slot_key(struct span key)
     return 1U + CAUSAL_USERS + (uint32_t)(XXH3_64bits(key.p, key.len) % CAUSAL_KEYS);
 }
 
-static struct slot *slot_lock(struct causal_board *board, uint32_t at)
+static struct slot *slot_lock(struct causal_board *board, uint32_t slot)
 {
-    struct slot *slot = &board->slots[at % CAUSAL_SLOTS];
+    struct slot *entry = &board->slots[slot % CAUSAL_SLOTS];
 
-    (void)pthread_mutex_lock(&slot->lock);
-    return slot;
+    (void)pthread_mutex_lock(&entry->lock);
+    return entry;
 }
 
-static void slot_unlock(struct slot *slot, bool is_marked)
+static void slot_unlock(struct slot *entry, bool is_marked)
 {
     if (is_marked) {
-        (void)atomic_fetch_add_explicit(&slot->version, 1, memory_order_seq_cst);
+        (void)atomic_fetch_add_explicit(&entry->version, 1, memory_order_seq_cst);
     }
-    (void)pthread_mutex_unlock(&slot->lock);
+    (void)pthread_mutex_unlock(&entry->lock);
 }
 
-static int slot_add(struct slot *slot, const struct gtid_set *token, const struct gtid_set *whole)
+static int slot_add(struct slot *entry, const struct gtid_set *token, const struct gtid_set *whole)
 {
-    int r = gtid_add(&slot->token, token, &GTID_LIMITS_TOKEN);
+    int r = gtid_add(&entry->token, token, &GTID_LIMITS_TOKEN);
 
     if (r < 0 && whole != NULL) {
-        gtid_close_gaps(&slot->token, whole);
-        r = gtid_add(&slot->token, token, &GTID_LIMITS_TOKEN);
+        gtid_close_gaps(&entry->token, whole);
+        r = gtid_add(&entry->token, token, &GTID_LIMITS_TOKEN);
     }
     return r;
 }
 
-void causal_board_add(struct causal_board *board, uint32_t at, const struct gtid_set *token,
+void causal_board_add(struct causal_board *board, uint32_t slot, const struct gtid_set *token,
                       const struct gtid_set *whole, uint64_t now_us)
 {
-    struct slot *slot = slot_lock(board, at);
+    struct slot *entry = slot_lock(board, slot);
 
-    if (slot_add(slot, token, whole) < 0) {
+    if (slot_add(entry, token, whole) < 0) {
         /* of another flavour, or too many gaps: whatever the primary has then is enough */
-        gtid_clear(&slot->token);
-        slot->unknown_us = now_us > slot->unknown_us ? now_us : slot->unknown_us;
+        gtid_clear(&entry->token);
+        entry->unknown_us = now_us > entry->unknown_us ? now_us : entry->unknown_us;
     }
-    slot_unlock(slot, true);
+    slot_unlock(entry, true);
 }
 
-void causal_board_unknown(struct causal_board *board, uint32_t at, uint64_t now_us)
+void causal_board_unknown(struct causal_board *board, uint32_t slot, uint64_t now_us)
 {
-    struct slot *slot = slot_lock(board, at);
+    struct slot *entry = slot_lock(board, slot);
 
-    slot->unknown_us = now_us > slot->unknown_us ? now_us : slot->unknown_us;
-    slot_unlock(slot, true);
+    entry->unknown_us = now_us > entry->unknown_us ? now_us : entry->unknown_us;
+    slot_unlock(entry, true);
 }
 
-void causal_board_blind(struct causal_board *board, uint32_t at, uint64_t until_us)
+void causal_board_blind(struct causal_board *board, uint32_t slot, uint64_t until_us)
 {
-    struct slot *slot = slot_lock(board, at);
+    struct slot *entry = slot_lock(board, slot);
 
-    slot->blind_until_us = until_us > slot->blind_until_us ? until_us : slot->blind_until_us;
-    slot_unlock(slot, true);
+    entry->blind_until_us = until_us > entry->blind_until_us ? until_us : entry->blind_until_us;
+    slot_unlock(entry, true);
 }
 
-bool causal_board_is_new(const struct causal_board *board, uint32_t at, uint64_t version)
+bool causal_board_is_new(const struct causal_board *board, uint32_t slot, uint64_t version)
 {
-    return atomic_load_explicit(&board->slots[at % CAUSAL_SLOTS].version, memory_order_seq_cst) !=
+    return atomic_load_explicit(&board->slots[slot % CAUSAL_SLOTS].version, memory_order_seq_cst) !=
            version;
 }
 
-int causal_board_take(struct causal_board *board, uint32_t at, struct gtid_set *token,
+int causal_board_take(struct causal_board *board, uint32_t slot, struct gtid_set *token,
                       struct causal_mark *ret_mark)
 {
-    struct slot *slot = slot_lock(board, at);
-    int r = gtid_add(token, &slot->token, &GTID_LIMITS_TOKEN);
+    struct slot *entry = slot_lock(board, slot);
+    int r = gtid_add(token, &entry->token, &GTID_LIMITS_TOKEN);
 
     if (r >= 0) {
         *ret_mark = (struct causal_mark){
-            .version = atomic_load_explicit(&slot->version, memory_order_relaxed),
-            .unknown_us = slot->unknown_us,
-            .blind_until_us = slot->blind_until_us,
+            .version = atomic_load_explicit(&entry->version, memory_order_relaxed),
+            .unknown_us = entry->unknown_us,
+            .blind_until_us = entry->blind_until_us,
         };
     }
-    slot_unlock(slot, false);
+    slot_unlock(entry, false);
     return r;
 }
