@@ -25,7 +25,11 @@ enum {
 
 static struct svec_policy policy_of(const struct conn *conn)
 {
-    return (struct svec_policy){.flavour = conn->flavour, .is_replica = conn->is_replica};
+    return (struct svec_policy){
+        .flavour = conn->flavour,
+        .is_replica = conn->is_replica,
+        .wants_gtids = conn->env->wants_gtids && !conn->is_replica,
+    };
 }
 
 /* Appends one command as one packet. */
@@ -61,7 +65,7 @@ static int birth_packets(struct conn *conn, struct buf *packets)
         r = put_command(packets, COM_QUERY, buf_span(&text));
     }
     conn->login->birth_left = 1;
-    if (r >= 0 && conn->login->has_want) {
+    if (r >= 0 && (conn->login->has_want || policy.wants_gtids)) {
         if (!svec_is_set(want, SVEC_TRACK_VARS)) {
             learned |= UINT32_C(1) << SVEC_TRACK_VARS;
         }

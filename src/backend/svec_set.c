@@ -22,7 +22,7 @@
     "session_track_system_variables,session_track_transaction_info,sql_mode,time_zone"
 #define TRACKED_MYSQL \
     TRACKED_COMMON ",session_track_gtids,transaction_isolation,transaction_read_only"
-#define TRACKED_MARIADB TRACKED_COMMON ",tx_isolation,tx_read_only"
+#define TRACKED_MARIADB TRACKED_COMMON ",tx_isolation,tx_read_only,last_gtid"
 
 const char *svec_tracked_names(enum topo_flavour flavour)
 {
@@ -188,6 +188,28 @@ static uint32_t diff_rare(const struct svec *have, const struct svec *want)
     return diff;
 }
 
+/* What the tracker of GTIDs is set to: weir needs a session's own, and lets a session have all. */
+static struct span gtids_value(const struct svec *want, const struct svec_policy *policy)
+{
+    struct span value = svec_get(want, SVEC_TRACK_GTIDS);
+
+    return policy->wants_gtids && !span_eq_text(value, "ALL_GTIDS") ? SPAN_LIT("OWN_GTID") : value;
+}
+
+static uint32_t diff_gtids(const struct svec *have, const struct svec *want,
+                           const struct svec_policy *policy)
+{
+    if (policy->flavour != TOPO_FLAVOUR_MYSQL) {
+        return 0;
+    }
+    if (policy->wants_gtids) {
+        return span_eq(svec_get(have, SVEC_TRACK_GTIDS), gtids_value(want, policy))
+                   ? 0
+                   : bit(SVEC_TRACK_GTIDS);
+    }
+    return svec_is_set(want, SVEC_TRACK_GTIDS) ? diff_plain(have, want, SVEC_TRACK_GTIDS) : 0;
+}
+
 uint32_t svec_diff(const struct svec *have, const struct svec *want,
                    const struct svec_policy *policy)
 {
@@ -201,9 +223,7 @@ uint32_t svec_diff(const struct svec *have, const struct svec *want,
     } else {
         diff |= diff_plain(have, want, SVEC_READ_ONLY);
     }
-    if (svec_is_set(want, SVEC_TRACK_GTIDS)) {
-        diff |= diff_plain(have, want, SVEC_TRACK_GTIDS);
-    }
+    diff |= diff_gtids(have, want, policy);
     if (have->v[SVEC_EXTRA] != want->v[SVEC_EXTRA] || have->v[SVEC_ROLE] != want->v[SVEC_ROLE]) {
         diff |= diff_rare(have, want);
     }
@@ -302,7 +322,7 @@ static int put_tracked(struct buf *text, const struct svec *want, enum topo_flav
 static int put_value(struct buf *text, const struct svec *want, enum svec_var var,
                      const struct svec_policy *policy)
 {
-    struct span value = svec_get(want, var);
+    struct span value = var == SVEC_TRACK_GTIDS ? gtids_value(want, policy) : svec_get(want, var);
 
     if (value.len > 0 && value.p[0] == LOGIN_MARK[0]) {
         value.p++;
@@ -455,6 +475,8 @@ int svec_apply(struct svec *have, const struct svec *want, uint32_t diff,
         } else if (var == SVEC_TRACK_SCHEMA || var == SVEC_TRACK_STATE ||
                    (var == SVEC_READ_ONLY && policy->is_replica)) {
             r = svec_set(have, var, SPAN_LIT("ON"));
+        } else if (var == SVEC_TRACK_GTIDS) {
+            r = svec_set(have, var, gtids_value(want, policy));
         } else {
             r = svec_set(have, var, svec_get(want, var));
         }

@@ -7,6 +7,7 @@
 #include "weir/util/assert.h"
 #include "weir/util/err.h"
 
+#include "sess_causal_priv.h"
 #include "sess_login_priv.h"
 #include "sess_priv.h"
 
@@ -73,6 +74,9 @@ void sess_set_state(struct sess *sess, enum sess_state state)
     }
     if (state == SESS_ST_RELOGIN) {
         sess->set->logins++;
+    }
+    if (sess->cmd.is_waiting && state != SESS_ST_SYNC) {
+        sess_causal_unwait(sess);
     }
     sess->state_since_us = loop_now_us(sess->env->loop);
     sess->states_seen++;
@@ -151,6 +155,9 @@ void sess_close(struct sess *sess, const char *why)
         metric_sub(sess->env->metrics, METRIC_SESSIONS_PINNED, METRIC_NONE, 1);
     }
     sess_unpend(sess);
+    sess_causal_unwait(sess);
+    sess_causal_destroy(sess->causal);
+    sess->causal = NULL;
     sess_login_destroy(sess->login);
     sess->login = NULL;
     sess_delay_cancel(sess);
@@ -223,6 +230,7 @@ static void login_over(struct sess *sess)
     sess->status = result->status;
     memcpy(sess->scramble, result->scramble, sizeof(sess->scramble));
     sess->user_slot = guard_user_slot(result->user);
+    sess->causal_user = causal_slot_user(result->user);
     if (sess_rekey(sess) < 0) {
         sess_close(sess, "no memory for a user's connections");
         return;

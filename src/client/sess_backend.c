@@ -11,6 +11,7 @@
 #include "weir/util/assert.h"
 #include "weir/util/err.h"
 
+#include "sess_causal_priv.h"
 #include "sess_priv.h"
 
 /*
@@ -375,8 +376,12 @@ static int bring_conn(struct sess *sess, struct conn **ret_conn)
 
 static int bring_all(struct sess *sess, struct conn *conn, const struct svec *want, bool is_placed)
 {
-    int rc = sess_vars_clean(sess, conn);
+    int rc = 1;
 
+    if (sess->cmd.needs_wait || sess->cmd.needs_fetch) {
+        return sess_causal_ask(sess, conn);
+    }
+    rc = sess_vars_clean(sess, conn);
     if (rc == 1) {
         rc = bring_state(sess, conn, want, is_placed);
     }
@@ -442,7 +447,7 @@ static void count_sent(struct sess *sess, size_t len)
     metric_inc(metrics, METRIC_QUERIES, class);
     metric_inc(metrics, METRIC_SERVER_QUERIES, (size_t)cmd->server);
     metric_add(metrics, METRIC_BYTES, METRIC_DIR_SERVER_OUT, len);
-    if (cmd->reason == ROUTE_READ_AFTER_WRITE) {
+    if (cmd->reason == ROUTE_READ_AFTER_WRITE || cmd->reason == ROUTE_BEHIND) {
         metric_inc(metrics, METRIC_READS_TOO_OLD, METRIC_NONE);
     }
 }
@@ -466,6 +471,9 @@ static void write_command(struct sess *sess, uint8_t *packet, size_t len)
         sess->env->poke_catalogue(sess->env->arg);
         catalogue_ddl_bump();
         cmd->ddl_bumped = true;
+    }
+    if (conn->env->wants_gtids && !conn->is_replica) {
+        sess_causal_front(sess, conn);
     }
     reply_begin(&sess->reply, cmd->kind, &sess->reply_front, cmd->reply_seq, sess->status);
     cmd->is_sent = true;

@@ -56,6 +56,10 @@ static int learn_value(struct sess *sess, struct conn *conn, enum svec_var var, 
     if (var == SVEC_READ_ONLY && conn->is_replica) {
         return 0; /* weir's own setting, not the session's */
     }
+    if (var == SVEC_TRACK_GTIDS && conn->env->wants_gtids) {
+        return svec_set(&conn->svec, var,
+                        value); /* the same; a tracker tells what a session sets */
+    }
     err = svec_set(&conn->svec, var, value);
     if (err < 0 || var == SVEC_TRACK_SCHEMA || var == SVEC_TRACK_STATE ||
         (var == SVEC_TRACK_VARS && svec_names_are_ours(value, conn->flavour))) {

@@ -5,6 +5,7 @@
  */
 #include "weir/util/err.h"
 
+#include "sess_causal_priv.h"
 #include "sess_priv.h"
 
 void sess_unpend(struct sess *sess)
@@ -89,6 +90,7 @@ static struct loss note_loss(struct sess *sess, int16_t server, bool was_replica
         if (sess->tx_wrote) {
             sess->raw_mark_us =
                 guard_mark(sess->env->board, sess->user_slot, loop_now_us(sess->env->loop));
+            sess_causal_lost(sess);
         }
         sess->tx_open = false;
         sess->tx_wrote = false;
@@ -129,6 +131,7 @@ static void lost_unanswered(struct sess *sess, int16_t server, const struct loss
         /* it may have run: reads behind it must see it */
         sess->raw_mark_us =
             guard_mark(sess->env->board, sess->user_slot, loop_now_us(sess->env->loop));
+        sess_causal_lost(sess);
     }
     if (loss->pins || sess->cmd.kind == REPLY_NONE) {
         sess_fail_close(sess, error, args, 2);

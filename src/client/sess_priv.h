@@ -87,6 +87,7 @@ enum sess_state {
 };
 /* clang-format on */
 
+struct sess_causal;
 struct sess_delay;
 struct sess_login;
 struct sess_pins;
@@ -125,20 +126,28 @@ struct sess_cmd {
     bool got_err;       /* the reply ended in an ERR */
     bool state_changed; /* the server's tracker says so */
     bool ddl_bumped;
-    bool bears_lag;        /* a hint or a rule gave it a limit of its own */
-    bool is_raw_held;      /* mode strict: an earlier write keeps the session on the primary */
-    bool needs_learn;      /* it may have set what no tracker reports */
-    bool needs_id;         /* it may ask for LAST_INSERT_ID() */
-    bool sets_id;          /* it may have changed what that is */
-    bool no_vars;          /* it cannot see user variables */
-    bool sets_vars;        /* to literals, only */
-    bool has_names;        /* sess->named has something to do when it is over */
-    bool is_rerun;         /* refused by a primary that was read-only, and run again */
-    bool is_paid;          /* it has its part of the primary's budget */
-    bool needs_clear;      /* it asks about the last statement, which ran on another connection */
-    bool sets_role;        /* and nothing else that would pin; needs_clear is set, too */
-    bool is_bare;          /* SET ROLE, USE: not behind the role or schema that they leave */
-    bool undoes_role;      /* the connection is given back the role of its login for it */
+    bool bears_lag;     /* a hint or a rule gave it a limit of its own */
+    bool is_raw_held;   /* mode strict: an earlier write keeps the session on the primary */
+    bool needs_learn;   /* it may have set what no tracker reports */
+    bool needs_id;      /* it may ask for LAST_INSERT_ID() */
+    bool sets_id;       /* it may have changed what that is */
+    bool no_vars;       /* it cannot see user variables */
+    bool sets_vars;     /* to literals, only */
+    bool has_names;     /* sess->named has something to do when it is over */
+    bool is_rerun;      /* refused by a primary that was read-only, and run again */
+    bool is_paid;       /* it has its part of the primary's budget */
+    bool needs_clear;   /* it asks about the last statement, which ran on another connection */
+    bool sets_role;     /* and nothing else that would pin; needs_clear is set, too */
+    bool is_bare;       /* SET ROLE, USE: not behind the role or schema that they leave */
+    bool undoes_role;   /* the connection is given back the role of its login for it */
+    bool needs_primary; /* a token of its hints that nobody understands */
+    bool needs_wait;    /* its replica has to get there first */
+    bool needs_fetch;   /* a server is asked how far it is, so that another may do */
+    bool no_wait;       /* enough of that */
+    bool is_waiting;    /* counted at the server that it waits on */
+    bool got_gtid;      /* a server has said what it wrote */
+    bool saw_rows;
+    int16_t wait_server;
     uint16_t warnings;     /* of the last result */
     uint16_t err_code;     /* of that ERR, when it came from a server */
     uint32_t digest_at;    /* its place in the digests + 1; 0: not recorded */
@@ -153,6 +162,7 @@ struct sess_cmd {
     uint64_t sent_us;
     uint64_t timeout_us; /* by its rule; 0: none */
     uint64_t timeout_at_us;
+    uint64_t wait_began_us;
     struct sess_rule_mark rule;
     struct stmt *stmt;     /* the prepared statement in hand; borrowed from stmts */
     struct handle *handle; /* the same as the connection knows it; good until the loop is back */
@@ -182,6 +192,8 @@ enum sess_own {
     SESS_OWN_RESET,     /* conn_send_reset(): no user variables of others */
     SESS_OWN_VARS,      /* SET of the session's own */
     SESS_OWN_ASK_LOCKS, /* SELECT of how many named locks are held */
+    SESS_OWN_WAIT,      /* until the replica has what the read must see */
+    SESS_OWN_FETCH,     /* how far the primary is */
 };
 
 struct sess {
@@ -192,14 +204,15 @@ struct sess {
     struct stream front;
     struct sess_login *login; /* LOGIN and RELOGIN only */
     struct cred *cred;
-    struct conn **conns;      /* borrowed from the pool, by server index; NULL until the first */
-    struct svec svec;         /* what the session has set */
-    struct stmt **stmts;      /* by slot; NULL until the first PREPARE */
-    struct sess_pins *named;  /* NULL: no pin with a name */
-    struct sess_vars *vars;   /* user variables; NULL: none */
-    struct sess_delay *delay; /* state HOLD only */
-    struct buf in;            /* received, not yet processed */
-    struct buf held;          /* the command in hand, headers included */
+    struct conn **conns;        /* borrowed from the pool, by server index; NULL until the first */
+    struct svec svec;           /* what the session has set */
+    struct stmt **stmts;        /* by slot; NULL until the first PREPARE */
+    struct sess_pins *named;    /* NULL: no pin with a name */
+    struct sess_vars *vars;     /* user variables; NULL: none */
+    struct sess_delay *delay;   /* state HOLD only */
+    struct sess_causal *causal; /* what its reads must see; NULL: anything will do */
+    struct buf in;              /* received, not yet processed */
+    struct buf held;            /* the command in hand, headers included */
     struct buf diag;  /* a server's answers about diagnostics whose connection has gone back */
     struct buf extra; /* names of variables to be asked for, with commas */
     struct buf rest;  /* of a reply: a packet that is not whole yet */
@@ -239,7 +252,8 @@ struct sess {
     int16_t home_server; /* the primary that ran the last statement: transaction, pins are there */
     uint32_t pins;
     uint32_t user_slot;
-    uint32_t mode_bits; /* CLASSIFY_MODE_* of the session's sql_mode */
+    uint32_t causal_user; /* its user's slot on the board of tokens */
+    uint32_t mode_bits;   /* CLASSIFY_MODE_* of the session's sql_mode */
     enum classify_charset charset;
     enum topo_isolation isolation;
     uint64_t raw_mark_us;
@@ -318,6 +332,12 @@ struct sess_set {
     uint64_t epoch;      /* of the topology that sessions have been told of */
     uint64_t budget_us;  /* when the next read without a replica is due, were all the budget used */
     bool has_stragglers; /* a statement of an epoch that is over still runs */
+    uint64_t seen_epoch; /* of the newest topology, and since when */
+    uint64_t epoch_us;
+    uint64_t no_wait_until_us[TOPO_SERVERS_MAX]; /* has been waited for in vain */
+    uint8_t waiters[TOPO_SERVERS_MAX];           /* statements that wait for it to get there */
+    bool wants_gtids;
+    bool has_gtids; /* the primary, when it was seen last */
     bool is_draining;
     struct balance_load load;
     struct route_conf route_conf;
@@ -415,8 +435,7 @@ void sess_classify_env(const struct sess *sess, struct classify_env *ret_env);
 bool sess_decide(struct sess *sess, const struct facts *facts);
 /* The same again after a server failed it. False: an error was answered. */
 bool sess_decide_again(struct sess *sess);
-void sess_route_fill(const struct sess *sess, struct route_sess *ret_route,
-                     struct route_view *ret_view);
+void sess_route_fill(struct sess *sess, struct route_sess *ret_route, struct route_view *ret_view);
 void sess_explain(struct sess *sess, struct span sql);
 /* The command goes to the primary (or to where a read-only transaction is open), undecided. */
 void sess_to_primary(struct sess *sess);

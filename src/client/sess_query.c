@@ -10,6 +10,7 @@
 #include "weir/util/err.h"
 #include "weir/util/rand.h"
 
+#include "sess_causal_priv.h"
 #include "sess_priv.h"
 
 /* --- what the text says --- */
@@ -140,8 +141,7 @@ static void facts_to_command(struct sess *sess, const struct facts *facts)
 
 /* --- where it goes --- */
 
-void sess_route_fill(const struct sess *sess, struct route_sess *ret_route,
-                     struct route_view *ret_view)
+void sess_route_fill(struct sess *sess, struct route_sess *ret_route, struct route_view *ret_view)
 {
     const struct sess_env *env = sess->env;
     const struct sess_set *set = sess->set;
@@ -163,6 +163,7 @@ void sess_route_fill(const struct sess *sess, struct route_sess *ret_route,
     if (sess_is_execute(sess)) {
         ret_route->schema = sess_stmt_schema(sess->cmd.stmt);
     }
+    sess_causal_fill(sess, ret_route);
     *ret_view = (struct route_view){
         .topo = env->topo,
         .catalogue = env->catalogue,
@@ -196,7 +197,8 @@ bool sess_is_known_read(const struct sess *sess)
 
     return cmd->is_read &&
            (cmd->server != sess->env->topo->primary || cmd->reason == ROUTE_TABLES_KNOWN ||
-            cmd->reason == ROUTE_READ_AFTER_WRITE || cmd->reason == ROUTE_NO_REPLICA);
+            cmd->reason == ROUTE_READ_AFTER_WRITE || cmd->reason == ROUTE_NO_REPLICA ||
+            cmd->reason == ROUTE_BEHIND);
 }
 
 /* User variables of the session, or of another, make no difference to it: a proven read of tables
@@ -217,6 +219,7 @@ static bool decide(struct sess *sess, const struct facts *facts)
     struct route_view view;
     struct route_decision decision;
 
+    sess_causal_hints(sess, facts);
     sess_route_fill(sess, &route, &view);
     cmd->is_raw_held = guard_is_renewed(view.conf, route.raw_until_us, view.now_us);
     if (cmd->is_raw_held) {
@@ -226,8 +229,11 @@ static bool decide(struct sess *sess, const struct facts *facts)
     cmd->target = decision.target;
     cmd->reason = route_decision_reason(&decision);
     /* preparing ends no transaction, and its place is not where a transaction has to be */
-    cmd->route_flags =
-        cmd->com == COM_STMT_PREPARE ? 0 : decision.flags & (uint8_t)~ROUTE_F_CALLS_READ;
+    cmd->route_flags = cmd->com == COM_STMT_PREPARE
+                           ? 0
+                           : decision.flags & (uint8_t) ~(ROUTE_F_CALLS_READ | ROUTE_F_WAIT);
+    cmd->needs_wait = (decision.flags & ROUTE_F_WAIT) != 0 && cmd->com != COM_STMT_PREPARE;
+    cmd->needs_fetch = false;
     cmd->server = decision.server;
     cmd->bears_lag = (facts->hints & HINT_BIT(HINT_MAX_LAG)) != 0 ||
                      (view.rule != NULL && view.rule->max_lag_us != UINT64_MAX);
@@ -251,6 +257,15 @@ static bool decide(struct sess *sess, const struct facts *facts)
     cmd->is_read = (cmd->bits & FACT(READ)) != 0 && !sess->tx_open && !sess->autocommit_off &&
                    sess->ro_tx_server < 0 && sess->pins == 0 && cmd->target != ROUTE_TO_LAST;
     cmd->no_vars = is_without_vars(sess, facts);
+    if (sess->causal != NULL && cmd->is_read && cmd->com != COM_STMT_PREPARE) {
+        int16_t from = sess_causal_fetch_from(sess, facts, &route, &decision);
+
+        if (from >= 0) {
+            cmd->needs_fetch = true;
+            cmd->needs_wait = false;
+            cmd->server = from;
+        }
+    }
     return true;
 }
 
@@ -323,6 +338,7 @@ void sess_explain(struct sess *sess, struct span sql)
     struct explain explain = {.result = &result};
 
     sess_classify(sess, sql, &facts);
+    sess_causal_hints(sess, &facts);
     sess_route_fill(sess, &route, &view);
     view.rule = sess_rule_of(sess, &facts, sql);
     route_decide(&facts, &route, &view, &decision);
@@ -459,6 +475,10 @@ static bool text_decide(struct sess *sess, uint8_t *packet, size_t len, bool *re
     /* a KILL that is prepared kills when it is executed */
     if ((packet[FRAME_HEADER] != COM_STMT_PREPARE || (facts.bits & FACT(KILL)) == 0) &&
         is_own_business(sess, &facts)) {
+        return false;
+    }
+    if (facts.why == WHY_FUNCTION_UNKNOWN && packet[FRAME_HEADER] == COM_QUERY &&
+        sess_causal_answer(sess, sql)) {
         return false;
     }
     if ((facts.bits & FACT(ASKS_LAST)) != 0 && packet[FRAME_HEADER] == COM_QUERY &&

@@ -6,6 +6,7 @@
 #include "weir/util/assert.h"
 #include "weir/util/err.h"
 
+#include "sess_causal_priv.h"
 #include "sess_priv.h"
 
 /*
@@ -152,6 +153,7 @@ static enum outcome on_step(struct sess *sess, struct conn *conn, struct reply_s
         sess_track_ok(sess, conn, &step->ok);
         break;
     case REPLY_EV_RESULT_END:
+        sess->cmd.saw_rows = true;
         sess->row_count = -1;
         sess->found_rows = (int64_t)sess->reply.rows;
         sess->cmd.warnings = step->ok.warnings;
@@ -572,6 +574,10 @@ void sess_own_relay(struct sess *sess, struct conn *conn)
 
     if (sess->own == SESS_OWN_LEARN && len != 0) {
         sess_learn_feed(sess, bytes, len);
+        return;
+    }
+    if ((sess->own == SESS_OWN_WAIT || sess->own == SESS_OWN_FETCH) && len != 0) {
+        sess_causal_feed(sess, bytes, len);
         return;
     }
     if (sess->own == SESS_OWN_ASK_LOCKS && len != 0) {

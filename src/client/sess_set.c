@@ -101,7 +101,12 @@ static void set_refresh(struct sess_set *set)
 
         set->max = max < SESS_ID_MASK ? max : SESS_ID_MASK;
         route_conf_init(set->env->config, &set->route_conf);
+        set->wants_gtids = config_wants_gtid(set->env->config);
         set->route_conf_of = set->env->config;
+    }
+    if (set->seen_epoch != set->env->topo->epoch) {
+        set->seen_epoch = set->env->topo->epoch;
+        set->epoch_us = loop_now_us(set->env->loop);
     }
     if (primary != NULL && primary->has_defaults) {
         set->default_mode_bits = classify_mode_parse(span_of(primary->defaults.sql_mode));

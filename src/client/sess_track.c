@@ -7,6 +7,7 @@
 #include "weir/protocol/frame.h"
 #include "weir/util/err.h"
 
+#include "sess_causal_priv.h"
 #include "sess_priv.h"
 
 /*
@@ -126,7 +127,12 @@ static void track_entry(struct sess *sess, struct conn *conn, const struct ok_tr
         if (err > 0) {
             err = svec_track(&sess->svec, track->name, track->value);
             *ret_changed = true;
+        } else if (err == 0 && span_eq_text(track->name, "last_gtid")) {
+            sess_causal_learn(sess, conn, track->value);
         }
+        break;
+    case OK_TRACK_GTIDS:
+        sess_causal_learn(sess, conn, track->value);
         break;
     case OK_TRACK_SCHEMA:
         if (track->value.len == 0 && svec_get(&conn->svec, SVEC_SCHEMA).len == 0) {
@@ -293,6 +299,7 @@ static void track_writes(struct sess *sess)
         sess->tx_wrote = false;
         sess->raw_mark_us =
             guard_mark(sess->env->board, sess->user_slot, loop_now_us(sess->env->loop));
+        sess_causal_written(sess);
     }
 }
 
@@ -381,6 +388,7 @@ void sess_track_done(struct sess *sess)
     }
     track_transaction(sess);
     track_writes(sess);
+    sess_causal_done(sess);
     if (is_unexplained(sess)) {
         cmd->pins |= PIN_BIT(PIN_UNKNOWN);
     }

@@ -94,3 +94,17 @@ bool config_has_admin(const struct config *config)
 {
     return config->admin.address.kind != CONFIG_ADDR_NONE && config->admin.user_count > 0;
 }
+
+bool config_wants_gtid(const struct config *config)
+{
+    if (config->read_after_write.mode == CONFIG_RAW_AUTO ||
+        config->read_after_write.mode == CONFIG_RAW_GTID) {
+        return true;
+    }
+    for (uint32_t i = 0; i < config->rule_count; i++) {
+        if (config->rules[i].read_after_write == CONFIG_RULE_RAW_GTID) {
+            return true;
+        }
+    }
+    return false;
+}

@@ -12,6 +12,7 @@
 #include "weir/admin/http.h"
 #include "weir/backend/accounts.h"
 #include "weir/backend/catalogue.h"
+#include "weir/backend/positions.h"
 #include "weir/backend/topo.h"
 #include "weir/client/listener.h"
 #include "weir/config/config.h"
@@ -58,6 +59,11 @@ static void accounts_release(const void *snapshot)
     accounts_unref(snapshot);
 }
 
+static void positions_release(const void *snapshot)
+{
+    positions_unref(snapshot);
+}
+
 static void post(struct control *control, enum control_mail kind, const void *snapshot,
                  snapshot_unref_fn release)
 {
@@ -83,6 +89,11 @@ static void on_accounts(void *arg, const struct accounts *accounts)
     post(arg, CONTROL_MAIL_ACCOUNTS, accounts, accounts_release);
 }
 
+static void on_positions(void *arg, const struct positions *positions)
+{
+    post(arg, CONTROL_MAIL_POSITIONS, positions, positions_release);
+}
+
 static void on_event(void *arg, enum monitor_event event, bool is_bad, const char *server,
                      const char *text)
 {
@@ -103,6 +114,7 @@ void control_calls(struct control *control, struct monitor_calls *ret_calls)
         .on_topo = on_topo,
         .on_catalogue = on_catalogue,
         .on_accounts = on_accounts,
+        .on_positions = on_positions,
         .on_event = on_event,
         .arg = control,
     };
@@ -196,6 +208,12 @@ static void take_snapshot(struct control *control, struct mail *mail)
         if (control->workers != NULL) {
             workers_post_catalogue(control->workers, snapshot);
         }
+    } else if (mail->kind == CONTROL_MAIL_POSITIONS) {
+        positions_unref(control->positions);
+        control->positions = snapshot;
+        if (control->workers != NULL) {
+            workers_post_positions(control->workers, snapshot);
+        }
     } else {
         accounts_unref(control->accounts);
         control->accounts = snapshot;
@@ -230,6 +248,7 @@ static void on_mail(void *arg, struct mail *mail)
     case CONTROL_MAIL_TOPO:
     case CONTROL_MAIL_CATALOGUE:
     case CONTROL_MAIL_ACCOUNTS:
+    case CONTROL_MAIL_POSITIONS:
         take_snapshot(control, mail);
         break;
     case CONTROL_MAIL_DRAINED:
@@ -415,6 +434,7 @@ void control_destroy(struct control *control, int *ret_log_fd)
     topo_unref(control->topo);
     catalogue_unref(control->catalogue);
     accounts_unref(control->accounts);
+    positions_unref(control->positions);
     settings_unref(control->settings);
     events_destroy(control->events);
     free(control);
@@ -441,7 +461,11 @@ int control_settle(struct control *control, struct worker_start *ret_start)
         return -WR_E_STATE;
     }
     *ret_start = (struct worker_start){
-        .topo = control->topo, .catalogue = control->catalogue, .accounts = control->accounts};
+        .topo = control->topo,
+        .catalogue = control->catalogue,
+        .accounts = control->accounts,
+        .positions = control->positions,
+    };
     return 0;
 }
 

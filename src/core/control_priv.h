@@ -28,6 +28,7 @@ struct admin_http;
 struct catalogue;
 struct events;
 struct mailbox;
+struct positions;
 struct metric_shard;
 struct sigwatch;
 struct topo;
@@ -45,6 +46,7 @@ struct control {
     const struct topo *topo;
     const struct catalogue *catalogue;
     const struct accounts *accounts;
+    const struct positions *positions;
     const struct settings *settings;
     /* borrowed */
     const struct config *config; /* of settings */

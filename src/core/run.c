@@ -24,6 +24,7 @@
 #include "weir/io/tls.h"
 #include "weir/monitor/monitor.h"
 #include "weir/pool/slots.h"
+#include "weir/route/causal.h"
 #include "weir/route/guard.h"
 #include "weir/util/clock.h"
 #include "weir/util/crypto.h"
@@ -49,6 +50,7 @@ struct run {
     struct conn_tls conn_tls[CONFIG_SERVERS_MAX];
     struct users *users;
     struct guard_board *board;
+    struct causal_board *causal;
     bool has_library;
     struct monitor *monitor;
     struct slots *slots;
@@ -227,7 +229,8 @@ static int users_step(struct run *run)
         return rc;
     }
     run->board = guard_board_create();
-    return run->board == NULL ? -ENOMEM : 0;
+    run->causal = causal_board_create();
+    return run->board == NULL || run->causal == NULL ? -ENOMEM : 0;
 }
 
 static int monitor_step(struct run *run)
@@ -320,6 +323,7 @@ static int workers_step(struct run *run)
         .monitor = run->monitor,
         .users = run->users,
         .board = run->board,
+        .causal = run->causal,
         .slots = run->slots,
         .conn_tls = run->conn_tls,
         .conn_tls_count = run->config->server_count,
@@ -345,6 +349,7 @@ static void run_stop(struct run *run)
         monitor_library_fini();
     }
     guard_board_destroy(run->board);
+    causal_board_destroy(run->causal);
     users_destroy(run->users);
     for (size_t i = 0; i < WR_ARRAY_LEN(run->conn_tls); i++) {
         tls_unref(run->conn_tls[i].ctx);

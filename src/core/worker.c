@@ -15,6 +15,7 @@
 
 #include "weir/backend/accounts.h"
 #include "weir/backend/catalogue.h"
+#include "weir/backend/positions.h"
 #include "weir/backend/svec.h"
 #include "weir/backend/topo.h"
 #include "weir/config/config.h"
@@ -45,6 +46,7 @@ enum worker_mail {
     WORKER_MAIL_TOPO,
     WORKER_MAIL_CATALOGUE,
     WORKER_MAIL_ACCOUNTS,
+    WORKER_MAIL_POSITIONS,
     WORKER_MAIL_SETTINGS,
     WORKER_MAIL_ASK,
     WORKER_MAIL_DRAIN,
@@ -79,6 +81,7 @@ struct worker {
     const struct topo *topo;
     const struct catalogue *catalogue;
     const struct accounts *accounts;
+    const struct positions *positions;
     const struct settings *settings;
     /* borrowed */
     struct workers *workers;
@@ -246,6 +249,7 @@ static void worker_use_settings(struct worker *worker, const struct settings *se
     worker->env.config = settings->config;
     worker->env.rules = settings->rules;
     worker->env.server_tls = settings->server_tls;
+    worker->conn_env.wants_gtids = config_wants_gtid(settings->config);
 }
 
 static void worker_take_settings(struct worker *worker, struct mail *mail)
@@ -282,6 +286,10 @@ static void worker_take_snapshot(struct worker *worker, struct mail *mail)
         worker->env.catalogue = snapshot;
         sess_set_on_snapshot(worker->set);
         catalogue_unref(old);
+    } else if (mail->kind == WORKER_MAIL_POSITIONS) {
+        positions_unref(worker->positions);
+        worker->positions = snapshot;
+        worker->env.positions = snapshot;
     } else {
         const struct accounts *old = worker->accounts;
 
@@ -321,6 +329,7 @@ static void on_mail(void *arg, struct mail *mail)
     case WORKER_MAIL_TOPO:
     case WORKER_MAIL_CATALOGUE:
     case WORKER_MAIL_ACCOUNTS:
+    case WORKER_MAIL_POSITIONS:
         worker_take_snapshot(worker, mail);
         break;
     case WORKER_MAIL_SETTINGS:
@@ -413,6 +422,7 @@ static int worker_init(struct workers *workers, uint32_t index, const struct wor
     worker->topo = topo_ref(start->topo);
     worker->catalogue = catalogue_ref(start->catalogue);
     worker->accounts = start->accounts == NULL ? NULL : accounts_ref(start->accounts);
+    worker->positions = start->positions == NULL ? NULL : positions_ref(start->positions);
     worker->conn_env = (struct conn_env){
         .loop = worker->loop,
         .metrics = worker->metrics,
@@ -445,8 +455,10 @@ static int worker_init(struct workers *workers, uint32_t index, const struct wor
         .topo = worker->topo,
         .catalogue = worker->catalogue,
         .accounts = worker->accounts,
+        .positions = worker->positions,
         .users = shared->users,
         .board = shared->board,
+        .causal = shared->causal,
         .pool = worker->pool,
         .digests = worker->digests,
         .conn_env = &worker->conn_env,
@@ -528,6 +540,7 @@ static void worker_fini(struct worker *worker)
     topo_unref(worker->topo);
     catalogue_unref(worker->catalogue);
     accounts_unref(worker->accounts);
+    positions_unref(worker->positions);
     settings_unref(worker->settings);
 }
 
@@ -685,6 +698,19 @@ void workers_post_accounts(struct workers *workers, const struct accounts *accou
     for (uint32_t i = 0; i < workers->count; i++) {
         snapshot_post(&workers->items[i], WORKER_MAIL_ACCOUNTS, accounts_ref(accounts),
                       accounts_release);
+    }
+}
+
+static void positions_release(const void *snapshot)
+{
+    positions_unref(snapshot);
+}
+
+void workers_post_positions(struct workers *workers, const struct positions *positions)
+{
+    for (uint32_t i = 0; i < workers->count; i++) {
+        snapshot_post(&workers->items[i], WORKER_MAIL_POSITIONS, positions_ref(positions),
+                      positions_release);
     }
 }
 

@@ -199,6 +199,7 @@ void monitor_tuning_fill(const struct config *config, struct mon_tuning *ret_tun
         .interval_us = settings->interval_us,
         .timeout_us = settings->timeout_us,
         .catalogue_interval_us = settings->catalogue_interval_us,
+        .position_interval_us = position_interval_us(config),
         .verdict =
             {
                 .stale_us = settings->interval_us * ((uint64_t)settings->failures + 1),
@@ -250,7 +251,10 @@ int monitor_create(struct config *config, const struct monitor_calls *calls,
     monitor_tuning_fill(config, &monitor->tuning);
     monitor->now = monitor->tuning;
     lag_trail_init(&monitor->trail);
-    rc = servers_create(monitor);
+    rc = position_board_init(&monitor->board);
+    if (rc == 0) {
+        rc = servers_create(monitor);
+    }
     if (rc < 0) {
         monitor_destroy(monitor);
         return rc;
@@ -275,6 +279,15 @@ int monitor_start(struct monitor *monitor)
             return -EAGAIN;
         }
         server->is_started = true;
+    }
+    for (uint16_t i = 0; i < monitor->server_count; i++) {
+        struct mon_server *server = &monitor->servers[i];
+
+        if (pthread_create(&server->poll.thread, NULL, monitor_position_thread, server) != 0) {
+            monitor_stop(monitor);
+            return -EAGAIN;
+        }
+        server->poll.is_started = true;
     }
     if (pthread_create(&monitor->loader_thread, NULL, monitor_loader_thread, monitor) != 0) {
         monitor_stop(monitor);
@@ -306,6 +319,10 @@ void monitor_stop(struct monitor *monitor)
             (void)pthread_join(monitor->servers[i].thread, NULL);
             monitor->servers[i].is_started = false;
         }
+        if (monitor->servers[i].poll.is_started) {
+            (void)pthread_join(monitor->servers[i].poll.thread, NULL);
+            monitor->servers[i].poll.is_started = false;
+        }
     }
     if (monitor->is_loader_started) {
         (void)pthread_join(monitor->loader_thread, NULL);
@@ -325,6 +342,11 @@ void monitor_destroy(struct monitor *monitor)
     monitor_stop(monitor);
     catalogue_unref(monitor->new_catalogue);
     accounts_unref(monitor->new_accounts);
+    for (uint16_t i = 0; i < monitor->server_count; i++) {
+        position_set_unref(monitor->servers[i].poll.now.executed);
+        position_set_unref(monitor->servers[i].poll.now.replicated);
+    }
+    position_board_fini(&monitor->board);
     free(monitor->servers);
     config_unref(monitor->config);
     (void)pthread_cond_destroy(&monitor->verdict_wake);

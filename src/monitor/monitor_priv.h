@@ -21,6 +21,7 @@
 
 #include "failover_priv.h"
 #include "lag_priv.h"
+#include "position_priv.h"
 #include "probe_priv.h"
 #include "roles_priv.h"
 #include "sample_priv.h"
@@ -46,6 +47,7 @@ struct mon_server {
     struct config_server spare_config;
     char spare_host[MON_HOST_MAX];
     char member[SAMPLE_FILE_MAX]; /* its name in the cluster */
+    struct position_poll poll;    /* position.c */
 
     /* under the lock */
     struct sockaddr_storage addr; /* the thread of names writes, others read */
@@ -85,6 +87,7 @@ struct mon_tuning {
     uint64_t interval_us;
     uint64_t timeout_us;
     uint64_t catalogue_interval_us;
+    uint64_t position_interval_us; /* 0: nobody asks for positions */
     struct verdict_conf verdict;
 };
 
@@ -103,6 +106,7 @@ struct monitor {
     bool is_names_started;
     struct mon_server *servers; /* owned */
     uint16_t server_count;
+    struct position_board board;
 
     /* under the lock */
     bool is_stopping;
@@ -146,6 +150,7 @@ void *monitor_probe_thread(void *arg);
 void *monitor_verdict_thread(void *arg);
 void *monitor_loader_thread(void *arg);
 void *monitor_names_thread(void *arg);
+void *monitor_position_thread(void *arg); /* of struct mon_server */
 
 /* One round of judging: takes what is new, decides, publishes. For the verdict thread and, before
  * any thread runs, for monitor_start(). */

@@ -14,7 +14,8 @@
  *   a name not known harmless?  -> the primary
  *   inside a write's window?    -> the primary
  *   an eligible replica?        -> one of them, by hint, by rule or by balance; else the primary, if
- *                                  allowed
+ *                                  allowed. With GTIDs: one that is known to have what the read must
+ *                                  see; else one that may be waited for; else the primary
  *
  * A hint is only asked for what it may change: it can make a decision stricter at any point, and
  * freer only where it says so itself (read_after_write=off, a larger max_lag). A rule is the same
@@ -322,8 +323,8 @@ static bool tables_are_harmless(struct deciding *d)
 
 /* --- reads after writes --- */
 
-/* What the rule says about it; true: reads must see the writes before them. */
-static bool window_by_rule(struct deciding *d)
+/* What the configuration says about it, or the rule. */
+static enum config_raw_mode raw_by_rule(struct deciding *d)
 {
     enum config_rule_raw raw =
         d->view->rule != NULL ? d->view->rule->read_after_write : CONFIG_RULE_RAW_DEFAULT;
@@ -331,36 +332,47 @@ static bool window_by_rule(struct deciding *d)
     switch (raw) {
     case CONFIG_RULE_RAW_DEFAULT:
         break;
+    case CONFIG_RULE_RAW_GTID:
+        step_add(d->ret, ROUTE_RULE_RAW_GTID);
+        return CONFIG_RAW_GTID;
     case CONFIG_RULE_RAW_WINDOW:
         step_add(d->ret, ROUTE_RULE_RAW_WINDOW);
-        return true;
+        return CONFIG_RAW_WINDOW;
     case CONFIG_RULE_RAW_OFF:
         step_add(d->ret, ROUTE_RULE_RAW_OFF);
-        return false;
+        return CONFIG_RAW_OFF;
     }
-    return d->view->conf->raw_mode != CONFIG_RAW_OFF;
+    return d->view->conf->raw_mode;
 }
 
 static bool is_in_window(struct deciding *d)
 {
-    bool applies = window_by_rule(d);
+    enum config_raw_mode mode = raw_by_rule(d);
+    uint64_t until_us = d->sess->raw_until_us;
 
     if (has_hint(d->facts, HINT_READ_AFTER_WRITE)) {
         struct span value = d->facts->hint[HINT_READ_AFTER_WRITE];
 
         if (span_eq_text_nocase(value, "off")) {
             hint_step(d, ROUTE_HINT_RAW_OFF, HINT_READ_AFTER_WRITE);
-            applies = false;
+            mode = CONFIG_RAW_OFF;
         } else if (span_eq_text_nocase(value, "window")) {
-            applies = true;
+            mode = CONFIG_RAW_WINDOW;
+        } else if (span_eq_text_nocase(value, "gtid")) {
+            mode = CONFIG_RAW_GTID;
         } else {
             hint_step(d, ROUTE_HINT_INVALID, HINT_READ_AFTER_WRITE);
         }
     }
-    if (!applies || d->view->now_us >= d->sess->raw_until_us) {
+    if (mode == CONFIG_RAW_AUTO || mode == CONFIG_RAW_GTID) {
+        mode = d->sess->has_gtids ? CONFIG_RAW_GTID : CONFIG_RAW_WINDOW;
+        until_us = d->sess->has_gtids ? d->sess->blind_until_us : until_us;
+    }
+    d->ret->raw_mode = mode;
+    if (mode == CONFIG_RAW_OFF || d->view->now_us >= until_us) {
         return false;
     }
-    step_add(d->ret, ROUTE_READ_AFTER_WRITE)->left_us = d->sess->raw_until_us - d->view->now_us;
+    step_add(d->ret, ROUTE_READ_AFTER_WRITE)->left_us = until_us - d->view->now_us;
     return true;
 }
 
@@ -420,9 +432,33 @@ static enum route_exclude replica_exclude(const struct deciding *d,
     return server->lag_us > limit_us ? ROUTE_EX_LAG : ROUTE_EX_NONE;
 }
 
+/* Servers known to have what a read must see. */
+static uint64_t known_mask(const struct deciding *d, bool is_read)
+{
+    return is_read && d->ret->raw_mode == CONFIG_RAW_GTID ? d->sess->has_mask : UINT64_MAX;
+}
+
+/* A server that was named and is no primary: may the statement run there? */
+static bool may_run_on(struct deciding *d, int found, uint64_t limit_us, bool is_read)
+{
+    const struct topo *topo = d->view->topo;
+
+    if (replica_exclude(d, &topo->servers[found], limit_us) != ROUTE_EX_NONE) {
+        return false;
+    }
+    if ((known_mask(d, is_read) >> found & 1) != 0) {
+        return true;
+    }
+    if ((d->sess->wait_mask >> found & 1) == 0) {
+        return false;
+    }
+    d->ret->flags |= ROUTE_F_WAIT;
+    return true;
+}
+
 /* hint server=NAME: true when it settled the matter. A weight of 0 keeps a server from the balance
  * only, not from being named. */
-static bool go_hinted_server(struct deciding *d, uint64_t limit_us)
+static bool go_hinted_server(struct deciding *d, uint64_t limit_us, bool is_read)
 {
     const struct topo *topo = d->view->topo;
     int found = topo_find(topo, d->facts->hint[HINT_SERVER]);
@@ -431,8 +467,7 @@ static bool go_hinted_server(struct deciding *d, uint64_t limit_us)
         hint_step(d, ROUTE_HINT_SERVER_UNKNOWN, HINT_SERVER);
         return false;
     }
-    if (found != topo->primary &&
-        replica_exclude(d, &topo->servers[found], limit_us) != ROUTE_EX_NONE) {
+    if (found != topo->primary && !may_run_on(d, found, limit_us, is_read)) {
         step_add(d->ret, ROUTE_HINT_SERVER_NOT_NOW)->server = (int16_t)found;
         return false;
     }
@@ -451,14 +486,46 @@ static bool go_rule_server(struct deciding *d, uint64_t limit_us)
         step_add(d->ret, ROUTE_RULE_SERVER_UNKNOWN);
         return false;
     }
-    if (found != topo->primary &&
-        replica_exclude(d, &topo->servers[found], limit_us) != ROUTE_EX_NONE) {
+    if (found != topo->primary && !may_run_on(d, found, limit_us, true)) {
         step_add(d->ret, ROUTE_RULE_SERVER_NOT_NOW)->server = (int16_t)found;
         return false;
     }
     step_add(d->ret, ROUTE_RULE_SERVER)->server = (int16_t)found;
     go_server(d, ROUTE_TO_REPLICA, (int16_t)found);
     return true;
+}
+
+static int16_t pick(const struct deciding *d, const struct balance_choice *choices, size_t count)
+{
+    return balance_pick(d->view->conf->policy, choices, count, d->view->load, d->view->now_us,
+                        d->view->random);
+}
+
+/* None is known to have what the read must see: one that may be waited for, or the primary, which
+ * has it. */
+static void go_behind(struct deciding *d)
+{
+    struct balance_choice choices[TOPO_SERVERS_MAX];
+    size_t count = 0;
+    int16_t chosen = -1;
+
+    for (uint8_t i = 0; i < d->ret->candidate_count; i++) {
+        const struct route_candidate *candidate = &d->ret->candidates[i];
+
+        if (candidate->exclude == ROUTE_EX_BEHIND &&
+            (d->sess->wait_mask >> candidate->server & 1) != 0) {
+            choices[count++] = (struct balance_choice){candidate->server, candidate->weight_eff};
+        }
+    }
+    chosen = pick(d, choices, count);
+    if (chosen < 0) {
+        step_add(d->ret, ROUTE_BEHIND);
+        go_primary(d);
+        return;
+    }
+    step_add(d->ret, ROUTE_WAIT)->server = chosen;
+    d->ret->flags |= ROUTE_F_WAIT;
+    go_server(d, ROUTE_TO_REPLICA, chosen);
 }
 
 /* is_read: else it only asks each server for something of its own, which hints may move and rules
@@ -468,10 +535,12 @@ static void go_replica(struct deciding *d, bool is_read)
     const struct topo *topo = d->view->topo;
     struct balance_choice choices[TOPO_SERVERS_MAX];
     size_t count = 0;
+    bool is_behind = false;
+    uint64_t known = known_mask(d, is_read);
     uint64_t limit_us = lag_limit(d);
     int16_t chosen = -1;
 
-    if (has_hint(d->facts, HINT_SERVER) && go_hinted_server(d, limit_us)) {
+    if (has_hint(d->facts, HINT_SERVER) && go_hinted_server(d, limit_us, is_read)) {
         return;
     }
     if (is_read && !has_hint(d->facts, HINT_SERVER) && d->view->rule != NULL &&
@@ -489,16 +558,23 @@ static void go_replica(struct deciding *d, bool is_read)
         if (candidate->exclude == ROUTE_EX_NONE && server->weight_eff == 0) {
             candidate->exclude = ROUTE_EX_WEIGHT;
         }
+        if (candidate->exclude == ROUTE_EX_NONE && (known >> i & 1) == 0) {
+            candidate->exclude = ROUTE_EX_BEHIND;
+            is_behind = true;
+        }
         if (candidate->exclude == ROUTE_EX_NONE) {
             choices[count++] = (struct balance_choice){(int16_t)i, server->weight_eff};
         }
         d->ret->candidate_count++;
     }
-    chosen = balance_pick(d->view->conf->policy, choices, count, d->view->load, d->view->now_us,
-                          d->view->random);
+    chosen = pick(d, choices, count);
     if (chosen >= 0) {
         step_add(d->ret, ROUTE_BALANCED)->server = chosen;
         go_server(d, ROUTE_TO_REPLICA, chosen);
+        return;
+    }
+    if (is_behind) {
+        go_behind(d);
         return;
     }
     step_add(d->ret, ROUTE_NO_REPLICA);
@@ -573,6 +649,7 @@ void route_decide(const struct facts *facts, const struct route_sess *sess,
     ret_decision->flags = 0;
     ret_decision->step_count = 0;
     ret_decision->candidate_count = 0;
+    ret_decision->raw_mode = CONFIG_RAW_OFF;
     ret_decision->topo_generation = view->topo->snap.generation;
 
     if (view->rule != NULL) {

@@ -285,6 +285,9 @@ void route_explain(const struct facts *facts, const struct route_sess *sess,
         fn(arg, item, line.text);
     }
     explain_candidates(view, decision, fn, arg);
+    if (decision->raw_mode != CONFIG_RAW_OFF) {
+        fn(arg, "freshness", decision->raw_mode == CONFIG_RAW_GTID ? "gtid" : "window");
+    }
     fn(arg, "target", route_target_text(decision->target));
     fn(arg, "server", server_name(view, decision->server));
     (void)snprintf(item, sizeof(item), "%" PRIu64, decision->topo_generation);

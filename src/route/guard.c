@@ -42,6 +42,7 @@ void route_conf_init(const struct config *config, struct route_conf *ret_conf)
     }
     ret_conf->raw_floor_us = config->read_after_write.floor_us;
     ret_conf->raw_margin_us = config->read_after_write.margin_us;
+    ret_conf->raw_monotonic = config->read_after_write.monotonic;
     ret_conf->max_lag_us = config->monitor.max_lag_us;
     ret_conf->sample_max_age_us =
         config->monitor.interval_us * ((uint64_t)config->monitor.failures + 1);

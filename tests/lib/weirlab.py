@@ -136,6 +136,8 @@ class Weir:
             "admin": {"address": f"127.0.0.1:{self.admin_port}", "users": [
                 {"name": "ops", "role": "operate", "password": "ops secret"},
                 {"name": "look", "role": "read", "password": "look secret"}]},
+            # most tests are about where statements run, and know windows; fresh_real is about the default
+            "read_after_write": {"mode": os.environ.get("WEIR_READ_AFTER_WRITE", "window")},
             "log": {"level": os.environ.get("WEIR_LOG_LEVEL", "info")},
         }
 

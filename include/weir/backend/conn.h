@@ -75,6 +75,7 @@ struct conn_env {
     struct svec_values *values;
     const struct conn_tls *tls; /* by topo_server.config_index */
     size_t tls_count;
+    bool wants_gtids; /* connections to the primary report what their statements wrote */
 };
 
 /* All of it is copied by conn_open(). */

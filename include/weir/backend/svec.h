@@ -158,7 +158,8 @@ WR_NODISCARD int svec_format_role(const struct svec *want, struct buf *text);
 /* What is fixed on weir's connections whatever the session says. */
 struct svec_policy {
     enum topo_flavour flavour;
-    bool is_replica; /* transaction_read_only is ON whatever want says */
+    bool is_replica;  /* transaction_read_only is ON whatever want says */
+    bool wants_gtids; /* MySQL's primary reports the GTIDs of a session's own writes */
 };
 
 /*

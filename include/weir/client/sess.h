@@ -24,6 +24,7 @@
 
 struct accounts;
 struct catalogue;
+struct causal_board;
 struct config;
 struct conn_env;
 struct digests;
@@ -31,6 +32,7 @@ struct guard_board;
 struct log_ring;
 struct loop;
 struct metric_shard;
+struct positions;
 struct rand_state;
 struct rules;
 struct sess;
@@ -66,8 +68,10 @@ struct sess_env {
     const struct topo *topo;           /* never NULL; may have no primary */
     const struct catalogue *catalogue; /* never NULL; may be "not loaded" */
     const struct accounts *accounts;   /* may be NULL: not read, or not configured */
+    const struct positions *positions; /* may be NULL: nobody asks, or nothing is known yet */
     struct users *users;               /* verifiers, shared by all workers */
     struct guard_board *board;         /* read-after-write marks of users and of all */
+    struct causal_board *causal;       /* tokens of users, keys and all */
     struct pool *pool;                 /* this worker's connections to servers */
     struct digests *digests;           /* this worker's; NULL: none are remembered */
     const struct conn_env *conn_env;   /* for opening backend connections */

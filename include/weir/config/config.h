@@ -181,6 +181,8 @@ struct config_failover {
 };
 
 enum config_raw_mode {
+    CONFIG_RAW_AUTO, /* GTID where the servers have such, else WINDOW */
+    CONFIG_RAW_GTID,
     CONFIG_RAW_WINDOW,
     CONFIG_RAW_STRICT, /* the same, until the session has been idle for a window */
     CONFIG_RAW_OFF
@@ -202,6 +204,8 @@ struct config_raw { /* read_after_write */
     uint64_t margin_us;  /* likewise: added to the lag */
     uint64_t over_us;    /* likewise: the time that the lag is taken from */
     bool unsafe;
+    uint64_t wait_us; /* 0: nobody waits for a replica */
+    bool monotonic;
 };
 
 /* Several words of one setting; each is terminated. */
@@ -224,6 +228,7 @@ enum config_rule_route {
 
 enum config_rule_raw {
     CONFIG_RULE_RAW_DEFAULT, /* as without the rule */
+    CONFIG_RULE_RAW_GTID,
     CONFIG_RULE_RAW_WINDOW,
     CONFIG_RULE_RAW_OFF,
 };
@@ -413,6 +418,8 @@ void config_unref(struct config *config); /* NULL is fine */
 /* NULL when there is none of that name. Borrowed from the config. */
 const struct config_user *config_find_user(const struct config *config, const char *name);
 bool config_has_source(const struct config *config, enum config_user_source source);
+/* GTIDs are to be learnt: by the mode, or by a rule. */
+bool config_wants_gtid(const struct config *config);
 
 /* A word of config_rule.client. False: it is none. */
 WR_NODISCARD bool config_network_parse(const char *text, struct config_network *ret_network);

@@ -130,7 +130,7 @@
     X("rules[].max_lag", DURATION, config_rule, max_lag_us, "auto", 0, 86400000000, "time",        \
       "action: the limit of lag for these reads; auto: monitor.max_lag")                           \
     X("rules[].read_after_write", ENUM, config_rule, read_after_write, "default", 0, 0,            \
-      "default|window|off",                                                                        \
+      "default|gtid|window|off",                                                                   \
       "action: whether these reads must see the writes before them; default: "                     \
       "read_after_write.mode")                                                                     \
     X("rules[].timeout", DURATION, config_rule, timeout_us, "off", 1000, 86400000000, "time",      \
@@ -258,10 +258,11 @@
       "that wait in one worker; more are refused at once")                                         \
     X("failover.max_held_size", SIZE, config, failover.max_held_bytes, "64MiB", 0, 1073741824,     \
       "size", "bytes of the statements that wait in one worker")                                   \
-    X("read_after_write.mode", ENUM, config, read_after_write.mode, "window", 0, 0,                \
-      "window|strict|off",                                                                         \
-      "window: reads go to the primary for a while after a write; strict: until the session "      \
-      "has been idle for as long")                                                                 \
+    X("read_after_write.mode", ENUM, config, read_after_write.mode, "auto", 0, 0,                  \
+      "auto|gtid|window|strict|off",                                                               \
+      "gtid: a read goes to a replica that has what its session wrote; window: to the primary "    \
+      "for a while after a write; strict: until the session has been idle for as long; auto: "     \
+      "gtid where the servers have GTIDs, else window")                                            \
     X("read_after_write.scope", ENUM, config, read_after_write.scope, "session", 0, 0,             \
       "session|user|global", "whose reads a write sends to the primary")                           \
     X("read_after_write.window", DURATION, config, read_after_write.window_us, "auto", 0,          \
@@ -280,6 +281,10 @@
       86400000000, "time", "the time behind now whose samples an adaptive window looks at")        \
     X("read_after_write.unsafe", BOOL, config, read_after_write.unsafe, "false", 0, 0, "",         \
       "allows a window shorter than auto, which can show data from before the write")              \
+    X("read_after_write.wait", DURATION, config, read_after_write.wait_us, "200ms", 0, 60000000,   \
+      "time", "gtid: how long a read waits for a replica to get there; then the primary has it")   \
+    X("read_after_write.monotonic", BOOL, config, read_after_write.monotonic, "true", 0, 0, "",    \
+      "gtid: no read of a session sees less than one before it did, whatever servers they ran on") \
     X("functions.replica", FUNCTIONS, config, functions.replica, "", 0, 0, "list",                 \
       "SCHEMA.NAME of stored functions that only read, whatever their bodies look like; NAME "     \
       "of loadable ones")                                                                          \

@@ -36,6 +36,7 @@ enum control_mail {
     CONTROL_MAIL_TOPO,
     CONTROL_MAIL_CATALOGUE,
     CONTROL_MAIL_ACCOUNTS,
+    CONTROL_MAIL_POSITIONS,
     CONTROL_MAIL_DRAINED, /* a worker has no session left */
     CONTROL_MAIL_ANSWER,  /* of a worker, to a question of the admin's */
     CONTROL_MAIL_KILLED,  /* the outcome of an operator's KILL */
@@ -49,6 +50,7 @@ struct worker_shared {
     struct monitor *monitor;
     struct users *users;
     struct guard_board *board;
+    struct causal_board *causal;
     struct slots *slots;
     const struct conn_tls *conn_tls;
     size_t conn_tls_count;
@@ -60,7 +62,8 @@ struct worker_shared {
 struct worker_start {
     const struct topo *topo;
     const struct catalogue *catalogue;
-    const struct accounts *accounts; /* may be NULL */
+    const struct accounts *accounts;   /* may be NULL */
+    const struct positions *positions; /* may be NULL */
 };
 
 /* How many workers to run when the config leaves it open: a core each, but at least eight
@@ -86,6 +89,7 @@ void workers_accept(struct workers *workers, const struct sess_accept *accept);
 void workers_post_topo(struct workers *workers, const struct topo *topo);
 void workers_post_catalogue(struct workers *workers, const struct catalogue *catalogue);
 void workers_post_accounts(struct workers *workers, const struct accounts *accounts);
+void workers_post_positions(struct workers *workers, const struct positions *positions);
 /* The same for settings: to all of them, or -ENOMEM and to none. */
 WR_NODISCARD int workers_post_settings(struct workers *workers, const struct settings *settings);
 /* Each worker that has no session left sends CONTROL_MAIL_DRAINED, once for each call. */

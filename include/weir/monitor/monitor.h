@@ -5,9 +5,9 @@
  * WHY       Workers must never wait for a sick server to say that it is sick.
  * OWNS      One thread per server and a verdict thread; their connections (user: monitor.user).
  * THREADS   create, start, stop, destroy: the control thread. report_failure, suspect, ack,
- *           poke_catalogue, drain, set_weight: any thread. Callbacks come from the verdict thread or a probe
- *           thread, one at a time, never from inside a call into this room but
- *           monitor_start(). resolve comes from create and from a thread of its own.
+ *           poke_catalogue, drain, set_weight: any thread. Callbacks come from the verdict thread or a
+ *           probe thread, one at a time (on_positions: beside the others), never from inside a call
+ *           into this room but monitor_start(). resolve comes from create and from a thread of its own.
  * REENTRY   A callback may not call monitor_stop() or monitor_destroy().
  * UNITS     *_us: microseconds of clock_now_us().
  * ERRORS    0 or a negative err code.
@@ -22,6 +22,7 @@
 
 #include "weir/backend/accounts.h"
 #include "weir/backend/catalogue.h"
+#include "weir/backend/positions.h"
 #include "weir/backend/topo.h"
 #include "weir/util/attr.h"
 
@@ -61,6 +62,7 @@ struct monitor_calls {
     void (*on_topo)(void *arg, const struct topo *topo);
     void (*on_catalogue)(void *arg, const struct catalogue *catalogue);
     void (*on_accounts)(void *arg, const struct accounts *accounts);
+    void (*on_positions)(void *arg, const struct positions *positions);
     /* is_bad: an operator should look. server: its name, or "". */
     void (*on_event)(void *arg, enum monitor_event event, bool is_bad, const char *server,
                      const char *text);

@@ -66,6 +66,7 @@
     X(RULE_SERVER_NOT_NOW, SERVER, "rule not followed: the server may not be used now")    \
     X(RULE_IGNORED, RULE, "route of the rule not followed: only a read may be moved")      \
     X(RULE_MAX_LAG, LEFT, "limit of lag of the rule")                                      \
+    X(RULE_RAW_GTID, RULE, "rule: reads after writes must see them, by GTIDs")             \
     X(RULE_RAW_WINDOW, RULE, "rule: reads after writes must see them")                     \
     X(RULE_RAW_OFF, RULE, "rule: reads after writes need not see them")                    \
     X(TABLE, TABLE, "a name is not known to be harmless")                                  \
@@ -74,21 +75,24 @@
     X(TABLES_KNOWN, NONE, "all its names are base tables or harmless views")               \
     X(READ_AFTER_WRITE, LEFT, "a write was made a moment ago: not before its window ends") \
     X(BALANCED, SERVER, "chosen among the eligible replicas")                              \
+    X(WAIT, SERVER, "it waits until this replica has what it must see")                    \
+    X(BEHIND, NONE, "no replica is known to have what it must see")                        \
     X(NO_REPLICA, NONE, "no replica is eligible")                                          \
     X(FALLBACK_FORBIDDEN, NONE, "reads may not fall back to the primary (balance)")        \
     X(PRIMARY, SERVER, "the primary")                                                      \
     X(NO_PRIMARY, NONE, "there is no primary now")
 
 /* Why a server was not among the eligible replicas. X(name, text) */
-#define ROUTE_EXCLUDES(X)                       \
-    X(NONE, "eligible")                         \
-    X(ROLE, "not a replica")                    \
-    X(STATE, "its state")                       \
-    X(NO_ADDRESS, "its name has no address")    \
-    X(WEIGHT, "weight 0")                       \
-    X(STALE, "its last good sample is too old") \
-    X(LAG, "lag above the limit")               \
-    X(LAG_UNKNOWN, "lag unknown")               \
+#define ROUTE_EXCLUDES(X)                           \
+    X(NONE, "eligible")                             \
+    X(ROLE, "not a replica")                        \
+    X(STATE, "its state")                           \
+    X(NO_ADDRESS, "its name has no address")        \
+    X(WEIGHT, "weight 0")                           \
+    X(STALE, "its last good sample is too old")     \
+    X(LAG, "lag above the limit")                   \
+    X(LAG_UNKNOWN, "lag unknown")                   \
+    X(BEHIND, "not known to have what it must see") \
     X(FAILED, "has just failed this statement")
 
 /* clang-format off */
@@ -125,7 +129,12 @@ struct route_sess {
     uint32_t pins;         /* PIN_BIT()s in force */
     uint64_t failed_mask;  /* servers that failed this statement: not asked again */
     uint64_t raw_until_us; /* guard_until_us(): reads before it need the primary */
-    struct span schema;    /* default schema, plain name; empty: none */
+    /* What its reads must see is told by GTIDs; else the window counts. */
+    bool has_gtids;
+    uint64_t blind_until_us; /* with GTIDs: nobody knows what was written; until then the primary */
+    uint64_t has_mask;       /* with GTIDs: servers known to have all that its reads must see */
+    uint64_t wait_mask;      /* with GTIDs: replicas that may be asked to wait until they have */
+    struct span schema;      /* default schema, plain name; empty: none */
 };
 
 /* The world as this decision sees it. */
@@ -163,13 +172,17 @@ struct route_candidate {
 /* FACT(CALLS), and the catalogue says that all functions are harmless: this once the statement is
  * the read that FACT(READ) stands for. */
 #define ROUTE_F_CALLS_READ 4U
+/* The replica is not known to have what the read must see: it has to wait there (in-band, before the
+ * statement, on its own), and to go elsewhere when that takes too long. */
+#define ROUTE_F_WAIT 8U
 
 struct route_decision {
     enum route_target target;
     int16_t server; /* index in the topology; -1 with ROUTE_TO_NONE */
     uint8_t flags;  /* ROUTE_F_* */
     uint8_t step_count;
-    uint8_t candidate_count; /* 0: the replicas were not looked at */
+    uint8_t candidate_count;       /* 0: the replicas were not looked at */
+    enum config_raw_mode raw_mode; /* what applies: GTID, WINDOW or OFF */
     uint64_t topo_generation;
     struct route_step steps[ROUTE_STEPS_MAX];            /* up to step_count */
     struct route_candidate candidates[TOPO_SERVERS_MAX]; /* up to candidate_count */

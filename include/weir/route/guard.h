@@ -34,6 +34,7 @@ struct route_conf {
     bool raw_is_adaptive;
     uint64_t raw_floor_us;
     uint64_t raw_margin_us;
+    bool raw_monotonic;
     uint64_t max_lag_us;
     uint64_t sample_max_age_us; /* a replica whose last good sample is older is not eligible */
 };

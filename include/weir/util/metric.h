@@ -149,6 +149,19 @@
       "Times session state was set on a connection ahead of a statement.")                         \
     X(READS_TOO_OLD, "weir_reads_fallback_total", COUNTER, NONE,                                   \
       "Replica-eligible reads sent to the primary because no replica was fresh enough.")           \
+    X(CAUSAL_WAITS, "weir_causal_waits_total", COUNTER, NONE,                                      \
+      "Reads that waited on a replica until it had what they must see.")                           \
+    X(CAUSAL_TIMEOUTS, "weir_causal_timeouts_total", COUNTER, NONE,                                \
+      "Of those, the ones that went elsewhere in the end.")                                        \
+    X(CAUSAL_WAIT_SECONDS, "weir_causal_wait_seconds", HISTOGRAM, NONE, "How long they waited.")   \
+    X(CAUSAL_FETCHES, "weir_causal_fetches_total", COUNTER, NONE,                                  \
+      "Times a server was asked how far it is, so that a session could leave it.")                 \
+    X(TOKENS_UNKNOWN, "weir_tokens_unknown_total", COUNTER, NONE,                                  \
+      "Writes whose GTIDs are not known: they failed, wrote nothing, or were not logged.")         \
+    X(TOKENS_BAD, "weir_tokens_malformed_total", COUNTER, NONE,                                    \
+      "Tokens in hints that nobody understands.")                                                  \
+    X(TOKENS_LOST, "weir_tokens_lost_total", COUNTER, NONE,                                        \
+      "Sessions that wrote what a new primary does not have.")                                     \
     X(RULE_MATCHES, "weir_rule_matches_total", COUNTER, RULE, "Statements that a rule fitted.")    \
     X(RULE_TIMEOUTS, "weir_rule_timeouts_total", COUNTER, NONE,                                    \
       "Statements ended by KILL QUERY because of the timeout of a rule.")                          \

@@ -210,6 +210,34 @@ static void test_replica(void **state)
     pair_fini(&pair);
 }
 
+/* Where weir wants GTIDs: a session's own, or all when the session wants those; not on replicas. */
+static void test_gtids(void **state)
+{
+    static const struct svec_policy wants = {.flavour = TOPO_FLAVOUR_MYSQL, .wants_gtids = true};
+    static const struct svec_policy elsewhere = {.flavour = TOPO_FLAVOUR_MARIADB,
+                                                 .wants_gtids = true};
+    (void)state;
+    struct pair pair;
+    pair_init(&pair, TOPO_FLAVOUR_MYSQL);
+    put(&pair.have, SVEC_TRACK_GTIDS, "OFF");
+    put(&pair.want, SVEC_TRACK_GTIDS, "OFF");
+    assert_int_equal(svec_diff(&pair.have, &pair.want, &mysql), 0);
+    assert_int_equal(svec_diff(&pair.have, &pair.want, &wants), bit(SVEC_TRACK_GTIDS));
+    check_text(&pair, bit(SVEC_TRACK_GTIDS), &wants, "SET session_track_gtids='OWN_GTID'");
+    assert_int_equal(svec_apply(&pair.have, &pair.want, bit(SVEC_TRACK_GTIDS), &wants), 0);
+    assert_int_equal(svec_diff(&pair.have, &pair.want, &wants), 0);
+    assert_int_equal(svec_diff(&pair.have, &pair.want, &mysql), bit(SVEC_TRACK_GTIDS));
+    put(&pair.want, SVEC_TRACK_GTIDS, "ALL_GTIDS");
+    assert_int_equal(svec_diff(&pair.have, &pair.want, &wants), bit(SVEC_TRACK_GTIDS));
+    check_text(&pair, bit(SVEC_TRACK_GTIDS), &wants, "SET session_track_gtids='ALL_GTIDS'");
+    pair_fini(&pair);
+    pair_init(&pair, TOPO_FLAVOUR_MARIADB);
+    assert_int_equal(svec_diff(&pair.have, &pair.want, &elsewhere), 0);
+    assert_true(
+        svec_names_have(span_of(svec_tracked_names(TOPO_FLAVOUR_MARIADB)), SPAN_LIT("last_gtid")));
+    pair_fini(&pair);
+}
+
 /* What could mean something else in another mode or character set is not sent. */
 static void test_unsafe_values(void **state)
 {
@@ -517,19 +545,13 @@ static void test_pack(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_intern),
-        cmocka_unit_test(test_names),
-        cmocka_unit_test(test_diff_and_text),
-        cmocka_unit_test(test_collation_pair),
-        cmocka_unit_test(test_replica),
-        cmocka_unit_test(test_unsafe_values),
-        cmocka_unit_test(test_trackers_of_client),
-        cmocka_unit_test(test_unknown),
-        cmocka_unit_test(test_track_block),
-        cmocka_unit_test(test_defaults),
-        cmocka_unit_test(test_role_text),
-        cmocka_unit_test(test_role_diff),
-        cmocka_unit_test(test_learn),
+        cmocka_unit_test(test_intern),        cmocka_unit_test(test_names),
+        cmocka_unit_test(test_diff_and_text), cmocka_unit_test(test_collation_pair),
+        cmocka_unit_test(test_replica),       cmocka_unit_test(test_gtids),
+        cmocka_unit_test(test_unsafe_values), cmocka_unit_test(test_trackers_of_client),
+        cmocka_unit_test(test_unknown),       cmocka_unit_test(test_track_block),
+        cmocka_unit_test(test_defaults),      cmocka_unit_test(test_role_text),
+        cmocka_unit_test(test_role_diff),     cmocka_unit_test(test_learn),
         cmocka_unit_test(test_pack),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -162,8 +162,8 @@ static const struct broken_case cases[] = {
      {"3:19: balance.policy is \"x\"; write one of: weighted_random least_pending latency"}},
     {SERVER MONITOR "listeners: [{address: \"1.2.3.4:1\", tls: verify}]\n",
      {"3:41: listeners[].tls is \"verify\"; write one of: off preferred required"}},
-    {SERVER MONITOR "read_after_write: {mode: gtid}\n",
-     {"3:26: read_after_write.mode is \"gtid\"; write one of: window strict off"}},
+    {SERVER MONITOR "read_after_write: {mode: token}\n",
+     {"3:26: read_after_write.mode is \"token\"; write one of: auto gtid window strict off"}},
     {SERVER MONITOR "tls: {min_version: TLSv1.1}\n",
      {"3:20: tls.min_version is \"TLSv1.1\"; did you mean TLSv1.2?"}},
     /* addresses */

@@ -106,7 +106,7 @@ static void test_defaults(void **state)
     assert_true(c->monitor.interval_us == 250000);
     assert_true(c->monitor.max_lag_us == 5000000);
     assert_int_equal(c->balance.policy, CONFIG_WEIGHTED_RANDOM);
-    assert_int_equal(c->read_after_write.mode, CONFIG_RAW_WINDOW);
+    assert_int_equal(c->read_after_write.mode, CONFIG_RAW_AUTO);
     assert_int_equal(c->read_after_write.scope, CONFIG_SCOPE_SESSION);
     /* max_lag + interval x (failures + 1) + 1s */
     assert_true(c->read_after_write.window_us == 5000000 + 250000 * 4 + 1000000);

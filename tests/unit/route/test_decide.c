@@ -509,6 +509,94 @@ static void window_hint_odd(struct world *w)
     in_window(w);
     hint(w, HINT_READ_AFTER_WRITE, "maybe");
 }
+/* Servers as bits: the primary is 1, r1 to r3 are 2, 4, 8. */
+static void gtids(struct world *w, uint64_t has_mask, uint64_t wait_mask)
+{
+    w->conf.raw_mode = CONFIG_RAW_GTID;
+    w->sess.raw_until_us = NOW_US + 1; /* a window that does not count */
+    w->sess.has_gtids = true;
+    w->sess.has_mask = has_mask;
+    w->sess.wait_mask = wait_mask;
+}
+static void gtids_one_has(struct world *w)
+{
+    gtids(w, 1 | 4, UINT64_MAX);
+}
+static void gtids_all_have(struct world *w)
+{
+    gtids(w, UINT64_MAX, 0);
+}
+static void gtids_none_has(struct world *w)
+{
+    gtids(w, 1, 0);
+}
+static void gtids_one_may_wait(struct world *w)
+{
+    gtids(w, 1, 2);
+}
+static void gtids_auto(struct world *w)
+{
+    gtids_one_has(w);
+    w->conf.raw_mode = CONFIG_RAW_AUTO;
+}
+static void gtids_not_there(struct world *w)
+{
+    gtids_one_has(w);
+    w->sess.has_gtids = false;
+}
+static void gtids_blind(struct world *w)
+{
+    gtids_all_have(w);
+    w->sess.blind_until_us = NOW_US + 1;
+}
+static void gtids_hint_off(struct world *w)
+{
+    gtids_none_has(w);
+    hint(w, HINT_READ_AFTER_WRITE, "off");
+}
+static void gtids_hint_window(struct world *w)
+{
+    gtids_all_have(w);
+    hint(w, HINT_READ_AFTER_WRITE, "window");
+}
+static void gtids_hint_on(struct world *w)
+{
+    gtids_none_has(w);
+    w->conf.raw_mode = CONFIG_RAW_OFF;
+    hint(w, HINT_READ_AFTER_WRITE, "gtid");
+}
+static void gtids_server_has(struct world *w)
+{
+    gtids_one_has(w);
+    hint(w, HINT_SERVER, "r2");
+}
+static void gtids_server_waits(struct world *w)
+{
+    gtids_one_may_wait(w);
+    hint(w, HINT_SERVER, "r1");
+}
+static void gtids_server_has_not(struct world *w)
+{
+    gtids(w, 1 | 4, 0);
+    hint(w, HINT_SERVER, "r1");
+}
+static void gtids_ro_start(struct world *w)
+{
+    gtids_one_may_wait(w);
+    w->facts.verb = VERB_BEGIN;
+    w->facts.bits = FACT(STARTS_TX) | FACT(TX_READ_ONLY) | FACT(PRIMARY);
+}
+static void gtids_only_late(struct world *w)
+{
+    gtids_one_has(w);
+    w->topo->servers[2].lag_us = MAX_LAG + 1;
+}
+static void gtids_in_tx(struct world *w)
+{
+    gtids_one_may_wait(w);
+    w->sess.in_tx = true;
+}
+
 static void window_hint_replica(struct world *w)
 {
     in_window(w);
@@ -821,6 +909,13 @@ static void rule_raw_off_hint_on(struct world *w)
     rule_raw_off(w);
     hint(w, HINT_READ_AFTER_WRITE, "window");
 }
+static void rule_raw_gtid(struct world *w)
+{
+    static const struct config_rule rule = {RULE_BASE, .read_after_write = CONFIG_RULE_RAW_GTID};
+    gtids_one_has(w);
+    w->conf.raw_mode = CONFIG_RAW_OFF;
+    ruled(w, &rule);
+}
 static void rule_raw_on(struct world *w)
 {
     static const struct config_rule rule = {RULE_BASE, .read_after_write = CONFIG_RULE_RAW_WINDOW};
@@ -855,6 +950,7 @@ static const struct row ROWS[] = {
     {"rule max_lag larger", rule_lag_large, ROUTE_TO_REPLICA, 1, ROUTE_BALANCED, 0},
     {"... hinted smaller", rule_lag_hinted, ROUTE_TO_PRIMARY, 0, ROUTE_NO_REPLICA, 0},
     {"rule read_after_write off", rule_raw_off, ROUTE_TO_REPLICA, ANY, ROUTE_BALANCED, 0},
+    {"rule read_after_write gtid", rule_raw_gtid, ROUTE_TO_REPLICA, 2, ROUTE_BALANCED, 0},
     {"... hinted on", rule_raw_off_hint_on, ROUTE_TO_PRIMARY, 0, ROUTE_READ_AFTER_WRITE, 0},
     {"rule read_after_write on", rule_raw_on, ROUTE_TO_PRIMARY, 0, ROUTE_READ_AFTER_WRITE, 0},
     {"a read", as_is, ROUTE_TO_REPLICA, ANY, ROUTE_BALANCED, 0},
@@ -943,6 +1039,25 @@ static const struct row ROWS[] = {
     {"on, hinted off", window_hint_off, ROUTE_TO_REPLICA, ANY, ROUTE_BALANCED, 0},
     {"on, hinted oddly", window_hint_odd, ROUTE_TO_PRIMARY, 0, ROUTE_READ_AFTER_WRITE, 0},
     {"in the window, hinted", window_hint_replica, ROUTE_TO_PRIMARY, 0, ROUTE_READ_AFTER_WRITE, 0},
+    {"gtids, one has it", gtids_one_has, ROUTE_TO_REPLICA, 2, ROUTE_BALANCED, 0},
+    {"gtids, all have it", gtids_all_have, ROUTE_TO_REPLICA, ANY, ROUTE_BALANCED, 0},
+    {"gtids, none has it", gtids_none_has, ROUTE_TO_PRIMARY, 0, ROUTE_BEHIND, 0},
+    {"gtids, one may wait", gtids_one_may_wait, ROUTE_TO_REPLICA, 1, ROUTE_WAIT, ROUTE_F_WAIT},
+    {"gtids by themselves", gtids_auto, ROUTE_TO_REPLICA, 2, ROUTE_BALANCED, 0},
+    {"gtids, and the servers have none", gtids_not_there, ROUTE_TO_PRIMARY, 0,
+     ROUTE_READ_AFTER_WRITE, 0},
+    {"gtids, outcome unknown", gtids_blind, ROUTE_TO_PRIMARY, 0, ROUTE_READ_AFTER_WRITE, 0},
+    {"gtids, hinted off", gtids_hint_off, ROUTE_TO_REPLICA, ANY, ROUTE_BALANCED, 0},
+    {"gtids, hinted to windows", gtids_hint_window, ROUTE_TO_PRIMARY, 0, ROUTE_READ_AFTER_WRITE, 0},
+    {"off, hinted to gtids", gtids_hint_on, ROUTE_TO_PRIMARY, 0, ROUTE_BEHIND, 0},
+    {"gtids, hinted to who has it", gtids_server_has, ROUTE_TO_REPLICA, 2, ROUTE_HINT_SERVER, 0},
+    {"gtids, hinted to who may wait", gtids_server_waits, ROUTE_TO_REPLICA, 1, ROUTE_HINT_SERVER,
+     ROUTE_F_WAIT},
+    {"gtids, hinted to who has it not", gtids_server_has_not, ROUTE_TO_REPLICA, 2, ROUTE_BALANCED,
+     0},
+    {"gtids, a transaction begins", gtids_ro_start, ROUTE_TO_REPLICA, 1, ROUTE_WAIT, ROUTE_F_WAIT},
+    {"gtids, who has it is late", gtids_only_late, ROUTE_TO_REPLICA, 1, ROUTE_WAIT, ROUTE_F_WAIT},
+    {"gtids, in a transaction", gtids_in_tx, ROUTE_TO_PRIMARY, 0, ROUTE_IN_TX, 0},
     {"hint primary", hint_primary, ROUTE_TO_PRIMARY, 0, ROUTE_HINT_PRIMARY, 0},
     {"hint replica", hint_replica, ROUTE_TO_REPLICA, ANY, ROUTE_BALANCED, 0},
     {"hint replica, a write", hint_replica_for_write, ROUTE_TO_PRIMARY, 0, ROUTE_NOT_A_READ, 0},
@@ -1022,7 +1137,8 @@ static void test_rows(void **state)
         }
         assert_int_equal(got.topo_generation, 7);
         route_explain(&w.facts, &w.sess, &w.view, &got, count_line, &lines);
-        assert_int_equal(lines, 6 + got.step_count + got.candidate_count);
+        assert_int_equal(lines, 6 + got.step_count + got.candidate_count +
+                                    (got.raw_mode != CONFIG_RAW_OFF));
         world_fini(&w);
     }
 }
@@ -1051,6 +1167,7 @@ static void test_candidates_say_why(void **state)
         {all_unknown_lag, ROUTE_EX_LAG_UNKNOWN},
         {all_without_address, ROUTE_EX_NO_ADDRESS},
         {all_draining, ROUTE_EX_STATE},
+        {gtids_none_has, ROUTE_EX_BEHIND},
     };
 
     (void)state;
@@ -1107,6 +1224,11 @@ static void test_random_worlds(void **state)
             assert_true((w.facts.bits & FACT(CALLS)) != 0 && w.facts.call_count > 0);
         } else if ((w.facts.bits & FACT(WRITE)) != 0 && w.sess.ro_tx_server < 0) {
             assert_true(got.server == w.topo->primary);
+        }
+        if (got.raw_mode == CONFIG_RAW_GTID && got.target == ROUTE_TO_REPLICA) {
+            uint64_t mask = (got.flags & ROUTE_F_WAIT) != 0 ? w.sess.wait_mask : w.sess.has_mask;
+
+            assert_true(w.sess.has_gtids && (mask >> got.server & 1) != 0);
         }
         if ((w.sess.in_tx || w.sess.pins != 0) && w.sess.ro_tx_server < 0 &&
             (w.facts.bits & FACT(LAST)) == 0) {
@@ -1256,6 +1378,7 @@ static void test_explanation_rule(void **state)
                         "step 2=one read of known shape\n"
                         "step 3=limit of lag of the rule: 60.000s\n"
                         "step 4=sent to a server by a rule: r2\n"
+                        "freshness=window\n"
                         "target=replica\nserver=r2\ntopology=7\ncatalogue=3\n");
     writes(&w);
     said.text[0] = '\0';

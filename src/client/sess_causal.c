@@ -1,0 +1,663 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Two things bind a session's reads:
+ *
+ *   the token   what it wrote (and what others wrote whom it must see). A server that has executed
+ *               all of it will do.
+ *   the floor   what it has seen. "Server S at time t" at first: S itself will do, and so will any
+ *               server that has all that S says it has when it is asked after t. Of the primary,
+ *               that set is then kept as the floor: the primary's next ones are always larger.
+ *
+ * A write whose GTIDs are not known (it failed half-way, or nothing was reported) has been seen by
+ * the primary at the time of its answer: a floor. So what is not known is known 100 ms later.
+ *
+ * The servers' sets are polled (weir/backend/positions.h); masks of who has what are made once for
+ * each picture and token, and a read looks at the mask.
+ */
+#include <stdlib.h>
+
+#include "weir/config/config.h"
+#include "weir/util/err.h"
+
+#include "sess_causal_priv.h"
+#include "sess_priv.h"
+
+/* A set is told a moment after what it stands for can be seen, and a replica may show a transaction
+ * a moment before its primary does: a set counts for what was seen when it was asked for this much
+ * later. */
+#define FLOOR_MARGIN_US UINT64_C(20000)
+/* A session that keeps reading is let go by its replica that often. */
+#define STUCK_US    UINT64_C(2000000)
+#define CLOSE_ABOVE (GTID_LIMITS_TOKEN.ranges / 2)
+
+static struct sess_causal *need(struct sess *sess)
+{
+    if (sess->causal == NULL) {
+        sess->causal = calloc(1, sizeof(*sess->causal));
+        if (sess->causal == NULL) {
+            sess_close(sess, "no memory for what its reads must see");
+            return NULL;
+        }
+        gtid_init(&sess->causal->token);
+        gtid_init(&sess->causal->fresh);
+        sess->causal->floor_server = -1;
+        sess->causal->epoch = sess->env->topo->epoch;
+        sess->causal->is_stale = true;
+    }
+    return sess->causal;
+}
+
+void sess_causal_destroy(struct sess_causal *causal)
+{
+    if (causal != NULL) {
+        gtid_fini(&causal->token);
+        gtid_fini(&causal->fresh);
+        position_set_unref(causal->floor_set);
+        free(causal);
+    }
+}
+
+static const struct position *primary_position(const struct sess *sess)
+{
+    return positions_of(sess->env->positions, sess->env->topo->primary);
+}
+
+static const struct gtid_set *primary_set(const struct sess *sess)
+{
+    const struct position *primary = primary_position(sess);
+
+    return primary == NULL ? NULL : &primary->executed->set;
+}
+
+/* --- the floor --- */
+
+static void floor_set(struct sess_causal *causal, const struct position_set *set)
+{
+    if (causal->floor_set != set) {
+        position_set_unref(causal->floor_set);
+        causal->floor_set = set;
+        causal->is_stale = true;
+    }
+}
+
+static void floor_at(struct sess_causal *causal, int16_t server, uint64_t at_us)
+{
+    floor_set(causal, NULL);
+    if (causal->floor_server != server) {
+        causal->stuck_us = at_us;
+    }
+    causal->floor_server = server;
+    causal->floor_us = at_us;
+}
+
+/* What is not known is with the primary, which has no less than any replica has shown. */
+static void floor_raise(struct sess *sess, struct sess_causal *causal, uint64_t at_us)
+{
+    uint64_t us = causal->floor_server >= 0 && causal->floor_us > at_us ? causal->floor_us : at_us;
+
+    floor_at(causal, sess->env->topo->primary, us);
+}
+
+/* The set that says what the floor is; NULL: not told yet. */
+static const struct position *floor_position(const struct sess *sess)
+{
+    const struct sess_causal *causal = sess->causal;
+
+    return positions_seen_us(sess->env->positions, causal->floor_server) >=
+                   causal->floor_us + FLOOR_MARGIN_US
+               ? positions_of(sess->env->positions, causal->floor_server)
+               : NULL;
+}
+
+/* --- the token --- */
+
+static void token_changed(struct sess_causal *causal)
+{
+    causal->known_mask = 0;
+    causal->is_stale = true;
+}
+
+/* Few ranges, and nothing in them that the primary does not have. */
+static void token_tidy(struct sess *sess, struct sess_causal *causal)
+{
+    const struct gtid_set *whole = primary_set(sess);
+
+    if (whole != NULL) {
+        gtid_close_gaps(&causal->token, whole);
+    }
+}
+
+static void token_add(struct sess *sess, struct sess_causal *causal, const struct gtid_set *more)
+{
+    int r = gtid_add(&causal->token, more, &GTID_LIMITS_TOKEN);
+
+    if (r < 0) {
+        token_tidy(sess, causal);
+        r = gtid_add(&causal->token, more, &GTID_LIMITS_TOKEN);
+    }
+    if (r < 0) {
+        gtid_clear(&causal->token);
+        floor_raise(sess, causal, loop_now_us(sess->env->loop));
+        metric_inc(sess->env->metrics, METRIC_TOKENS_UNKNOWN, METRIC_NONE);
+    } else if (causal->token.count > CLOSE_ABOVE) {
+        token_tidy(sess, causal);
+    }
+    token_changed(causal);
+}
+
+/* Another server is the primary: does it have what the old one has answered for? MariaDB compares
+ * numbers only, so what another server wrote counts as far as this one has it by replication. */
+static bool token_is_lost(const struct sess *sess, const struct position *primary)
+{
+    const struct gtid_set *token = &sess->causal->token;
+
+    if (token->kind == GTID_MARIADB && primary->replicated != NULL) {
+        for (uint32_t i = 0; i < token->count; i++) {
+            const struct gtid_range *range = &token->ranges[i];
+            struct gtid_range copy = *range;
+            const struct gtid_set one = {
+                .kind = GTID_MARIADB, .count = 1, .cap = 1, .ranges = &copy};
+
+            if (range->server != primary->server_id && !gtid_has(&primary->replicated->set, &one)) {
+                return true;
+            }
+        }
+        return false;
+    }
+    return !gtid_has(&primary->executed->set, token);
+}
+
+/* False: not known yet whether the token means anything under this primary. */
+static bool epoch_check(struct sess *sess, struct sess_causal *causal)
+{
+    const struct sess_set *set = sess->set;
+    const struct position *primary = primary_position(sess);
+
+    if (sess->env->topo->primary < 0) {
+        return true; /* nobody has written anything else yet */
+    }
+    if (causal->epoch == sess->env->topo->epoch || gtid_is_empty(&causal->token)) {
+        causal->epoch = sess->env->topo->epoch;
+        return true;
+    }
+    if (primary == NULL ||
+        positions_seen_us(sess->env->positions, sess->env->topo->primary) < set->epoch_us) {
+        return false;
+    }
+    if (token_is_lost(sess, primary)) {
+        metric_inc(sess->env->metrics, METRIC_TOKENS_LOST, METRIC_NONE);
+        log_warn(&sess->log, "causal_lost",
+                 "the primary does not have what this session wrote before the last change of "
+                 "primary");
+        gtid_clear(&causal->token);
+        floor_at(causal, sess->env->topo->primary, loop_now_us(sess->env->loop));
+        token_changed(causal);
+    }
+    causal->epoch = sess->env->topo->epoch;
+    return true;
+}
+
+/* --- what others wrote --- */
+
+static void slot_take(struct sess *sess, uint32_t slot, uint64_t *version, uint64_t *unknown_us)
+{
+    struct sess_causal *causal = NULL;
+    struct causal_mark mark;
+
+    if (!causal_board_is_new(sess->env->causal, slot, *version)) {
+        return;
+    }
+    causal = sess->causal;
+    if (causal_board_take(sess->env->causal, slot, &causal->token, &mark) < 0) {
+        token_tidy(sess, causal);
+        if (causal_board_take(sess->env->causal, slot, &causal->token, &mark) < 0) {
+            gtid_clear(&causal->token); /* all of it is with the primary by now */
+            floor_raise(sess, causal, loop_now_us(sess->env->loop));
+            token_changed(causal);
+            return;
+        }
+    }
+    token_changed(causal);
+    *version = mark.version;
+    if (mark.unknown_us > *unknown_us) {
+        *unknown_us = mark.unknown_us;
+        floor_raise(sess, causal, mark.unknown_us);
+    }
+    if (mark.blind_until_us > causal->blind_until_us) {
+        causal->blind_until_us = mark.blind_until_us;
+    }
+}
+
+static bool scope_slot(const struct sess *sess, uint32_t *ret_slot)
+{
+    switch (sess->set->route_conf.raw_scope) {
+    case CONFIG_SCOPE_SESSION:
+        return false;
+    case CONFIG_SCOPE_USER:
+        *ret_slot = sess->causal_user;
+        return true;
+    case CONFIG_SCOPE_GLOBAL:
+        *ret_slot = CAUSAL_SLOT_ALL;
+        return true;
+    }
+    return false;
+}
+
+static void shared_take(struct sess *sess)
+{
+    uint32_t slot = 0;
+
+    if (!scope_slot(sess, &slot) || sess->env->causal == NULL ||
+        (sess->causal == NULL && !causal_board_is_new(sess->env->causal, slot, 0)) ||
+        need(sess) == NULL) {
+        return;
+    }
+    slot_take(sess, slot, &sess->causal->shared_version, &sess->causal->shared_unknown_us);
+}
+
+/* --- for the router --- */
+
+static void masks_make(struct sess *sess, struct sess_causal *causal)
+{
+    const struct positions *positions = sess->env->positions;
+    uint64_t mask =
+        gtid_is_empty(&causal->token) ? UINT64_MAX : positions_have(positions, &causal->token);
+
+    if (causal->floor_set != NULL) {
+        mask &= positions_have(positions, &causal->floor_set->set);
+    }
+    if (positions != NULL) {
+        if (causal->incarnations != positions->incarnations) {
+            causal->known_mask = 0; /* who has begun anew may have less than it said */
+        }
+        causal->incarnations = positions->incarnations;
+        causal->mask_of = positions->snap.generation;
+    }
+    causal->has_mask = mask | causal->known_mask;
+    causal->is_stale = false;
+}
+
+/* Who may be waited for: not who has just been waited for in vain, nor who is too late anyway. */
+static uint64_t wait_mask(const struct sess *sess, uint32_t ranges)
+{
+    const struct sess_set *set = sess->set;
+    const struct topo *topo = sess->env->topo;
+    uint64_t wait_us = sess->env->config->read_after_write.wait_us;
+    uint64_t now_us = loop_now_us(sess->env->loop);
+    uint64_t mask = 0;
+
+    if (wait_us == 0 || sess->cmd.no_wait || ranges > SESS_WAIT_RANGES) {
+        return 0;
+    }
+    for (uint16_t i = 0; i < topo->server_count; i++) {
+        if (now_us >= set->no_wait_until_us[i] && set->waiters[i] < SESS_WAITERS_MAX &&
+            topo->servers[i].lag_us <= wait_us + topo->servers[i].lag_resolution_us) {
+            mask |= UINT64_C(1) << i;
+        }
+    }
+    return mask;
+}
+
+static void fill_masks(struct sess *sess, struct sess_causal *causal, struct route_sess *ret_route)
+{
+    const struct positions *positions = sess->env->positions;
+    const struct position *floor = NULL;
+    uint64_t floor_mask = UINT64_MAX;
+    uint64_t floor_waits = UINT64_MAX;
+    uint32_t ranges = causal->token.count;
+
+    if (causal->floor_server >= 0) {
+        uint64_t self = UINT64_C(1) << causal->floor_server;
+
+        floor = floor_position(sess);
+        if (floor == NULL) {
+            floor_mask = self;
+            floor_waits = self;
+        } else if (causal->floor_server == sess->env->topo->primary) {
+            causal->known_mask = 0;
+            floor_set(causal, position_set_ref(floor->executed));
+            causal->floor_server = -1;
+        } else {
+            floor_mask = floor->covered_mask | self;
+            ranges += floor->executed->set.count;
+        }
+    }
+    ranges += causal->floor_set == NULL ? 0 : causal->floor_set->set.count;
+    if (causal->is_stale || positions == NULL || causal->mask_of != positions->snap.generation) {
+        masks_make(sess, causal);
+    }
+    ret_route->has_mask = causal->has_mask & floor_mask;
+    ret_route->wait_mask =
+        ret_route->has_mask == UINT64_MAX ? 0 : wait_mask(sess, ranges) & floor_waits;
+}
+
+void sess_causal_fill(struct sess *sess, struct route_sess *ret_route)
+{
+    struct sess_set *set = sess->set;
+    const struct position *primary = NULL;
+
+    if (!set->wants_gtids) {
+        return;
+    }
+    primary = primary_position(sess);
+    if (primary != NULL) {
+        set->has_gtids = primary->has_gtids;
+    }
+    if (!set->has_gtids) {
+        return;
+    }
+    shared_take(sess);
+    ret_route->has_gtids = true;
+    ret_route->has_mask = UINT64_MAX;
+    if (sess->causal == NULL) {
+        return;
+    }
+    ret_route->blind_until_us = sess->causal->blind_until_us;
+    if (sess->cmd.needs_primary || !epoch_check(sess, sess->causal)) {
+        ret_route->has_mask = 0;
+        return;
+    }
+    fill_masks(sess, sess->causal, ret_route);
+}
+
+static void hint_token(struct sess *sess, struct span text)
+{
+    struct sess_causal *causal = need(sess);
+    const struct gtid_set *whole = primary_set(sess);
+    struct gtid_set more;
+
+    if (causal == NULL) {
+        return;
+    }
+    gtid_init(&more);
+    if (span_eq_text_nocase(text, "unknown")) {
+        sess->cmd.needs_primary = true;
+    } else if (text.len > SESS_WAIT_TEXT_MAX ||
+               gtid_parse(text, GTID_ANY, &GTID_LIMITS_TOKEN, &more) < 0 ||
+               (whole != NULL && !gtid_is_empty(&more) && more.kind != whole->kind)) {
+        metric_inc(sess->env->metrics, METRIC_TOKENS_BAD, METRIC_NONE);
+        sess->cmd.needs_primary = true;
+    } else if (!gtid_has(&causal->token, &more)) {
+        token_add(sess, causal, &more);
+    }
+    gtid_fini(&more);
+}
+
+void sess_causal_hints(struct sess *sess, const struct facts *facts)
+{
+    if (!sess->set->wants_gtids ||
+        (facts->hints & (HINT_BIT(HINT_KEY) | HINT_BIT(HINT_TOKEN))) == 0) {
+        return;
+    }
+    if ((facts->hints & HINT_BIT(HINT_TOKEN)) != 0) {
+        hint_token(sess, facts->hint[HINT_TOKEN]);
+    }
+    if ((facts->hints & HINT_BIT(HINT_KEY)) != 0 && facts->hint[HINT_KEY].len != 0 &&
+        sess->env->causal != NULL && need(sess) != NULL) {
+        struct sess_causal *causal = sess->causal;
+        uint32_t slot = causal_slot_key(facts->hint[HINT_KEY]);
+
+        if (slot != causal->key_slot) {
+            causal->key_version = 0;
+            causal->key_unknown_us = 0;
+        }
+        causal->key_slot = slot;
+        causal->has_key = true;
+        slot_take(sess, slot, &causal->key_version, &causal->key_unknown_us);
+    }
+}
+
+/* --- from the servers --- */
+
+void sess_causal_learn(struct sess *sess, const struct conn *conn, struct span text)
+{
+    struct sess_causal *causal = NULL;
+
+    if (!sess->set->wants_gtids || text.len == 0 || conn->is_replica) {
+        return;
+    }
+    causal = need(sess);
+    if (causal == NULL) {
+        return;
+    }
+    if (gtid_is_empty(&causal->fresh)) {
+        causal->fresh.kind = conn->flavour == TOPO_FLAVOUR_MARIADB ? GTID_MARIADB : GTID_MYSQL;
+    }
+    if (gtid_add_text(&causal->fresh, text, &GTID_LIMITS_TOKEN) < 0) {
+        causal->is_unknown = true; /* all of the server's sets, or what nobody understands */
+        return;
+    }
+    sess->cmd.got_gtid = true;
+}
+
+void sess_causal_front(struct sess *sess, const struct conn *conn)
+{
+    struct span value = svec_get(&sess->svec, SVEC_TRACK_GTIDS);
+
+    if (value.p == NULL) {
+        value = svec_get(&conn->born, SVEC_TRACK_GTIDS);
+    }
+    if (value.len == 0 || span_eq_text(value, "OFF")) {
+        sess->reply_front.track_types &= (uint8_t) ~(1U << OK_TRACK_GTIDS);
+    } else {
+        sess->reply_front.track_types |= 1U << OK_TRACK_GTIDS;
+    }
+}
+
+/* The slots of the board that its writes are noted on. */
+static unsigned slots_of(const struct sess *sess, uint32_t slots[2])
+{
+    unsigned count = 0;
+
+    if (sess->env->causal == NULL) {
+        return 0;
+    }
+    if (scope_slot(sess, &slots[count])) {
+        count++;
+    }
+    if (sess->causal != NULL && sess->causal->has_key) {
+        slots[count++] = sess->causal->key_slot;
+    }
+    return count;
+}
+
+/* GTIDs of the command in hand into the token, and on the board. */
+static void take_fresh(struct sess *sess, struct sess_causal *causal)
+{
+    uint32_t slots[2];
+    unsigned count = slots_of(sess, slots);
+
+    token_add(sess, causal, &causal->fresh);
+    for (unsigned i = 0; i < count; i++) {
+        causal_board_add(sess->env->causal, slots[i], &causal->fresh, primary_set(sess),
+                         loop_now_us(sess->env->loop));
+    }
+    gtid_clear(&causal->fresh);
+}
+
+/* What a session sees of the data: rows; not what a server says of itself. */
+static bool has_seen(const struct sess *sess, const struct conn *conn)
+{
+    const struct sess_cmd *cmd = &sess->cmd;
+
+    if (!sess->set->route_conf.raw_monotonic || !cmd->saw_rows || conn == NULL) {
+        return false;
+    }
+    return conn->is_replica ||
+           (cmd->verb != VERB_SHOW && cmd->verb != VERB_SET && cmd->com != COM_STMT_PREPARE);
+}
+
+/*
+ * What a transaction saw was committed before it: of the primary's own numbers, at most what lies
+ * below the one that it was given itself. So the floor is what the primary said it had, and those.
+ */
+static void floor_of_commit(struct sess *sess, struct sess_causal *causal)
+{
+    const struct gtid_set *whole = primary_set(sess);
+    const struct gtid_set *fresh = &causal->fresh;
+    struct position_set *set = NULL;
+    int r = -WR_E_STATE;
+
+    if (whole == NULL || whole->count > GTID_LIMITS_TOKEN.ranges ||
+        (sess->cmd.bits & (FACT(DML) | FACT(ENDS_TX))) == 0 ||
+        (sess->cmd.bits & FACT(MULTI)) != 0 || causal->is_unknown) {
+        return;
+    }
+    set = position_set_create();
+    if (set != NULL) {
+        r = gtid_copy(&set->set, whole);
+    }
+    if (r >= 0) {
+        r = gtid_add_up_to(&set->set, fresh, &GTID_LIMITS_SERVER);
+    }
+    if (r < 0) {
+        position_set_unref(set);
+        return; /* it is asked for when it is needed */
+    }
+    floor_set(causal, set);
+    causal->known_mask = 0;
+    causal->floor_server = -1;
+}
+
+void sess_causal_done(struct sess *sess)
+{
+    const struct conn *conn = sess_conn(sess, sess->cmd.server);
+    struct sess_causal *causal = sess->causal;
+
+    if (!sess->set->wants_gtids) {
+        return;
+    }
+    if (has_seen(sess, conn)) {
+        causal = need(sess);
+        if (causal == NULL) {
+            return;
+        }
+        floor_at(causal, sess->cmd.server, loop_now_us(sess->env->loop));
+    }
+    if (causal == NULL) {
+        return;
+    }
+    if (!gtid_is_empty(&causal->fresh)) {
+        if (causal->floor_server >= 0 && causal->floor_server == sess->cmd.server) {
+            floor_of_commit(sess, causal);
+        }
+        take_fresh(sess, causal);
+    }
+    if (sess->tx_open) {
+        causal->is_unknown = causal->is_unknown || (sess->cmd.got_err && sess->cmd.may_write);
+    } else {
+        causal->has_key = false;
+    }
+}
+
+/* Whatever the last write was, a replica in use has it by then. */
+static uint64_t window_end_us(const struct sess *sess)
+{
+    return sess->raw_mark_us + sess->set->route_conf.raw_window_us;
+}
+
+void sess_causal_written(struct sess *sess)
+{
+    struct sess_causal *causal = NULL;
+    uint32_t slots[2];
+    unsigned count = 0;
+
+    if (!sess->set->wants_gtids) {
+        return;
+    }
+    causal = need(sess);
+    if (causal == NULL) {
+        return;
+    }
+    if (!sess->set->has_gtids) {
+        causal->blind_until_us = window_end_us(sess); /* should there be GTIDs by then */
+    }
+    if (sess->cmd.got_gtid && !sess->cmd.got_err && !causal->is_unknown) {
+        return;
+    }
+    causal->is_unknown = false;
+    causal->unknown_us = loop_now_us(sess->env->loop);
+    metric_inc(sess->env->metrics, METRIC_TOKENS_UNKNOWN, METRIC_NONE);
+    floor_raise(sess, causal, loop_now_us(sess->env->loop));
+    count = slots_of(sess, slots);
+    for (unsigned i = 0; i < count; i++) {
+        causal_board_unknown(sess->env->causal, slots[i], loop_now_us(sess->env->loop));
+    }
+}
+
+void sess_causal_lost(struct sess *sess)
+{
+    uint64_t until_us = window_end_us(sess);
+    uint32_t slots[2];
+    unsigned count = 0;
+
+    if (!sess->set->wants_gtids || need(sess) == NULL) {
+        return;
+    }
+    sess->causal->blind_until_us = until_us;
+    count = slots_of(sess, slots);
+    for (unsigned i = 0; i < count; i++) {
+        causal_board_blind(sess->env->causal, slots[i], until_us);
+    }
+}
+
+/* A replica that would be chosen if it were known to be as far. */
+static bool has_other(const struct route_decision *decision)
+{
+    for (uint8_t i = 0; i < decision->candidate_count; i++) {
+        if (decision->candidates[i].exclude == ROUTE_EX_BEHIND) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool hint_wants_other(const struct sess *sess, const struct facts *facts,
+                             const struct route_sess *route, int16_t chosen)
+{
+    int found = (facts->hints & HINT_BIT(HINT_SERVER)) == 0
+                    ? -1
+                    : topo_find(sess->env->topo, facts->hint[HINT_SERVER]);
+
+    return found >= 0 && found != chosen && (route->has_mask >> found & 1) == 0;
+}
+
+int16_t sess_causal_fetch_from(const struct sess *sess, const struct facts *facts,
+                               const struct route_sess *route,
+                               const struct route_decision *decision)
+{
+    const struct sess_causal *causal = sess->causal;
+    uint64_t now_us = loop_now_us(sess->env->loop);
+    const struct position *from = NULL;
+    bool is_due = false;
+
+    if (causal == NULL || causal->floor_server < 0 || sess->cmd.no_wait ||
+        decision->raw_mode != CONFIG_RAW_GTID || now_us < causal->no_fetch_until_us ||
+        sess->env->config->read_after_write.wait_us == 0 ||
+        (sess->cmd.failed_mask >> causal->floor_server & 1) != 0 ||
+        sess->env->topo->servers[causal->floor_server].state == TOPO_ST_DOWN) {
+        return -1;
+    }
+    if (causal->floor_server == sess->env->topo->primary) {
+        is_due = sess->cmd.reason == ROUTE_BEHIND;
+    } else {
+        is_due = hint_wants_other(sess, facts, route, decision->server) ||
+                 (sess->cmd.reason == ROUTE_BALANCED && now_us > causal->stuck_us + STUCK_US &&
+                  has_other(decision));
+    }
+    from = is_due ? positions_of(sess->env->positions, causal->floor_server) : NULL;
+    return from != NULL && from->executed->set.count <= GTID_LIMITS_TOKEN.ranges
+               ? causal->floor_server
+               : -1;
+}
+
+int sess_causal_add_seen(const struct sess *sess, uint64_t at_us, struct gtid_set *set)
+{
+    const struct position *primary = primary_position(sess);
+
+    if (primary == NULL || positions_seen_us(sess->env->positions, sess->env->topo->primary) <
+                               at_us + FLOOR_MARGIN_US) {
+        return -WR_E_STATE;
+    }
+    return gtid_add(set, &primary->executed->set, &GTID_LIMITS_SERVER);
+}

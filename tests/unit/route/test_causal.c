@@ -1,0 +1,278 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The board of tokens: marks and takes, sets without room, threads; and the picture of positions that
+ * they are compared with. */
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "weir/backend/positions.h"
+#include "weir/route/causal.h"
+
+#define U "16a211eb-e9c5-11f1-b4cc-02fc00000001"
+
+static const struct gtid_limits WIDE = {.sources = 64, .ranges = 4096};
+
+static void load(struct gtid_set *set, const char *text)
+{
+    gtid_init(set);
+    assert_int_equal(gtid_parse(span_of(text), GTID_ANY, &WIDE, set), 0);
+}
+
+static bool has_text(const struct gtid_set *have, const char *text)
+{
+    struct gtid_set want;
+    load(&want, text);
+    bool has = gtid_has(have, &want);
+    gtid_fini(&want);
+    return has;
+}
+
+static void add_text(struct causal_board *board, uint32_t slot, const char *text)
+{
+    struct gtid_set set;
+    load(&set, text);
+    causal_board_add(board, slot, &set, NULL, 1000);
+    gtid_fini(&set);
+}
+
+static void marks_and_takes(void **unused)
+{
+    struct causal_board *board = causal_board_create();
+    struct causal_mark mark = {.version = 77};
+    struct gtid_set token;
+    uint32_t slot = causal_slot_user(SPAN_LIT("alice"));
+
+    (void)unused;
+    assert_non_null(board);
+    gtid_init(&token);
+    assert_int_not_equal(slot, CAUSAL_SLOT_ALL);
+    assert_int_not_equal(slot, causal_slot_key(SPAN_LIT("alice")));
+    assert_false(causal_board_is_new(board, slot, 0));
+    add_text(board, slot, U ":5");
+    assert_true(causal_board_is_new(board, slot, 0));
+    assert_false(causal_board_is_new(board, CAUSAL_SLOT_ALL, 0));
+    assert_int_equal(causal_board_take(board, slot, &token, &mark), 0);
+    assert_true(has_text(&token, U ":5"));
+    assert_false(causal_board_is_new(board, slot, mark.version));
+    assert_int_equal(mark.unknown_us, 0);
+    causal_board_unknown(board, slot, 2000);
+    causal_board_unknown(board, slot, 1500);
+    causal_board_blind(board, slot, 9000);
+    causal_board_blind(board, slot, 8000);
+    assert_true(causal_board_is_new(board, slot, mark.version));
+    assert_int_equal(causal_board_take(board, slot, &token, &mark), 0);
+    assert_int_equal(mark.unknown_us, 2000);
+    assert_int_equal(mark.blind_until_us, 9000);
+    /* of another flavour: what was there is void, and the primary's word is needed */
+    add_text(board, slot, "0-1-5");
+    gtid_clear(&token);
+    assert_int_equal(causal_board_take(board, slot, &token, &mark), 0);
+    assert_true(gtid_is_empty(&token));
+    assert_int_equal(mark.unknown_us, 2000);
+    gtid_clear(&token);
+    add_text(board, causal_slot_key(SPAN_LIT("k")), "0-1-5");
+    add_text(board, causal_slot_key(SPAN_LIT("k")), U ":1");
+    assert_int_equal(causal_board_take(board, causal_slot_key(SPAN_LIT("k")), &token, &mark), 0);
+    assert_int_equal(mark.unknown_us, 1000);
+    gtid_fini(&token);
+    causal_board_destroy(board);
+    causal_board_destroy(NULL);
+}
+
+static void no_room(void **unused)
+{
+    struct causal_board *board = causal_board_create();
+    struct causal_mark mark = {.version = 0};
+    struct gtid_set token;
+    struct gtid_set whole;
+    struct gtid_set one;
+    char text[64];
+
+    (void)unused;
+    assert_non_null(board);
+    gtid_init(&token);
+    load(&whole, U ":1-100000");
+    for (unsigned n = 1; n < 1000; n += 2) {
+        (void)snprintf(text, sizeof(text), U ":%u", n);
+        load(&one, text);
+        causal_board_add(board, 3, &one, &whole, n);
+        gtid_fini(&one);
+        assert_int_equal(causal_board_take(board, 3, &token, &mark), 0);
+        assert_int_equal(mark.unknown_us, 0); /* gaps that the primary has closed are none */
+        assert_true(has_text(&token, text));
+        gtid_clear(&token);
+    }
+    for (unsigned n = 1; n < 1000; n += 2) {
+        (void)snprintf(text, sizeof(text), U ":%u", n);
+        load(&one, text);
+        causal_board_add(board, 4, &one, NULL, n);
+        gtid_fini(&one);
+        gtid_clear(&token);
+        assert_int_equal(causal_board_take(board, 4, &token, &mark), 0);
+        assert_true(has_text(&token, text) || mark.unknown_us == n);
+    }
+    assert_int_not_equal(mark.unknown_us, 0);
+    gtid_fini(&whole);
+    gtid_fini(&token);
+    causal_board_destroy(board);
+}
+
+/* --- threads: whoever knows of a write finds it in what it takes --- */
+
+enum {
+    THREADS = 4,
+    WRITES = 2000,
+};
+
+struct shared {
+    struct causal_board *board;
+    _Atomic unsigned done[THREADS];
+};
+
+struct writer {
+    struct shared *shared;
+    unsigned index;
+};
+
+static void write_one(struct shared *shared, unsigned index, unsigned n)
+{
+    char text[64];
+    struct gtid_set set;
+
+    (void)snprintf(text, sizeof(text), "%u-1-%u", index, n);
+    gtid_init(&set);
+    if (gtid_parse(span_of(text), GTID_MARIADB, &WIDE, &set) == 0) {
+        causal_board_add(shared->board, CAUSAL_SLOT_ALL, &set, NULL, n);
+    }
+    gtid_fini(&set);
+    atomic_store(&shared->done[index], n);
+}
+
+static void *write_and_look(void *arg)
+{
+    struct writer *writer = arg;
+    struct shared *shared = writer->shared;
+    struct gtid_set token;
+    struct causal_mark mark = {.version = 0};
+    bool is_fine = true;
+
+    gtid_init(&token);
+    for (unsigned n = 1; n <= WRITES; n++) {
+        unsigned seen[THREADS];
+
+        write_one(shared, writer->index, n);
+        for (unsigned i = 0; i < THREADS; i++) {
+            seen[i] = atomic_load(&shared->done[i]);
+        }
+        if (causal_board_is_new(shared->board, CAUSAL_SLOT_ALL, mark.version) &&
+            causal_board_take(shared->board, CAUSAL_SLOT_ALL, &token, &mark) < 0) {
+            is_fine = false;
+        }
+        for (unsigned i = 0; i < THREADS; i++) {
+            char text[64];
+
+            (void)snprintf(text, sizeof(text), "%u-1-%u", i, seen[i]);
+            is_fine = is_fine && (seen[i] == 0 || has_text(&token, text));
+        }
+    }
+    gtid_fini(&token);
+    return is_fine ? arg : NULL;
+}
+
+static void from_many_threads(void **unused)
+{
+    static struct shared shared;
+    struct writer writers[THREADS];
+    pthread_t threads[THREADS];
+
+    (void)unused;
+    shared.board = causal_board_create();
+    assert_non_null(shared.board);
+    for (unsigned i = 0; i < THREADS; i++) {
+        writers[i] = (struct writer){&shared, i};
+        assert_int_equal(pthread_create(&threads[i], NULL, write_and_look, &writers[i]), 0);
+    }
+    for (unsigned i = 0; i < THREADS; i++) {
+        void *ret = NULL;
+
+        assert_int_equal(pthread_join(threads[i], &ret), 0);
+        assert_ptr_equal(ret, &writers[i]);
+    }
+    causal_board_destroy(shared.board);
+}
+
+/* --- positions --- */
+
+static void set_of(struct position *at, const char *text, uint64_t version, uint64_t began_us)
+{
+    struct position_set *set = position_set_create();
+
+    assert_non_null(set);
+    assert_int_equal(gtid_parse(span_of(text), GTID_ANY, &GTID_LIMITS_SERVER, &set->set), 0);
+    at->executed = set;
+    at->version = version;
+    at->began_us = began_us;
+}
+
+static void pictures(void **unused)
+{
+    struct position_clock *clock = position_clock_create();
+    struct positions *positions = NULL;
+    struct gtid_set want;
+
+    (void)unused;
+    assert_non_null(clock);
+    positions = positions_create(4, 9, clock);
+    assert_non_null(positions);
+    set_of(&positions->servers[0], U ":1-10", 1, 100);
+    set_of(&positions->servers[1], U ":1-9", 70000, 200);
+    set_of(&positions->servers[2], U ":1-10", 3, 300);
+    positions->servers[1].incarnation = 2;
+    positions->servers[2].incarnation = 5;
+    positions_compare(positions);
+    assert_int_equal(positions->incarnations, 7);
+    assert_int_equal(positions->servers[0].covered_mask, 5);
+    assert_int_equal(positions->servers[1].covered_mask, 7);
+    assert_int_equal(positions->servers[3].covered_mask, 0); /* not known */
+    load(&want, U ":10");
+    assert_int_equal(positions_have(positions, &want), 5);
+    assert_int_equal(positions_have(NULL, &want), 0);
+    gtid_fini(&want);
+    assert_null(positions_of(positions, 3));
+    assert_null(positions_of(positions, -1));
+    assert_null(positions_of(positions, 4));
+    assert_null(positions_of(NULL, 0));
+    assert_ptr_equal(positions_of(positions, 2), &positions->servers[2]);
+    /* the clock counts for the set that it was moved for, and only forwards */
+    assert_int_equal(positions_seen_us(positions, 1), 200);
+    position_clock_set(clock, 1, 70000, 900);
+    assert_int_equal(positions_seen_us(positions, 1), 900);
+    position_clock_set(clock, 1, 70001, 1000);
+    assert_int_equal(positions_seen_us(positions, 1), 200);
+    assert_int_equal(positions_seen_us(positions, 3), 0);
+    position_clock_unref(clock);
+    assert_ptr_equal(positions_ref(positions), positions);
+    positions_unref(positions);
+    positions_unref(positions);
+    positions_unref(NULL);
+    position_set_unref(NULL);
+    position_clock_unref(NULL);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(marks_and_takes),
+        cmocka_unit_test(no_room),
+        cmocka_unit_test(from_many_threads),
+        cmocka_unit_test(pictures),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
