@@ -389,7 +389,7 @@ def through(rig, weir, drivers, say):
                 shares = []
                 if in_all == 0 or on_replicas < 0.8 * in_all:
                     shares.append(f"only {on_replicas} of {in_all} plain SELECTs were executed by replicas")
-                if opened * 2 > sessions:
+                if opened * 4 > sessions * 3:
                     shares.append(f"{sessions} sessions opened {opened} connections to servers: they did not share")
                 if wrong or not shares or not tries_left:
                     break  # a replica that a busy machine has made late for a moment is no fault; results are
