@@ -598,7 +598,7 @@ int pool_checkout(struct pool_key *key, const struct pool_ask *ask, struct pool_
     if (wait->conn != NULL) {
         conn = wait->conn;
         wait->conn = NULL;
-        if (!pool_is_good(pool, conn)) { /* promised before things changed */
+        if (is_of_the_past(pool, conn)) { /* promised before the primary, or its name, moved */
             pool_close_keep_slot(conn, true);
             conn = NULL;
             wait->has_slot = true;
