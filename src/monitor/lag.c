@@ -15,6 +15,8 @@
  */
 #include <string.h>
 
+#include "weir/util/fault.h"
+
 #include "lag_priv.h"
 
 #define SECOND_US UINT64_C(1000000)
@@ -116,6 +118,9 @@ static struct lag_verdict channel_judge(const struct lag_trail *trail,
     bool has_trail = trail_lag(trail, channel, now_us, has_all_us, &by_trail);
     uint64_t lag_us = 0;
 
+    if (WR_MUTANT("lag.null")) {
+        return (struct lag_verdict){TOPO_WHY_NONE, 0, SECOND_US};
+    }
     if (channel->applier != SAMPLE_THREAD_YES) {
         verdict.why = TOPO_WHY_SQL_THREAD;
         return verdict;
