@@ -10,6 +10,7 @@
 #include "weir/protocol/frame.h"
 #include "weir/util/assert.h"
 #include "weir/util/err.h"
+#include "weir/util/fault.h"
 
 #include "sess_causal_priv.h"
 #include "sess_priv.h"
@@ -255,7 +256,7 @@ static int send_state(struct sess *sess, struct conn *conn, const struct svec *w
     if (rc > 0) {
         metric_inc(sess->env->metrics, METRIC_STATE_REPLAYS, METRIC_NONE);
         if (is_placed && may_pipeline(sess, conn)) {
-            sess->own_ahead = (uint8_t)rc;
+            sess->own_ahead = (uint8_t)(rc - (WR_MUTANT("reply.off_by_one") ? 1 : 0));
             return 1;
         }
         sess_sync_wait(sess, SESS_OWN_SVEC, sess->cmd.server, (uint16_t)rc, REPLY_SIMPLE);
@@ -509,7 +510,8 @@ void sess_go(struct sess *sess, uint8_t *packet, size_t len)
     if (rc < 0) {
         return;
     }
-    if (packet != NULL && (rc == 0 || sess->cmd.is_read || sess_delay_keeps(sess))) {
+    if (packet != NULL &&
+        (rc == 0 || sess->cmd.is_read || sess_delay_keeps(sess) || WR_MUTANT("retry.writes"))) {
         sess_buf_take(sess, &sess->held);
         if (buf_append(&sess->held, packet, len, (size_t)FRAME_MAX_PAYLOAD + FRAME_HEADER) < 0) {
             sess_close(sess, "no memory for a command");

@@ -4,6 +4,7 @@
  * nothing of its reply; whatever may have written is never sent again, and the client is told so.
  */
 #include "weir/util/err.h"
+#include "weir/util/fault.h"
 
 #include "sess_causal_priv.h"
 #include "sess_priv.h"
@@ -185,8 +186,8 @@ void sess_server_lost(struct sess *sess, int16_t server)
         }
     } else if (sess->cmd.is_read && server != sess->env->topo->primary) {
         sess_try_elsewhere(sess, server, SESS_ERR_SERVER_LOST);
-    } else if (!sess->cmd.is_sent && !loss.tx && !loss.pins && sess->cmd.tries == 0 &&
-               buf_len(&sess->held) != 0) {
+    } else if ((!sess->cmd.is_sent || WR_MUTANT("retry.writes")) && !loss.tx && !loss.pins &&
+               sess->cmd.tries == 0 && buf_len(&sess->held) != 0) {
         /* nothing of it has left weir: once more on a new connection */
         sess->cmd.tries++;
         sess->own = SESS_OWN_NONE;

@@ -3,6 +3,7 @@
  * The command line. Unknown words are refused: a mistyped option must not start a server.
  */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "weir/config/config.h"
@@ -18,6 +19,8 @@ static const char USAGE[] =
     "       weir diff OLD NEW\n"
     "       weir explain [--config FILE] [--schema NAME] [--user NAME] [--client ADDRESS]\n"
     "                    [--flavour mysql|mariadb] \"SQL\"\n"
+    "       weir verify --config FILE --user NAME [--password-file FILE] [--address ADDRESS]\n"
+    "                   [--seconds N] [--clients N] [--rate N] [--seed N] [--tls off|required]\n"
     "       weir --version | --help\n"
     "\n"
     "  --config FILE   serve, as FILE says; SIGHUP reads it again, SIGTERM drains and\n"
@@ -27,7 +30,11 @@ static const char USAGE[] =
     "  diff            what a weir that runs by OLD would make of NEW when it reads it again;\n"
     "                  exit status 1 when something in it needs a restart\n"
     "  explain         where a statement goes, and why, when every server is well and every\n"
-    "                  table that it names is a base table; no server is asked\n";
+    "                  table that it names is a base table; no server is asked\n"
+    "  verify          write and read through the weir that runs by FILE, in a schema\n"
+    "                  weir_verify_... that is dropped in the end, and say whether what FILE\n"
+    "                  promises was kept; exit status 1 when not. The password is in\n"
+    "                  --password-file or in the environment as WEIR_VERIFY_PASSWORD\n";
 
 static int usage(FILE *out, const char *why, const char *what)
 {
@@ -189,6 +196,65 @@ static int explain_main(int argc, char **argv)
     return run_explain(&args, stdout);
 }
 
+/* A whole number from 1 to max. */
+static bool number_of(const char *text, uint32_t max, uint32_t *ret_number)
+{
+    char *end = NULL;
+    unsigned long number = strtoul(text, &end, 10);
+
+    if (text[0] < '0' || text[0] > '9' || *end != '\0' || number == 0 || number > max) {
+        return false;
+    }
+    *ret_number = (uint32_t)number;
+    return true;
+}
+
+static bool verify_option(struct run_verify_args *args, const char *word, const char *value)
+{
+    if (strcmp(word, "--config") == 0) {
+        args->config_path = value;
+    } else if (strcmp(word, "--user") == 0) {
+        args->user = value;
+    } else if (strcmp(word, "--password-file") == 0) {
+        args->password_path = value;
+    } else if (strcmp(word, "--address") == 0) {
+        args->address = value;
+    } else if (strcmp(word, "--seconds") == 0) {
+        return number_of(value, RUN_VERIFY_SECONDS_MAX, &args->seconds);
+    } else if (strcmp(word, "--clients") == 0) {
+        return number_of(value, RUN_VERIFY_CLIENTS_MAX, &args->clients);
+    } else if (strcmp(word, "--rate") == 0) {
+        return number_of(value, RUN_VERIFY_RATE_MAX, &args->rate);
+    } else if (strcmp(word, "--seed") == 0) {
+        return number_of(value, UINT32_MAX, &args->seed);
+    } else if (strcmp(word, "--tls") == 0 && strcmp(value, "off") == 0) {
+        args->tls = RUN_VERIFY_TLS_OFF;
+    } else if (strcmp(word, "--tls") == 0 && strcmp(value, "required") == 0) {
+        args->tls = RUN_VERIFY_TLS_REQUIRED;
+    } else {
+        return false;
+    }
+    return true;
+}
+
+static int verify_main(int argc, char **argv)
+{
+    struct run_verify_args args = {.seconds = 30, .clients = 8, .rate = 200};
+
+    for (int i = 2; i < argc; i++) {
+        const char *word = argv[i];
+        const char *value = value_of(argc, argv, &i);
+
+        if (value == NULL || !verify_option(&args, word, value)) {
+            return usage(stderr, "verify: not understood:", word);
+        }
+    }
+    if (args.config_path == NULL || args.user == NULL) {
+        return usage(stderr, "verify: by which --config FILE, and as which --user NAME?", NULL);
+    }
+    return run_verify(&args, stdout);
+}
+
 int run_main(int argc, char **argv)
 {
     if (argc < 2) {
@@ -215,6 +281,9 @@ int run_main(int argc, char **argv)
     }
     if (strcmp(argv[1], "explain") == 0) {
         return explain_main(argc, argv);
+    }
+    if (strcmp(argv[1], "verify") == 0) {
+        return verify_main(argc, argv);
     }
     return usage(stderr, "not understood:", argv[1]);
 }

@@ -23,6 +23,8 @@
  */
 #include <string.h>
 
+#include "weir/util/fault.h"
+
 #include "lag_priv.h"
 
 #define SECOND_US UINT64_C(1000000)
@@ -236,6 +238,9 @@ static struct lag_verdict channel_judge(const struct judging *j,
     bool has_log = log_lag(j, channel, &log_us);
     uint64_t seconds_us = channel->behind_us;
 
+    if (WR_MUTANT("lag.null")) {
+        return (struct lag_verdict){TOPO_WHY_NONE, 0, SECOND_US};
+    }
     if (channel->applier != SAMPLE_THREAD_YES) {
         return verdict_unknown(TOPO_WHY_SQL_THREAD, SECOND_US);
     }

@@ -19,6 +19,7 @@
 #include "weir/pool/slots.h"
 #include "weir/util/assert.h"
 #include "weir/util/err.h"
+#include "weir/util/fault.h"
 #include "weir/util/metric.h"
 
 #include "pool_priv.h"
@@ -485,7 +486,7 @@ void pool_checkin(struct conn *conn)
         pool_own(conn);
         return;
     }
-    if (conn->is_dirty && pool_is_good(pool_of(conn), conn)) {
+    if (conn->is_dirty && pool_is_good(pool_of(conn), conn) && !WR_MUTANT("pool.no_reset")) {
         reset(conn);
         return;
     }

@@ -42,6 +42,14 @@ bool fault_hit(const char *name)
     plan.passes++;
     return plan.passes == plan.nth;
 }
+
+bool fault_is_mutant(const char *name)
+{
+    /* nothing changes this process's environment: NOLINTNEXTLINE(concurrency-mt-unsafe) */
+    const char *mutant = getenv("WEIR_MUTANT");
+
+    return mutant != NULL && strcmp(mutant, name) == 0;
+}
 #endif
 
 void *fault_malloc(size_t size)

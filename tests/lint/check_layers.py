@@ -13,7 +13,7 @@ LIBRARIES = [
     (r"^(event2/|event\.h|evhttp\.h|evdns\.h)", r"^src/io/"),
     (r"^openssl/", r"^src/(io/|util/crypto)"),
     (r"^yaml\.h$", r"^src/config/"),
-    (r"^(mysql\.h|mysql/|mariadb/|errmsg\.h|mysqld_error\.h)", r"^src/(monitor/|cache/binlog)"),
+    (r"^(mysql\.h|mysql/|mariadb/|errmsg\.h|mysqld_error\.h)", r"^src/(monitor/|verify/|cache/binlog)"),
     (r"^hiredis/", r"^src/cache/"),
     (r"^pcre2\.h$", r"^src/route/"),
     (r"^curl/", r"^src/observe/"),

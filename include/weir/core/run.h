@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * run - what the program's verbs do: serve, check, explain.
+ * run - what the program's verbs do: serve, check, diff, explain, verify.
  *
  * WHY       main() stays a line; start and stop of the process are one visible list.
  * OWNS      Everything that the process has, from start to stop.
@@ -14,6 +14,7 @@
 #define WEIR_CORE_RUN_H
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 
 #include "weir/util/attr.h"
@@ -38,6 +39,28 @@ struct run_explain_args {
     const char *sql;
 };
 WR_NODISCARD int run_explain(const struct run_explain_args *args, FILE *out);
+
+/* Try what config_path promises on the weir that runs by it. */
+#define RUN_VERIFY_SECONDS_MAX 600
+#define RUN_VERIFY_CLIENTS_MAX 64
+#define RUN_VERIFY_RATE_MAX    5000
+enum run_verify_tls {
+    RUN_VERIFY_TLS_AUTO, /* off on this machine, else required */
+    RUN_VERIFY_TLS_OFF,
+    RUN_VERIFY_TLS_REQUIRED
+};
+struct run_verify_args {
+    const char *config_path;
+    const char *address; /* HOST:PORT, [IPv6]:PORT or unix:/PATH; NULL: its first listener */
+    const char *user;
+    const char *password_path; /* NULL: WEIR_VERIFY_PASSWORD in the environment */
+    enum run_verify_tls tls;
+    uint32_t seconds;
+    uint32_t clients;
+    uint32_t rate; /* operations a second */
+    uint32_t seed; /* 0: another one each time */
+};
+WR_NODISCARD int run_verify(const struct run_verify_args *args, FILE *out);
 
 /* The command line: picks one of the above. */
 WR_NODISCARD int run_main(int argc, char **argv);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * fault - named points, and allocations, that tests make fail.
+ * fault - named points, and allocations, that tests make fail; and whole mutants.
  *
  * WHY       Every error path is walked by failing the n-th chance until none is left.
  * OWNS      none
@@ -34,9 +34,14 @@ bool fault_is_spent(void);
 /* Passes seen since fault_arm(). */
 uint64_t fault_passes(void);
 bool fault_hit(const char *name);
-#    define WR_FAULT(name) fault_hit(name)
+/* WEIR_MUTANT in the environment names one way in which this process is wrong on purpose: the tests'
+ * tests. The whole process has it. */
+bool fault_is_mutant(const char *name);
+#    define WR_FAULT(name)  fault_hit(name)
+#    define WR_MUTANT(name) fault_is_mutant(name)
 #else
-#    define WR_FAULT(name) false
+#    define WR_FAULT(name)  false
+#    define WR_MUTANT(name) false
 #endif
 
 #endif

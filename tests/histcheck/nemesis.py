@@ -1,0 +1,359 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What disturbs the servers, weir and the wires between them, one class a kind.
+
+begin() starts it, end() takes it back and returns when all is as it was; both may be called from a
+thread. ERRORS: whether a client may see errors meanwhile (a session that is in a transaction on a
+server that dies has to hear of it). Kinds that weir has no setting for yet are in ABSENT.
+"""
+import os
+import signal
+import threading
+import time
+
+import pymysql
+
+from weirlab import wait_for
+
+# kind: why it is not played
+ABSENT = {
+    "switchover, promotion, second writer": "failover_real has them; a history over two primaries' logs is not ranked yet",
+    "redis, dead, slow, lying": "weir has no cache",
+}
+
+
+class Stage:
+    """What a kind works on."""
+
+    def __init__(self, rig, weir, random, front=None, backs=None):
+        self.rig, self.weir, self.random = rig, weir, random
+        self.front, self.backs = front, backs or {}
+        self.killed = 0  # connections, one by one
+
+    def replica(self):
+        return self.random.choice(self.rig.replicas)
+
+
+class Kind:
+    ERRORS = False
+
+    def __init__(self, stage):
+        self.stage = stage
+        self.rig = stage.rig
+
+    def is_mysql(self):
+        return self.rig.flavour == "mysql"
+
+    def begin(self):
+        raise NotImplementedError
+
+    def end(self):
+        raise NotImplementedError
+
+
+def stop(node, thread=""):
+    node.execute(f"STOP {'REPLICA' if node.flavour == 'mysql' else 'SLAVE'} {thread}")
+
+
+def start(node):
+    node.execute(f"START {'REPLICA' if node.flavour == 'mysql' else 'SLAVE'}")
+
+
+def delay(node, seconds):
+    stop(node, "SQL_THREAD")
+    if node.flavour == "mysql":
+        node.execute(f"CHANGE REPLICATION SOURCE TO SOURCE_DELAY = {seconds}")
+    else:
+        stop(node)  # MariaDB wants both stopped
+        node.execute(f"CHANGE MASTER TO MASTER_DELAY = {seconds}")
+    start(node)
+
+
+class Lag(Kind):
+    """Both replicas apply a second late: within monitor.max_lag they still get reads."""
+    SECONDS = 1
+
+    def begin(self):
+        for node in self.rig.replicas:
+            delay(node, self.SECONDS)
+
+    def end(self):
+        for node in self.rig.replicas:
+            delay(node, 0)
+
+
+class LongLag(Lag):
+    """The same, beyond monitor.max_lag: they get none."""
+    SECONDS = 6
+
+
+class Applier(Kind):
+    """The applier of one replica stands still; the other goes on."""
+
+    def begin(self):
+        self.victim = self.stage.replica()
+        stop(self.victim, "SQL_THREAD")
+
+    def end(self):
+        start(self.victim)
+
+
+class AllAppliers(Kind):
+    """No replica applies anything."""
+
+    def begin(self):
+        for node in self.rig.replicas:
+            stop(node, "SQL_THREAD")
+
+    def end(self):
+        for node in self.rig.replicas:
+            start(node)
+
+
+class Receiver(Applier):
+    """A replica gets nothing more and says that it is 0 seconds behind, or NULL."""
+
+    def begin(self):
+        self.victim = self.stage.replica()
+        stop(self.victim, "IO_THREAD")
+
+
+class StopReplica(Kind):
+    """SIGSTOP: nothing is refused, nothing is answered."""
+    ERRORS = True
+
+    def begin(self):
+        self.pid = self.stage.replica().pid()
+        os.kill(self.pid, signal.SIGSTOP)
+
+    def end(self):
+        os.kill(self.pid, signal.SIGCONT)
+
+
+class KillReplica(Kind):
+    """kill -9; it comes back with what it has."""
+    ERRORS = True
+
+    def begin(self):
+        os.kill(self.stage.replica().pid(), signal.SIGKILL)
+
+    def end(self):
+        self.rig.cluster.up("free")
+
+
+class KillConnections(Kind):
+    """KILL of the clients' connections on one server, again and again."""
+    ERRORS = True
+
+    def __init__(self, stage):
+        super().__init__(stage)
+        self.over = threading.Event()
+        self.thread = None
+
+    def node(self):
+        return self.stage.random.choice(self.rig.nodes)
+
+    def begin(self):
+        node = self.node()
+
+        def work():
+            while not self.over.is_set():
+                for row in node.rows("SELECT id AS id FROM information_schema.processlist "
+                                     "WHERE user = %s ORDER BY RAND() LIMIT 4", self.rig.env["DB_USER"]):
+                    try:
+                        node.execute(f"KILL {row['id']}")
+                        self.stage.killed += 1
+                    except pymysql.MySQLError:
+                        pass  # it has gone by itself
+                self.over.wait(0.2)
+        self.thread = threading.Thread(target=work)
+        self.thread.start()
+
+    def end(self):
+        self.over.set()
+        self.thread.join(20)
+
+
+class Squeeze(Kind):
+    """A server takes fewer connections than weir has open to it."""
+    ERRORS = True
+
+    def begin(self):
+        victim = self.stage.random.choice(self.rig.nodes)
+        self.inside = victim.connect()  # there may be no room for us later on
+        with self.inside.cursor() as cur:
+            cur.execute("SELECT @@global.max_connections")
+            self.before = cur.fetchone()[0]
+            cur.execute("SET GLOBAL max_connections = 12")  # MariaDB takes no fewer than 10
+
+    def end(self):
+        with self.inside as c, c.cursor() as cur:
+            cur.execute(f"SET GLOBAL max_connections = {self.before}")
+
+
+class Wire(Kind):
+    """A fault of the toxic proxy, before weir (side front) or before one server (side back)."""
+    SIDE = "front"
+
+    def proxy(self):
+        if self.SIDE == "front":
+            return self.stage.front
+        return self.stage.backs[self.stage.random.choice(sorted(self.stage.backs))]
+
+    def toxics(self):
+        raise NotImplementedError
+
+    def begin(self):
+        self.on = self.proxy()
+        for name, kind, direction, keys in self.toxics():
+            self.on.add(name, kind, direction, **keys)
+
+    def end(self):
+        self.on.reset()
+
+
+class FrontSlices(Wire):
+    def toxics(self):
+        return [("slices", "slicer", "both", {"size": 7, "vary": 20, "us": 200})]
+
+
+class BackSlices(FrontSlices):
+    SIDE = "back"
+
+
+class FrontLate(Wire):
+    def toxics(self):
+        return [("late", "latency", "both", {"ms": 5, "jitter": 10})]
+
+
+class BackLate(Wire):
+    SIDE = "back"
+
+    def toxics(self):
+        return [("late", "latency", "both", {"ms": 10, "jitter": 20})]
+
+
+class FrontCuts(Wire):
+    """Connections end at any byte, with a RST."""
+    ERRORS = True
+
+    def toxics(self):
+        return [("cut", "reset_peer", "both", {"ms": 300})]
+
+
+class BackCuts(FrontCuts):
+    """Answers are on their way when the connection ends: what was asked for may have been done."""
+    SIDE = "back"
+
+    def toxics(self):
+        return [("late", "latency", "down", {"ms": 20}), ("cut", "reset_peer", "both", {"ms": 300})]
+
+
+class PrimaryLimits(Wire):
+    """Each connection to the primary ends behind so many bytes: in the middle of an answer, so that what
+    was asked for has been done, and nobody was told."""
+    ERRORS = True
+
+    def proxy(self):
+        return self.stage.backs["primary"]
+
+    def toxics(self):
+        return [("limit", "limit_data", "down", {"bytes": 9000})]
+
+
+class Reloads(Kind):
+    """SIGHUP upon SIGHUP, with other weights each time."""
+
+    def __init__(self, stage):
+        super().__init__(stage)
+        self.over = threading.Event()
+        self.thread = None
+
+    def begin(self):
+        weir = self.stage.weir
+
+        def work():
+            n = 0
+            while not self.over.is_set():
+                n += 1
+                for i, server in enumerate(weir.settings["servers"]):
+                    server["weight"] = 50 + (n + i) % 3 * 50
+                weir.write_conf()
+                weir.process.send_signal(signal.SIGHUP)
+                self.over.wait(0.2)
+        self.thread = threading.Thread(target=work)
+        self.thread.start()
+
+    def end(self):
+        self.over.set()
+        self.thread.join(20)
+
+
+class Restart(Kind):
+    """SIGTERM, drain, and a new process."""
+    ERRORS = True
+
+    def begin(self):
+        self.stage.weir.stop()
+        self.stage.weir.start()
+
+    def end(self):
+        pass
+
+
+KINDS = {
+    "lag": Lag, "long_lag": LongLag, "applier": Applier, "all_appliers": AllAppliers, "receiver": Receiver,
+    "stop_replica": StopReplica, "kill_replica": KillReplica, "kill_connections": KillConnections,
+    "squeeze": Squeeze, "front_slices": FrontSlices, "back_slices": BackSlices, "front_late": FrontLate,
+    "back_late": BackLate, "front_cuts": FrontCuts, "back_cuts": BackCuts, "primary_limits": PrimaryLimits,
+    "reloads": Reloads, "restart": Restart,
+}
+
+
+class Nemesis(threading.Thread):
+    """Runs kinds one after the other, with quiet between, until their time is over. tell() is what
+    the judge hears: `begin ID errors|calm`, `end ID`."""
+
+    def __init__(self, stage, kinds, seconds, tell, fault=(1.5, 3.5), quiet=(0.5, 1.0)):
+        super().__init__()
+        self.stage, self.kinds, self.tell = stage, kinds, tell
+        self.until = time.monotonic() + seconds
+        self.fault, self.quiet = fault, quiet
+        self.over = threading.Event()
+        self.did = []
+        self.error = None
+
+    def run(self):
+        random = self.stage.random
+        try:
+            for i, name in enumerate(self.kinds):
+                if self.over.wait(random.uniform(*self.quiet)) or time.monotonic() > self.until:
+                    return
+                kind = KINDS[name](self.stage) if isinstance(name, str) else name
+                self.tell(f"begin f{i} {'errors' if kind.ERRORS else 'calm'}")
+                self.did.append(name if isinstance(name, str) else type(name).__name__)
+                try:
+                    kind.begin()
+                    self.over.wait(min(random.uniform(*self.fault), max(0.0, self.until - time.monotonic())))
+                finally:
+                    kind.end()
+                    self.tell(f"end f{i}")
+        except Exception as e:  # noqa: BLE001 - the run is over then, and says why
+            self.error = e
+
+    def finish(self):
+        self.over.set()
+        self.join(120)
+        if self.error:
+            raise self.error
+
+
+def settled(rig, seconds=60):
+    """Every server answers and both replicas replicate."""
+    def good():
+        for node in rig.replicas:
+            status = node.replica_status()
+            if status.get("io") != "Yes" or status.get("sql") != "Yes":
+                return False
+        return True
+    wait_for("replicas replicate", good, seconds)
+    rig.settle(seconds)
