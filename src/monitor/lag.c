@@ -239,7 +239,8 @@ static struct lag_verdict channel_judge(const struct judging *j,
     uint64_t seconds_us = channel->behind_us;
 
     if (WR_MUTANT("lag.null")) {
-        return (struct lag_verdict){TOPO_WHY_NONE, 0, SECOND_US};
+        verdict.lag_us = 0;
+        return verdict;
     }
     if (channel->applier != SAMPLE_THREAD_YES) {
         return verdict_unknown(TOPO_WHY_SQL_THREAD, SECOND_US);
