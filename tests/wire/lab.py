@@ -37,7 +37,7 @@ class Lab:
 
     def session(self, **options):
         options.setdefault("database", "test")
-        options.setdefault("timeout", 5)
+        options.setdefault("timeout", 30)
         return Raw("127.0.0.1", self.weir.port, self.user, self.password, **options)
 
     def metric(self, name):
