@@ -10,7 +10,6 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 import unittest
 
 import pymysql
@@ -109,7 +108,7 @@ class Admin:
             number, text = error_of(self.rows, statement, user="look")
             self.assertEqual(number, 1227, statement)
             self.assertIn("role read", text)
-        self.assertEqual({r["state"] for r in self.rows("SHOW SERVERS", user="look")}, {"up"})
+        wait_for("all are up", lambda: {r["state"] for r in self.rows("SHOW SERVERS", user="look")} == {"up"})
         self.assertIn("replica1", str(self.rows("SHOW SERVERS", user="look")))
 
     def test_limit_of_clients(self):
@@ -202,7 +201,7 @@ class Admin:
             self.assertEqual(row["address"], f"127.0.0.1:{node.port}")
             self.assertEqual(row["role"], "primary" if node.name == "primary" else "replica")
             self.assertEqual(row["version"], node.value("SELECT VERSION()"))
-            self.assertLess(int(row["sample_age_ms"]), 2000)
+            wait_for("a young sample", lambda n=node.name: int(self.rows(f"SHOW SERVERS LIKE '{n}'")[0]["sample_age_ms"]) < 2000)
             known = [""] if node.name == "primary" else ["log", "performance_schema", "seconds_behind"]
             self.assertIn(row["lag_source"], known)
         self.assertEqual([r["name"] for r in self.rows("SHOW SERVERS LIKE 'REPLICA_' LIMIT 1")], ["replica1"])
@@ -418,21 +417,19 @@ class Admin:
 
             def wait():
                 try:
-                    c.query("SELECT SLEEP(30)")
+                    c.query("SELECT SLEEP(300)")
                     ended.append(c._result.rows[0][0])  # MySQL's SLEEP says 1 when it is interrupted
                 except pymysql.MySQLError as e:
                     ended.append(e.args[0])
 
             for statement, want in (("KILL QUERY", (1317, 1)), ("KILL", (1317, 1927, 2013, 1053))):
                 thread = threading.Thread(target=wait)
-                began = time.monotonic()
                 thread.start()
                 wait_for("it runs", lambda: [r for r in self.rows("SHOW SESSIONS")
                                              if r["id"] == number and r["state"] == "relay"])
                 self.rows(f"{statement} {number}")
-                thread.join(25)
+                thread.join(120)
                 self.assertFalse(thread.is_alive())
-                self.assertLess(time.monotonic() - began, 25)
                 self.assertIn(ended.pop(), want)
             self.assertIn(error_of(c.query, "SELECT 1")[0], (0, 2006, 2013))
         wait_for("it is gone", lambda: not [r for r in self.rows("SHOW SESSIONS") if r["id"] == number])
