@@ -18,6 +18,7 @@
 
 #include "weir/config/config.h"
 #include "weir/util/err.h"
+#include "weir/util/fault.h"
 
 #include "sess_causal_priv.h"
 #include "sess_priv.h"
@@ -480,7 +481,8 @@ static bool has_seen(const struct sess *sess, const struct conn *conn)
 {
     const struct sess_cmd *cmd = &sess->cmd;
 
-    if (!sess->set->route_conf.raw_monotonic || !cmd->saw_rows || conn == NULL) {
+    if (!sess->set->route_conf.raw_monotonic || !cmd->saw_rows || conn == NULL ||
+        WR_MUTANT("gtid.no_floor")) {
         return false;
     }
     return conn->is_replica ||

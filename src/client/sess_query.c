@@ -8,6 +8,7 @@
 #include "weir/protocol/frame.h"
 #include "weir/util/clock.h"
 #include "weir/util/err.h"
+#include "weir/util/fault.h"
 #include "weir/util/rand.h"
 
 #include "sess_causal_priv.h"
@@ -232,7 +233,8 @@ static bool decide(struct sess *sess, const struct facts *facts)
     cmd->route_flags = cmd->com == COM_STMT_PREPARE
                            ? 0
                            : decision.flags & (uint8_t) ~(ROUTE_F_CALLS_READ | ROUTE_F_WAIT);
-    cmd->needs_wait = (decision.flags & ROUTE_F_WAIT) != 0 && cmd->com != COM_STMT_PREPARE;
+    cmd->needs_wait = (decision.flags & ROUTE_F_WAIT) != 0 && cmd->com != COM_STMT_PREPARE &&
+                      !WR_MUTANT("gtid.no_wait");
     cmd->needs_fetch = false;
     cmd->server = decision.server;
     cmd->bears_lag = (facts->hints & HINT_BIT(HINT_MAX_LAG)) != 0 ||

@@ -33,6 +33,7 @@
 #define FAULTS_MAX     64
 #define KEPT_MAX       5
 #define SLOW_US        (5 * CLOCK_US_PER_SECOND)
+#define TIMEOUT_S      20 /* what hangs, hangs for longer, on a slow machine too */
 
 struct fault_window {
     char id[32];
@@ -317,8 +318,9 @@ int main(int argc, char **argv)
     const char *scope = "session";
     const char *host = "127.0.0.1";
     uint64_t port = 0, reads_port = 0, clients = 16, keys = 32, seconds = 10, seed = 1, rate = 0;
-    uint64_t stale_ms = 0, timeout_ms = 15000, heal_ms = 5000, min_reads = 0, min_stale = 0;
+    uint64_t stale_ms = 0, timeout_ms = 45000, heal_ms = 5000, min_reads = 0, min_stale = 0;
     uint64_t inserts = 0, min_replica = 0, also = 0, abandon = 0, weir = 1;
+    void *frame = NULL;
     int rc = 0;
 
     verify_conf_init(&conf);
@@ -352,6 +354,7 @@ int main(int argc, char **argv)
         return 2;
     }
     conf.target.host = host;
+    conf.target.timeout_s = TIMEOUT_S;
     conf.target.port = (unsigned)port;
     conf.target.password = getenv("HISTCHECK_PASSWORD");
     conf.other_password = getenv("HISTCHECK_OTHER_PASSWORD");
@@ -378,6 +381,7 @@ int main(int argc, char **argv)
     conf.is_marked = true;
     conf.hooks = (struct verify_hooks){on_ready, on_tick, on_truth, on_done, &lead};
 
+    (void)backtrace(&frame, 1); /* the first one allocates, which is too late in a handler */
     (void)signal(SIGABRT, on_death);
     (void)signal(SIGSEGV, on_death);
     (void)signal(SIGBUS, on_death);

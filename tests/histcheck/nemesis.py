@@ -14,11 +14,11 @@ import pymysql
 
 from weirlab import wait_for
 
-# kind: why it is not played
-ABSENT = {
-    "switchover, promotion, second writer": "failover_real has them; a history over two primaries' logs is not ranked yet",
-    "redis, dead, slow, lying": "weir has no cache",
-}
+# kinds, and why they are not played
+ABSENT = [
+    "switchover, promotion, second writer (failover_real has them; a history over two primaries' logs is not ranked)",
+    "redis dead, slow, lying (weir has no cache)",
+]
 
 
 class Stage:
@@ -84,6 +84,17 @@ class Lag(Kind):
 class LongLag(Lag):
     """The same, beyond monitor.max_lag: they get none."""
     SECONDS = 6
+
+
+class OneLag(Lag):
+    """One replica applies a second late: who reads here and there goes back in time."""
+
+    def begin(self):
+        self.victim = self.stage.replica()
+        delay(self.victim, self.SECONDS)
+
+    def end(self):
+        delay(self.victim, 0)
 
 
 class Applier(Kind):
@@ -293,7 +304,7 @@ class Restart(Kind):
     ERRORS = True
 
     def begin(self):
-        self.stage.weir.stop()
+        self.stage.weir.stop(60)
         self.stage.weir.start()
 
     def end(self):
@@ -301,7 +312,7 @@ class Restart(Kind):
 
 
 KINDS = {
-    "lag": Lag, "long_lag": LongLag, "applier": Applier, "all_appliers": AllAppliers, "receiver": Receiver,
+    "lag": Lag, "one_lag": OneLag, "long_lag": LongLag, "applier": Applier, "all_appliers": AllAppliers, "receiver": Receiver,
     "stop_replica": StopReplica, "kill_replica": KillReplica, "kill_connections": KillConnections,
     "squeeze": Squeeze, "front_slices": FrontSlices, "back_slices": BackSlices, "front_late": FrontLate,
     "back_late": BackLate, "front_cuts": FrontCuts, "back_cuts": BackCuts, "primary_limits": PrimaryLimits,
@@ -310,14 +321,14 @@ KINDS = {
 
 
 class Nemesis(threading.Thread):
-    """Runs kinds one after the other, with quiet between, until their time is over. tell() is what
-    the judge hears: `begin ID errors|calm`, `end ID`."""
+    """Runs kinds one after the other, with quiet between, until their time is over and a few have been.
+    tell() is what the judge hears: `begin ID errors|calm`, `end ID`."""
 
-    def __init__(self, stage, kinds, seconds, tell, fault=(1.5, 3.5), quiet=(0.5, 1.0)):
+    def __init__(self, stage, kinds, seconds, tell, fault=(1.5, 3.5), quiet=(0.5, 1.0), least=0):
         super().__init__()
         self.stage, self.kinds, self.tell = stage, kinds, tell
         self.until = time.monotonic() + seconds
-        self.fault, self.quiet = fault, quiet
+        self.fault, self.quiet, self.least = fault, quiet, least
         self.over = threading.Event()
         self.did = []
         self.error = None
@@ -326,14 +337,15 @@ class Nemesis(threading.Thread):
         random = self.stage.random
         try:
             for i, name in enumerate(self.kinds):
-                if self.over.wait(random.uniform(*self.quiet)) or time.monotonic() > self.until:
+                is_over = time.monotonic() > self.until and len(self.did) >= self.least
+                if self.over.wait(random.uniform(*self.quiet)) or is_over:
                     return
                 kind = KINDS[name](self.stage) if isinstance(name, str) else name
                 self.tell(f"begin f{i} {'errors' if kind.ERRORS else 'calm'}")
                 self.did.append(name if isinstance(name, str) else type(name).__name__)
                 try:
                     kind.begin()
-                    self.over.wait(min(random.uniform(*self.fault), max(0.0, self.until - time.monotonic())))
+                    self.over.wait(min(random.uniform(*self.fault), max(1.0, self.until - time.monotonic())))
                 finally:
                     kind.end()
                     self.tell(f"end f{i}")
@@ -347,7 +359,7 @@ class Nemesis(threading.Thread):
             raise self.error
 
 
-def settled(rig, seconds=60):
+def settled(rig, seconds=180):
     """Every server answers and both replicas replicate."""
     def good():
         for node in rig.replicas:
