@@ -172,11 +172,6 @@ static bool has_foreign_types(const struct sess *sess, const struct handle *hand
     return handle->types != NULL && !sess->cmd.stmt->has_types && sess_is_execute(sess);
 }
 
-static uint64_t maker_of(const struct sess *sess, const struct stmt *stmt)
-{
-    return (uint64_t)sess->id << 32 | stmt->id;
-}
-
 /* The state that the statement was prepared in, as it is on conn; no schema: any will do. Compared
  * with the session's state now. */
 static bool is_state_same(const struct sess *sess, const struct stmt *stmt, const struct conn *conn,
@@ -192,18 +187,6 @@ static bool is_state_same(const struct sess *sess, const struct stmt *stmt, cons
     return handle_at_equal(&here, ret_there);
 }
 
-/* When a table has been defined anew since, the server prepares a handle again, in the state of that
- * moment. If that is not the one it was made in, the session gets a handle of its own: then it sees
- * what it would see on a connection of its own. */
-static bool may_be_remade(const struct sess *sess, const struct handle *handle,
-                          const struct conn *conn)
-{
-    struct svec there;
-
-    return handle->maker != maker_of(sess, sess->cmd.stmt) &&
-           !is_state_same(sess, sess->cmd.stmt, conn, &there);
-}
-
 bool sess_stmt_is_placed(struct sess *sess, struct conn *conn)
 {
     const struct stmt *stmt = sess->cmd.stmt;
@@ -217,8 +200,7 @@ bool sess_stmt_is_placed(struct sess *sess, struct conn *conn)
     key_add_types(&key, sess, conn);
     sess->cmd.handle = handles_find(&conn->handles, &key);
     if (sess->cmd.handle != NULL &&
-        (spoils_data(sess, sess->cmd.handle) || has_foreign_types(sess, sess->cmd.handle) ||
-         may_be_remade(sess, sess->cmd.handle, conn))) {
+        (spoils_data(sess, sess->cmd.handle) || has_foreign_types(sess, sess->cmd.handle))) {
         sess->cmd.handle = NULL;
     }
     return sess->cmd.handle != NULL;
@@ -232,6 +214,12 @@ int sess_stmt_state(struct sess *sess, struct conn *conn, struct svec *ret_want)
 
     if (is_state_same(sess, stmt, conn, &there)) {
         return 0;
+    }
+    /* What it had not set stays so: MySQL tells a character set that was set by name from the one of
+     * the handshake, by its collation. */
+    there = stmt->at;
+    if (svec_get(&there, SVEC_SCHEMA).len == 0) {
+        there.v[SVEC_SCHEMA] = sess->svec.v[SVEC_SCHEMA];
     }
     svec_copy(ret_want, &sess->svec);
     handle_at_copy(ret_want, &there);
@@ -265,7 +253,6 @@ static int place(struct sess *sess, struct stmt *stmt, struct conn *conn,
         close_handle(conn, prepared->id);
         return r;
     }
-    handle->maker = maker_of(sess, stmt);
     sess->cmd.handle = handle;
     return 0;
 }

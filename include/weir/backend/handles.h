@@ -50,8 +50,7 @@ struct handle {
     struct list_node lru;
     struct handle *next; /* of the same bucket */
     uint64_t hash;
-    uint64_t maker; /* whoever had it prepared: any number of the caller's */
-    uint32_t id;    /* the server's */
+    uint32_t id; /* the server's */
     uint16_t params;
     bool is_busy;            /* a cursor is open on it: not shared, not evicted */
     bool is_mixed;           /* has been executed with other types before */
