@@ -27,6 +27,8 @@
  * a moment before its primary does: a set counts for what was seen when it was asked for this much
  * later. */
 #define FLOOR_MARGIN_US UINT64_C(20000)
+/* A lag is known as of the last probe, and from above. */
+#define LAG_SLACK_US UINT64_C(500000)
 /* A session that keeps reading is let go by its replica that often. */
 #define STUCK_US    UINT64_C(2000000)
 #define CLOSE_ABOVE (GTID_LIMITS_TOKEN.ranges / 2)
@@ -284,6 +286,7 @@ static uint64_t wait_mask(const struct sess *sess, uint32_t ranges)
     const struct sess_set *set = sess->set;
     const struct topo *topo = sess->env->topo;
     uint64_t wait_us = sess->env->config->read_after_write.wait_us;
+    uint64_t most_us = wait_us + LAG_SLACK_US;
     uint64_t now_us = loop_now_us(sess->env->loop);
     uint64_t mask = 0;
 
@@ -292,7 +295,7 @@ static uint64_t wait_mask(const struct sess *sess, uint32_t ranges)
     }
     for (uint16_t i = 0; i < topo->server_count; i++) {
         if (now_us >= set->no_wait_until_us[i] && set->waiters[i] < SESS_WAITERS_MAX &&
-            topo->servers[i].lag_us <= wait_us + topo->servers[i].lag_resolution_us) {
+            topo->servers[i].lag_us <= most_us + topo->servers[i].lag_resolution_us) {
             mask |= UINT64_C(1) << i;
         }
     }

@@ -21,8 +21,10 @@
 #include "sess_causal_priv.h"
 #include "sess_priv.h"
 
-/* A server that was waited for in vain is not waited for again so soon. */
-#define NO_WAIT_US  UINT64_C(1000000)
+/* A server that was waited for in vain is not waited for again so soon: this, and twice as long for
+ * each time in a row. */
+#define NO_WAIT_US  UINT64_C(100000)
+#define NO_WAIT_MAX 5U /* doublings */
 #define NO_FETCH_US UINT64_C(100000)
 #define ANSWER_MAX  ((size_t)256 * 1024)
 #define PAUSE       "DO SLEEP(0.005)"
@@ -204,13 +206,18 @@ static void waited(struct sess *sess, bool is_there)
 
     sess->cmd.needs_wait = false;
     if (is_there) {
+        sess->set->vain_waits[server] = 0;
         sess->causal->known_mask |= UINT64_C(1) << server;
         sess->causal->is_stale = true;
         sess_go(sess, NULL, 0);
         return;
     }
     metric_inc(sess->env->metrics, METRIC_CAUSAL_TIMEOUTS, METRIC_NONE);
-    sess->set->no_wait_until_us[server] = loop_now_us(sess->env->loop) + NO_WAIT_US;
+    sess->set->no_wait_until_us[server] =
+        loop_now_us(sess->env->loop) + (NO_WAIT_US << sess->set->vain_waits[server]);
+    if (sess->set->vain_waits[server] < NO_WAIT_MAX) {
+        sess->set->vain_waits[server]++;
+    }
     sess->causal->no_fetch_until_us = loop_now_us(sess->env->loop) + NO_FETCH_US;
     go_on(sess);
 }

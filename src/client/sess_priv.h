@@ -335,6 +335,7 @@ struct sess_set {
     uint64_t seen_epoch; /* of the newest topology, and since when */
     uint64_t epoch_us;
     uint64_t no_wait_until_us[TOPO_SERVERS_MAX]; /* has been waited for in vain */
+    uint8_t vain_waits[TOPO_SERVERS_MAX];        /* times in a row */
     uint8_t waiters[TOPO_SERVERS_MAX];           /* statements that wait for it to get there */
     bool wants_gtids;
     bool has_gtids; /* the primary, when it was seen last */
