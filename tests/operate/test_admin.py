@@ -514,6 +514,7 @@ class Admin:
                 if rng.random() < 0.5:
                     with contextlib.suppress(OSError):  # weir may have closed it already
                         s.shutdown(socket.SHUT_WR)
+        wait_for("the garbage is gone", lambda: self.rows("SHOW METRICS LIKE 'weir_admin_sessions_open'")[0]["value"] == 2)
         for _ in range(60):
             with rawclient.Raw("127.0.0.1", self.weir.admin_port, "ops", "ops secret") as raw:
                 raw.send(rawclient.command(rng.choice((3, 2, 4, rng.randrange(256))), rng.randbytes(rng.randrange(300))))
