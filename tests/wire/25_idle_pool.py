@@ -96,14 +96,18 @@ def open_sessions(lab):
     return found
 
 
+def spoken(lab, sessions, n, name, data, then):
+    """Connections to both servers are there, and idle, unless weir has thought of the word before as a change of primary."""
+    uses(lab, sessions, n + 1, "before " + name)
+    return [link for middle in (lab.primary, lab.replica) for link in say(middle, data, then)]
+
+
 def run(lab):
     with begin(lab.rig) as other:
         sessions = open_sessions(other)
         for n, (name, (data, then)) in enumerate(WORDS.items()):
             other.wait_ready()
-            uses(other, sessions, n + 1, "before " + name)  # connections to both servers are there, and idle
-            heard = [link for middle in (other.primary, other.replica) for link in say(middle, data, then)]
-            assert heard, f"{name}: nobody was there to hear it"
+            heard = wait_for(f"{name}: somebody hears it", lambda: spoken(other, sessions, n, name, data, then), 10)
             wait_for(f"{name}: weir lets go", lambda: all(link.done.is_set() for link in heard), 10)
             uses(other, sessions, n, name)
             other.wait_ready()
