@@ -228,7 +228,7 @@ static void login_over(struct sess *sess)
     sess->caps = result->caps;
     sess->collation = result->collation;
     sess->status = result->status;
-    memcpy(sess->scramble, result->scramble, sizeof(sess->scramble));
+    sess->scrambles = result->scrambles;
     sess->user_slot = guard_user_slot(result->user);
     sess->causal_user = causal_slot_user(result->user);
     if (sess_rekey(sess) < 0) {
@@ -291,7 +291,7 @@ static void login_params(struct sess *sess, struct sess_login_params *params)
         .is_tls_offered = sess->is_tls_offered,
         .is_tls_required = sess->is_tls_required,
         .deadline_us = loop_now_us(sess->env->loop) + config->auth.login_timeout_us,
-        .scramble = sess->scramble,
+        .scrambles = &sess->scrambles,
         .on_done = on_login,
         .arg = sess,
     };

@@ -87,11 +87,12 @@ struct sess_login {
     uint16_t slot_server; /* meaningful with has_slot */
     int ticket;           /* of users_check_begin(); -1: none */
     uint8_t seq;          /* of the next packet, either way */
-    uint8_t scramble[GREET_SCRAMBLE];
+    struct sess_scrambles scrambles;
     uint8_t reply[AUTH_SHA2_LEN]; /* the client's answer, kept while the table is read again */
     uint8_t reply_len;
     uint8_t tried;       /* bits of enum sess_login_method: asked for by AuthSwitch already */
     bool is_change_user; /* COM_CHANGE_USER, no greeting */
+    bool is_unasked;     /* the answer in hand came before any question of this login */
     bool is_tls_begun;
     bool has_slot;
     bool is_fast;      /* caching_sha2_password's fast path was right: 0x03 goes before the OK */

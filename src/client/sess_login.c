@@ -204,7 +204,7 @@ void sess_login_succeed(struct sess_login *login)
     metric_inc(metrics, METRIC_LOGINS_OK, METRIC_NONE);
     sess_login_set_state(login, SESS_LOGIN_ST_OK);
     login->result.unread = buf_span(&login->in);
-    login->result.scramble = login->scramble;
+    login->result.scrambles = login->scrambles;
     flush(login, &out, &wire);
     loop_defer(login->p.env->loop, &login->task);
 }
@@ -562,7 +562,8 @@ static void greet(struct sess_login *login, const struct topo_server *server)
     }
     login->offered = caps_offer(can, login->p.is_tls_offered && !login->p.is_unix &&
                                          login->p.env->server_tls != NULL);
-    crypto_scramble(login->scramble);
+    crypto_scramble(login->scrambles.greeting);
+    memcpy(login->scrambles.last, login->scrambles.greeting, sizeof(login->scrambles.last));
     login->greeted = is_mariadb ? SESS_LOGIN_NATIVE : SESS_LOGIN_SHA2;
     struct greet fields = {
         .version = model_version(server, version, sizeof(version)),
@@ -573,7 +574,7 @@ static void greet(struct sess_login *login, const struct topo_server *server)
         .collation =
             (uint8_t)(collation == 0 || collation > COLLATION_MAX ? COLLATION_PLAIN : collation),
     };
-    memcpy(fields.scramble, login->scramble, sizeof(fields.scramble));
+    memcpy(fields.scramble, login->scrambles.greeting, sizeof(fields.scramble));
     buf_init(&payload);
     wire_out_buf(&wire, &payload, OUT_MAX);
     greet_encode(&wire, &fields);
@@ -607,7 +608,7 @@ int sess_login_start_change(const struct sess_login_params *params, uint64_t cap
         return -ENOMEM;
     }
     login->is_change_user = true;
-    memcpy(login->scramble, params->scramble, sizeof(login->scramble));
+    login->scrambles = *params->scrambles;
     login->offered = caps;
     login->caps = caps;
     login->seq = (uint8_t)(seq + 1);

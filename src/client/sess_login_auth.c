@@ -51,23 +51,26 @@ static void set_cred(struct sess_login *login, struct cred *cred)
     login->cred = cred;
 }
 
-/* Ask for the answer of another plugin, over a fresh scramble; but libmariadb answers a change of
- * user over the scramble of its login, whatever the switch says, so that one stays, as on servers. */
+/* Ask for the answer of another plugin. Native's is over the greeting's scramble, as on servers:
+ * libmariadb answers a change of user over that one, whatever the switch says. */
 static void ask_switch(struct sess_login *login, enum sess_login_method method)
 {
     uint8_t bytes[128];
     struct wire_out out;
+    struct sess_scrambles *scrambles = &login->scrambles;
     const struct auth_switch sw = {
         .plugin = span_of(method_plugin(method)),
-        .data = {login->scramble, sizeof(login->scramble)},
+        .data = {scrambles->last, sizeof(scrambles->last)},
     };
     if ((login->caps & CAP_PLUGIN_AUTH) == 0) {
         /* it would not understand the question */
         sess_login_refuse(login, SESS_ERR_OLD_CLIENT, METRIC_LOGIN_PROTOCOL);
         return;
     }
-    if (!login->is_change_user || method != SESS_LOGIN_NATIVE) {
-        crypto_scramble(login->scramble);
+    if (method == SESS_LOGIN_NATIVE) {
+        memcpy(scrambles->last, scrambles->greeting, sizeof(scrambles->last));
+    } else {
+        crypto_scramble(scrambles->last);
     }
     wire_out_array(&out, bytes, sizeof(bytes));
     auth_switch_encode(&out, &sw);
@@ -75,6 +78,7 @@ static void ask_switch(struct sess_login *login, enum sess_login_method method)
     login->method = method;
     login->tried |= (uint8_t)(1u << method);
     login->is_fast = false;
+    login->is_unasked = false;
     sess_login_set_state(login, SESS_LOGIN_ST_REPLY);
     sess_login_send(login, (struct span){bytes, out.len});
 }
@@ -95,6 +99,17 @@ bool sess_login_ask_password(struct sess_login *login)
 
 /* --- comparing --- */
 
+/* The answer in hand is native's. ret_stage1: what it proves, or NULL. */
+static bool native_fits(const struct sess_login *login, const uint8_t stage2[AUTH_NATIVE_LEN],
+                        uint8_t *ret_stage1)
+{
+    const struct sess_scrambles *scrambles = &login->scrambles;
+    struct span reply = {login->reply, login->reply_len};
+    return auth_native_verify(reply, scrambles->last, stage2, ret_stage1) ||
+           (login->is_unasked &&
+            auth_native_verify(reply, scrambles->greeting, stage2, ret_stage1));
+}
+
 /* True: the answer in hand was made with this credential. */
 static bool reply_fits(const struct sess_login *login, const struct cred *cred)
 {
@@ -110,7 +125,7 @@ static bool reply_fits(const struct sess_login *login, const struct cred *cred)
             return false;
         }
         auth_sha2_verifier(secret, verifier);
-        return auth_sha2_verify(reply, login->scramble, verifier);
+        return auth_sha2_verify(reply, login->scrambles.last, verifier);
     }
     uint8_t stage2[AUTH_NATIVE_LEN];
     if (cred_kind(cred) == CRED_PASSWORD) {
@@ -118,7 +133,7 @@ static bool reply_fits(const struct sess_login *login, const struct cred *cred)
     } else {
         crypto_sha1(&secret, 1, stage2);
     }
-    return auth_native_verify(reply, login->scramble, stage2, NULL);
+    return native_fits(login, stage2, NULL);
 }
 
 static bool try_verifier(struct sess_login *login)
@@ -142,10 +157,8 @@ static bool try_stage2(struct sess_login *login, const uint8_t stage2[AUTH_NATIV
 {
     uint8_t stage1[AUTH_NATIVE_LEN];
     struct cred *cred = NULL;
-    struct span reply = {login->reply, login->reply_len};
 
-    if (login->method != SESS_LOGIN_NATIVE ||
-        !auth_native_verify(reply, login->scramble, stage2, stage1)) {
+    if (login->method != SESS_LOGIN_NATIVE || !native_fits(login, stage2, stage1)) {
         return false;
     }
     int r = cred_create(users_secrets(login->p.env->users), sess_login_user(login), CRED_STAGE1,
@@ -373,7 +386,7 @@ void sess_login_judge_first(struct sess_login *login, struct span plugin, bool h
     /* A client that cannot load the greeting's plugin names its own and leaves the answer out until
      * it is asked; that is not an empty password. */
     bool is_unasked = method != login->greeted && auth.len == 0;
-    /* What comes with COM_CHANGE_USER is an answer over the last scramble, where the plugin gives
+    /* What comes with COM_CHANGE_USER is an answer over a former scramble, where the plugin gives
      * answers unasked: native does, caching_sha2 waits for its question. */
     bool is_answered = method == SESS_LOGIN_NATIVE && auth.len == AUTH_NATIVE_LEN;
     if ((login->is_change_user && !is_answered) || method == SESS_LOGIN_NO_METHOD || is_unasked) {
@@ -385,6 +398,7 @@ void sess_login_judge_first(struct sess_login *login, struct span plugin, bool h
     }
     login->method = method;
     login->tried |= (uint8_t)(1u << method);
+    login->is_unasked = true;
     judge(login, auth);
 }
 
@@ -442,7 +456,7 @@ static void on_cipher(struct sess_login *login, struct span payload)
         sess_login_refuse_password(login);
         return;
     }
-    auth_sha2_mask(text, len, login->scramble);
+    auth_sha2_mask(text, len, login->scrambles.last);
     take_password(login, (struct span){text, len});
     crypto_wipe(text, sizeof(text));
 }

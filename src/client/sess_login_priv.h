@@ -19,6 +19,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "weir/protocol/greet.h"
 #include "weir/util/attr.h"
 #include "weir/util/str.h"
 
@@ -40,6 +41,15 @@ enum sess_login_rc {
 
 typedef void (*sess_login_fn)(void *arg, enum sess_login_rc rc);
 
+/*
+ * What a client's answers are hashed over. A change of user brings its answer unasked, and drivers
+ * differ in which scramble they keep for it: the greeting's, or the last that a switch brought.
+ */
+struct sess_scrambles {
+    uint8_t greeting[GREET_SCRAMBLE];
+    uint8_t last[GREET_SCRAMBLE];
+};
+
 struct sess_login_params {
     const struct sess_env *env;
     struct stream *stream;  /* borrowed until destroy */
@@ -49,7 +59,7 @@ struct sess_login_params {
     bool is_tls_offered;
     bool is_tls_required;
     uint64_t deadline_us;
-    const uint8_t *scramble; /* change of user: the session's last one, 20 bytes; else NULL */
+    const struct sess_scrambles *scrambles; /* change of user: the session's; else NULL */
     sess_login_fn on_done;
     void *arg;
 };
@@ -62,9 +72,9 @@ struct sess_login_result {
     uint16_t status;    /* the status flags that the OK carried */
     struct span user;
     struct span schema;
-    struct cred *cred;       /* borrowed: take a reference */
-    struct span unread;      /* bytes behind the login's last packet */
-    const uint8_t *scramble; /* the last one that the client has seen, 20 bytes */
+    struct cred *cred;  /* borrowed: take a reference */
+    struct span unread; /* bytes behind the login's last packet */
+    struct sess_scrambles scrambles;
 };
 
 /* Writes the greeting. params are copied. */

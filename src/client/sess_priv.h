@@ -42,6 +42,8 @@
 #include "weir/util/log.h"
 #include "weir/util/metric.h"
 
+#include "sess_login_priv.h"
+
 #define SESS_MAGIC      0x53455353U
 #define SESS_ID_BITS    18U
 #define SESS_ID_MASK    ((1U << SESS_ID_BITS) - 1U)
@@ -304,8 +306,8 @@ struct sess {
     bool is_tls_required;
     bool is_tls_offered;
     uint8_t trail_at;
-    uint8_t trail[SESS_TRAIL];        /* the last states, for whoever reads a core */
-    uint8_t scramble[GREET_SCRAMBLE]; /* the last one that the client has seen */
+    uint8_t trail[SESS_TRAIL];       /* the last states, for whoever reads a core */
+    struct sess_scrambles scrambles; /* that the client has seen */
     char host[64]; /* the client's, as servers write it: "localhost", "10.0.0.7" */
 };
 

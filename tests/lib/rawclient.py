@@ -182,6 +182,7 @@ class Raw:
         _, payload = self.read_packet()
         if payload[0] == 0xFF:
             raise LoginError(payload)
+        self.asked = []  # the scrambles of switches, in order
         self.greeting = Greeting(payload)
         self.login_ok = None
         if user is not None:
@@ -288,6 +289,7 @@ class Raw:
             if p[0] == 0xFE:
                 name, _, rest = p[1:].partition(b"\0")
                 plugin, nonce = name.decode(), rest[:20]
+                self.asked.append(nonce)
                 answer = self.auth_reply(plugin, password, nonce)
             elif p[:2] == b"\x01\x03":
                 continue
