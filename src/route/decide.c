@@ -26,21 +26,12 @@
 
 #include <string.h>
 
-#include "weir/classify/classify.h"
 #include "weir/util/assert.h"
-#include "weir/util/attr.h"
 
 #include "decide_priv.h"
+#include "deciding_priv.h"
 
-/* Everything of one decision under way; borrowed for the call. */
-struct deciding {
-    const struct facts *facts;
-    const struct route_sess *sess;
-    const struct route_view *view;
-    struct route_decision *ret;
-};
-
-static struct route_step *step_add(struct route_decision *ret, enum route_reason reason)
+struct route_step *route_step_add(struct route_decision *ret, enum route_reason reason)
 {
     struct route_step *step = NULL;
 
@@ -53,19 +44,9 @@ static struct route_step *step_add(struct route_decision *ret, enum route_reason
     return step;
 }
 
-static bool has_bit(const struct facts *facts, uint64_t bit)
+void route_hint_step(struct deciding *d, enum route_reason reason, enum classify_hint hint)
 {
-    return (facts->bits & bit) != 0;
-}
-
-static bool has_hint(const struct facts *facts, enum classify_hint hint)
-{
-    return (facts->hints & HINT_BIT(hint)) != 0;
-}
-
-static void hint_step(struct deciding *d, enum route_reason reason, enum classify_hint hint)
-{
-    step_add(d->ret, reason)->detail = (uint8_t)hint;
+    route_step_add(d->ret, reason)->detail = (uint8_t)hint;
 }
 
 static bool server_is_there(const struct deciding *d, int16_t server)
@@ -79,12 +60,12 @@ static void go_primary(struct deciding *d)
     const struct topo *topo = d->view->topo;
 
     if (topo->primary < 0) {
-        step_add(d->ret, ROUTE_NO_PRIMARY);
+        route_step_add(d->ret, ROUTE_NO_PRIMARY);
         d->ret->target = ROUTE_TO_NONE;
         d->ret->server = -1;
         return;
     }
-    step_add(d->ret, ROUTE_PRIMARY)->server = topo->primary;
+    route_step_add(d->ret, ROUTE_PRIMARY)->server = topo->primary;
     d->ret->target = ROUTE_TO_PRIMARY;
     d->ret->server = topo->primary;
 }
@@ -102,11 +83,11 @@ static void note_ignored_hints(struct deciding *d)
 
     if (d->view->rule != NULL && (d->view->rule->route == CONFIG_ROUTE_REPLICA ||
                                   d->view->rule->route == CONFIG_ROUTE_SERVER)) {
-        step_add(d->ret, ROUTE_RULE_IGNORED);
+        route_step_add(d->ret, ROUTE_RULE_IGNORED);
     }
     for (size_t i = 0; i < sizeof(freeing) / sizeof(freeing[0]); i++) {
-        if (has_hint(d->facts, freeing[i])) {
-            hint_step(d, ROUTE_HINT_IGNORED, freeing[i]);
+        if (route_has_hint(d->facts, freeing[i])) {
+            route_hint_step(d, ROUTE_HINT_IGNORED, freeing[i]);
             return;
         }
     }
@@ -123,22 +104,22 @@ static bool is_at_home(const struct facts *facts)
     uint64_t stays = FACT(READ) | FACT(LAST) | FACT(ENDS_TX) | FACT(WRITE) | FACT(DML);
 
     if (facts->verb == VERB_SAVEPOINT || facts->verb == VERB_UNLOCK) {
-        return !has_bit(facts, FACT(MULTI));
+        return !route_has_bit(facts, FACT(MULTI));
     }
-    return facts->verb != VERB_XA && facts->pins == 0 && has_bit(facts, stays) &&
-           !has_bit(facts, leaves);
+    return facts->verb != VERB_XA && facts->pins == 0 && route_has_bit(facts, stays) &&
+           !route_has_bit(facts, leaves);
 }
 
 static void decide_ro_tx(struct deciding *d)
 {
     int16_t server = d->sess->ro_tx_server;
-    bool begins = has_bit(d->facts, FACT(STARTS_TX)) && d->facts->verb == VERB_BEGIN &&
-                  !has_bit(d->facts, FACT(MULTI));
+    bool begins = route_has_bit(d->facts, FACT(STARTS_TX)) && d->facts->verb == VERB_BEGIN &&
+                  !route_has_bit(d->facts, FACT(MULTI));
 
-    step_add(d->ret, ROUTE_RO_TX)->server = server;
+    route_step_add(d->ret, ROUTE_RO_TX)->server = server;
     if (!server_is_there(d, server)) {
         /* Its snapshot is lost: nobody else can go on with it. */
-        step_add(d->ret, ROUTE_RO_TX_LOST)->server = server;
+        route_step_add(d->ret, ROUTE_RO_TX_LOST)->server = server;
         d->ret->target = ROUTE_TO_NONE;
         d->ret->server = -1;
         return;
@@ -148,7 +129,7 @@ static void decide_ro_tx(struct deciding *d)
         return;
     }
     if (begins) {
-        step_add(d->ret, ROUTE_RO_TX_END)->server = server;
+        route_step_add(d->ret, ROUTE_RO_TX_END)->server = server;
         d->ret->flags |= ROUTE_F_END_RO_TX;
         go_primary(d);
         return;
@@ -156,7 +137,7 @@ static void decide_ro_tx(struct deciding *d)
     /* A named lock, a user variable, CALL, an unknown function: its effect belongs on the primary.
      * Definitions, LOCK TABLES, SET autocommit, XA, COMMIT AND CHAIN: when and whether they end the
      * transaction is for the server to say that runs both. */
-    step_add(d->ret, ROUTE_RO_TX_MOVE)->server = server;
+    route_step_add(d->ret, ROUTE_RO_TX_MOVE)->server = server;
     d->ret->flags |= ROUTE_F_MOVE_RO_TX;
     go_primary(d);
 }
@@ -166,11 +147,11 @@ static void decide_last(struct deciding *d)
     int16_t server = d->sess->last_server;
 
     if (!server_is_there(d, server)) {
-        step_add(d->ret, ROUTE_LAST_NONE);
+        route_step_add(d->ret, ROUTE_LAST_NONE);
         go_primary(d);
         return;
     }
-    step_add(d->ret, ROUTE_LAST)->server = server;
+    route_step_add(d->ret, ROUTE_LAST)->server = server;
     go_server(d, ROUTE_TO_LAST, server);
 }
 
@@ -181,19 +162,19 @@ static bool is_bound_by_session(struct deciding *d)
     const struct route_sess *sess = d->sess;
 
     if (sess->in_tx) {
-        step_add(d->ret, ROUTE_IN_TX);
+        route_step_add(d->ret, ROUTE_IN_TX);
         return true;
     }
     if (sess->pins != 0) {
-        step_add(d->ret, ROUTE_PINNED)->detail = (uint8_t)__builtin_ctz(sess->pins);
+        route_step_add(d->ret, ROUTE_PINNED)->detail = (uint8_t)__builtin_ctz(sess->pins);
         return true;
     }
     if (sess->next_tx_pending) {
-        step_add(d->ret, ROUTE_NEXT_TX);
+        route_step_add(d->ret, ROUTE_NEXT_TX);
         return true;
     }
     if (sess->autocommit_off) {
-        step_add(d->ret, ROUTE_AUTOCOMMIT_OFF);
+        route_step_add(d->ret, ROUTE_AUTOCOMMIT_OFF);
         return true;
     }
     return false;
@@ -207,172 +188,7 @@ static bool is_bound_by_isolation(struct deciding *d)
     if (isolation != TOPO_ISO_SERIALIZABLE && isolation != TOPO_ISO_READ_UNCOMMITTED) {
         return false;
     }
-    step_add(d->ret, ROUTE_ISOLATION)->detail = (uint8_t)isolation;
-    return true;
-}
-
-/* --- names --- */
-
-/* The plain name without a copy where there are no quotes, which is nearly always. */
-bool route_name_plain(struct span written, char *dst, struct span *ret_plain)
-{
-    size_t len = 0;
-
-    if (written.len == 0) {
-        return false;
-    }
-    if (written.p[0] != '`' && written.p[0] != '"' && written.p[0] != '[') {
-        *ret_plain = written;
-        return true;
-    }
-    len = classify_name_decode(written, dst, ROUTE_NAME_MAX);
-    if (len == 0 || len >= ROUTE_NAME_MAX) {
-        return false;
-    }
-    *ret_plain = (struct span){(const uint8_t *)dst, len};
-    return true;
-}
-
-static bool span_is_ascii(struct span text)
-{
-    for (size_t i = 0; i < text.len; i++) {
-        if (text.p[i] >= 0x80) {
-            return false;
-        }
-    }
-    return true;
-}
-
-/* The function as the catalogue knows it. */
-static enum catalogue_kind call_kind(const struct deciding *d, uint8_t at)
-{
-    char bytes[2][ROUTE_NAME_MAX];
-    struct span schema = d->sess->schema;
-    struct span name = {NULL, 0};
-    const struct facts_call *call = &d->facts->calls[at];
-
-    if (!route_name_plain(call->name, bytes[0], &name) ||
-        (call->schema.len > 0 && !route_name_plain(call->schema, bytes[1], &schema)) ||
-        (!d->sess->is_utf8 && (!span_is_ascii(name) || !span_is_ascii(schema)))) {
-        return CATALOGUE_UNKNOWN;
-    }
-    return catalogue_function(d->view->catalogue, d->view->ddl_seen, schema, name,
-                              call->schema.len == 0);
-}
-
-/* Whether all functions of a statement that is a read otherwise only read. */
-WR_COLD static bool calls_are_harmless(struct deciding *d)
-{
-    for (uint8_t i = 0; i < d->facts->call_count; i++) {
-        enum catalogue_kind kind = call_kind(d, i);
-
-        if (kind != CATALOGUE_FUNCTION_HARMLESS && kind != CATALOGUE_FUNCTION_LISTED) {
-            struct route_step *step = step_add(d->ret, ROUTE_FUNCTION);
-
-            step->detail = (uint8_t)kind;
-            step->table = i;
-            return false;
-        }
-    }
-    return d->facts->call_count > 0;
-}
-
-static bool table_is_harmless(struct deciding *d, uint8_t at)
-{
-    const struct facts_table *table = &d->facts->tables[at];
-    char schema_bytes[ROUTE_NAME_MAX];
-    char name_bytes[ROUTE_NAME_MAX];
-    struct span schema = d->sess->schema;
-    struct span name = {NULL, 0};
-    enum route_reason reason = ROUTE_TABLE;
-    enum catalogue_kind kind = CATALOGUE_UNKNOWN;
-    struct route_step *step = NULL;
-
-    if (!route_name_plain(table->name, name_bytes, &name) ||
-        (table->schema.len > 0 && !route_name_plain(table->schema, schema_bytes, &schema))) {
-        reason = ROUTE_TABLE_NAME;
-    } else if (schema.len == 0) {
-        reason = ROUTE_TABLE_NO_SCHEMA;
-    } else if (!d->sess->is_utf8 && (!span_is_ascii(name) || !span_is_ascii(schema))) {
-        /* The catalogue holds UTF-8; these bytes spell another name. */
-        reason = ROUTE_TABLE_NAME;
-    } else {
-        kind = catalogue_table(d->view->catalogue, d->view->ddl_seen, schema, name);
-        if (kind == CATALOGUE_BASE_TABLE || kind == CATALOGUE_VIEW_HARMLESS) {
-            return true;
-        }
-    }
-    step = step_add(d->ret, reason);
-    step->detail = (uint8_t)kind;
-    step->table = at;
-    return false;
-}
-
-static bool tables_are_harmless(struct deciding *d)
-{
-    for (uint8_t i = 0; i < d->facts->table_count; i++) {
-        if (!table_is_harmless(d, i)) {
-            return false;
-        }
-    }
-    if (d->facts->table_count > 0) {
-        step_add(d->ret, ROUTE_TABLES_KNOWN);
-    }
-    return true;
-}
-
-/* --- reads after writes --- */
-
-/* What the configuration says about it, or the rule. */
-static enum config_raw_mode raw_by_rule(struct deciding *d)
-{
-    enum config_rule_raw raw =
-        d->view->rule != NULL ? d->view->rule->read_after_write : CONFIG_RULE_RAW_DEFAULT;
-
-    switch (raw) {
-    case CONFIG_RULE_RAW_DEFAULT:
-        break;
-    case CONFIG_RULE_RAW_GTID:
-        step_add(d->ret, ROUTE_RULE_RAW_GTID);
-        return CONFIG_RAW_GTID;
-    case CONFIG_RULE_RAW_WINDOW:
-        step_add(d->ret, ROUTE_RULE_RAW_WINDOW);
-        return CONFIG_RAW_WINDOW;
-    case CONFIG_RULE_RAW_OFF:
-        step_add(d->ret, ROUTE_RULE_RAW_OFF);
-        return CONFIG_RAW_OFF;
-    }
-    return d->view->conf->raw_mode;
-}
-
-static bool is_in_window(struct deciding *d)
-{
-    enum config_raw_mode mode = raw_by_rule(d);
-    uint64_t until_us = d->sess->raw_until_us;
-
-    if (has_hint(d->facts, HINT_READ_AFTER_WRITE)) {
-        struct span value = d->facts->hint[HINT_READ_AFTER_WRITE];
-
-        if (span_eq_text_nocase(value, "off")) {
-            hint_step(d, ROUTE_HINT_RAW_OFF, HINT_READ_AFTER_WRITE);
-            mode = CONFIG_RAW_OFF;
-        } else if (span_eq_text_nocase(value, "window")) {
-            mode = CONFIG_RAW_WINDOW;
-        } else if (span_eq_text_nocase(value, "gtid")) {
-            mode = CONFIG_RAW_GTID;
-        } else {
-            hint_step(d, ROUTE_HINT_INVALID, HINT_READ_AFTER_WRITE);
-        }
-    }
-    if (mode == CONFIG_RAW_AUTO || mode == CONFIG_RAW_GTID) {
-        mode = d->sess->has_gtids ? CONFIG_RAW_GTID : CONFIG_RAW_WINDOW;
-        until_us = d->sess->has_gtids ? d->sess->blind_until_us : until_us;
-    }
-    d->ret->raw_mode = mode;
-    if (mode == CONFIG_RAW_OFF || d->view->now_us >= until_us) {
-        return false;
-    }
-    step_add(d->ret, ROUTE_READ_AFTER_WRITE)->left_us = until_us - d->view->now_us;
+    route_step_add(d->ret, ROUTE_ISOLATION)->detail = (uint8_t)isolation;
     return true;
 }
 
@@ -391,16 +207,16 @@ static uint64_t lag_limit(struct deciding *d)
 
     if (has_rule_lag(d)) {
         limit_us = d->view->rule->max_lag_us;
-        step_add(d->ret, ROUTE_RULE_MAX_LAG)->left_us = limit_us;
+        route_step_add(d->ret, ROUTE_RULE_MAX_LAG)->left_us = limit_us;
     }
-    if (!has_hint(d->facts, HINT_MAX_LAG)) {
+    if (!route_has_hint(d->facts, HINT_MAX_LAG)) {
         return limit_us;
     }
     if (!route_duration_parse(d->facts->hint[HINT_MAX_LAG], &hinted_us)) {
-        hint_step(d, ROUTE_HINT_INVALID, HINT_MAX_LAG);
+        route_hint_step(d, ROUTE_HINT_INVALID, HINT_MAX_LAG);
         return limit_us;
     }
-    step_add(d->ret, ROUTE_HINT_MAX_LAG)->left_us = hinted_us;
+    route_step_add(d->ret, ROUTE_HINT_MAX_LAG)->left_us = hinted_us;
     return hinted_us;
 }
 
@@ -409,7 +225,7 @@ static enum route_exclude replica_exclude(const struct deciding *d,
 {
     uint64_t max_age_us = d->view->conf->sample_max_age_us;
     bool is_late_only = server->state == TOPO_ST_LAGGING && server->why == TOPO_WHY_LAG &&
-                        (has_hint(d->facts, HINT_MAX_LAG) || has_rule_lag(d));
+                        (route_has_hint(d->facts, HINT_MAX_LAG) || has_rule_lag(d));
 
     if (server->role != TOPO_ROLE_REPLICA || (int)server->index == d->view->topo->primary) {
         return ROUTE_EX_ROLE;
@@ -432,12 +248,6 @@ static enum route_exclude replica_exclude(const struct deciding *d,
     return server->lag_us > limit_us ? ROUTE_EX_LAG : ROUTE_EX_NONE;
 }
 
-/* Servers known to have what a read must see. */
-static uint64_t known_mask(const struct deciding *d, bool is_read)
-{
-    return is_read && d->ret->raw_mode == CONFIG_RAW_GTID ? d->sess->has_mask : UINT64_MAX;
-}
-
 /* A server that was named and is no primary: may the statement run there? */
 static bool may_run_on(struct deciding *d, int found, uint64_t limit_us, bool is_read)
 {
@@ -446,7 +256,7 @@ static bool may_run_on(struct deciding *d, int found, uint64_t limit_us, bool is
     if (replica_exclude(d, &topo->servers[found], limit_us) != ROUTE_EX_NONE) {
         return false;
     }
-    if ((known_mask(d, is_read) >> found & 1) != 0) {
+    if ((route_known_mask(d, is_read) >> found & 1) != 0) {
         return true;
     }
     if ((d->sess->wait_mask >> found & 1) == 0) {
@@ -464,14 +274,14 @@ static bool go_hinted_server(struct deciding *d, uint64_t limit_us, bool is_read
     int found = topo_find(topo, d->facts->hint[HINT_SERVER]);
 
     if (found < 0) {
-        hint_step(d, ROUTE_HINT_SERVER_UNKNOWN, HINT_SERVER);
+        route_hint_step(d, ROUTE_HINT_SERVER_UNKNOWN, HINT_SERVER);
         return false;
     }
     if (found != topo->primary && !may_run_on(d, found, limit_us, is_read)) {
-        step_add(d->ret, ROUTE_HINT_SERVER_NOT_NOW)->server = (int16_t)found;
+        route_step_add(d->ret, ROUTE_HINT_SERVER_NOT_NOW)->server = (int16_t)found;
         return false;
     }
-    step_add(d->ret, ROUTE_HINT_SERVER)->server = (int16_t)found;
+    route_step_add(d->ret, ROUTE_HINT_SERVER)->server = (int16_t)found;
     go_server(d, ROUTE_TO_REPLICA, (int16_t)found);
     return true;
 }
@@ -483,14 +293,14 @@ static bool go_rule_server(struct deciding *d, uint64_t limit_us)
     int found = topo_find(topo, span_of(d->view->rule->server));
 
     if (found < 0) {
-        step_add(d->ret, ROUTE_RULE_SERVER_UNKNOWN);
+        route_step_add(d->ret, ROUTE_RULE_SERVER_UNKNOWN);
         return false;
     }
     if (found != topo->primary && !may_run_on(d, found, limit_us, true)) {
-        step_add(d->ret, ROUTE_RULE_SERVER_NOT_NOW)->server = (int16_t)found;
+        route_step_add(d->ret, ROUTE_RULE_SERVER_NOT_NOW)->server = (int16_t)found;
         return false;
     }
-    step_add(d->ret, ROUTE_RULE_SERVER)->server = (int16_t)found;
+    route_step_add(d->ret, ROUTE_RULE_SERVER)->server = (int16_t)found;
     go_server(d, ROUTE_TO_REPLICA, (int16_t)found);
     return true;
 }
@@ -519,11 +329,11 @@ static void go_behind(struct deciding *d)
     }
     chosen = pick(d, choices, count);
     if (chosen < 0) {
-        step_add(d->ret, ROUTE_BEHIND);
+        route_step_add(d->ret, ROUTE_BEHIND);
         go_primary(d);
         return;
     }
-    step_add(d->ret, ROUTE_WAIT)->server = chosen;
+    route_step_add(d->ret, ROUTE_WAIT)->server = chosen;
     d->ret->flags |= ROUTE_F_WAIT;
     go_server(d, ROUTE_TO_REPLICA, chosen);
 }
@@ -536,14 +346,14 @@ static void go_replica(struct deciding *d, bool is_read)
     struct balance_choice choices[TOPO_SERVERS_MAX];
     size_t count = 0;
     bool is_behind = false;
-    uint64_t known = known_mask(d, is_read);
+    uint64_t known = route_known_mask(d, is_read);
     uint64_t limit_us = lag_limit(d);
     int16_t chosen = -1;
 
-    if (has_hint(d->facts, HINT_SERVER) && go_hinted_server(d, limit_us, is_read)) {
+    if (route_has_hint(d->facts, HINT_SERVER) && go_hinted_server(d, limit_us, is_read)) {
         return;
     }
-    if (is_read && !has_hint(d->facts, HINT_SERVER) && d->view->rule != NULL &&
+    if (is_read && !route_has_hint(d->facts, HINT_SERVER) && d->view->rule != NULL &&
         d->view->rule->route == CONFIG_ROUTE_SERVER && go_rule_server(d, limit_us)) {
         return;
     }
@@ -569,7 +379,7 @@ static void go_replica(struct deciding *d, bool is_read)
     }
     chosen = pick(d, choices, count);
     if (chosen >= 0) {
-        step_add(d->ret, ROUTE_BALANCED)->server = chosen;
+        route_step_add(d->ret, ROUTE_BALANCED)->server = chosen;
         go_server(d, ROUTE_TO_REPLICA, chosen);
         return;
     }
@@ -577,9 +387,9 @@ static void go_replica(struct deciding *d, bool is_read)
         go_behind(d);
         return;
     }
-    step_add(d->ret, ROUTE_NO_REPLICA);
+    route_step_add(d->ret, ROUTE_NO_REPLICA);
     if (d->view->conf->reads_on_primary == CONFIG_READS_NEVER) {
-        step_add(d->ret, ROUTE_FALLBACK_FORBIDDEN);
+        route_step_add(d->ret, ROUTE_FALLBACK_FORBIDDEN);
         d->ret->target = ROUTE_TO_NONE;
         d->ret->server = -1;
         return;
@@ -593,15 +403,15 @@ static void go_replica(struct deciding *d, bool is_read)
  * operator's hint may say whom to ask. */
 static void decide_not_a_read(struct deciding *d)
 {
-    bool is_movable = has_bit(d->facts, FACT(PER_SERVER)) &&
-                      !has_bit(d->facts, FACT(WRITE) | FACT(MULTI) | FACT(SETS_STATE));
-    struct route_step *step = step_add(d->ret, ROUTE_NOT_A_READ);
+    bool is_movable = route_has_bit(d->facts, FACT(PER_SERVER)) &&
+                      !route_has_bit(d->facts, FACT(WRITE) | FACT(MULTI) | FACT(SETS_STATE));
+    struct route_step *step = route_step_add(d->ret, ROUTE_NOT_A_READ);
 
     step->detail = (uint8_t)d->facts->why;
-    if (is_movable && !has_hint(d->facts, HINT_PRIMARY) &&
-        (has_hint(d->facts, HINT_REPLICA) || has_hint(d->facts, HINT_SERVER))) {
-        if (has_hint(d->facts, HINT_REPLICA)) {
-            hint_step(d, ROUTE_HINT_REPLICA, HINT_REPLICA);
+    if (is_movable && !route_has_hint(d->facts, HINT_PRIMARY) &&
+        (route_has_hint(d->facts, HINT_REPLICA) || route_has_hint(d->facts, HINT_SERVER))) {
+        if (route_has_hint(d->facts, HINT_REPLICA)) {
+            route_hint_step(d, ROUTE_HINT_REPLICA, HINT_REPLICA);
         }
         go_replica(d, false);
         return;
@@ -612,25 +422,25 @@ static void decide_not_a_read(struct deciding *d)
 
 static void decide_read(struct deciding *d)
 {
-    if (has_hint(d->facts, HINT_PRIMARY)) {
-        hint_step(d, ROUTE_HINT_PRIMARY, HINT_PRIMARY);
+    if (route_has_hint(d->facts, HINT_PRIMARY)) {
+        route_hint_step(d, ROUTE_HINT_PRIMARY, HINT_PRIMARY);
         go_primary(d);
         return;
     }
     if (d->view->rule != NULL && d->view->rule->route == CONFIG_ROUTE_PRIMARY) {
-        step_add(d->ret, ROUTE_RULE_PRIMARY);
+        route_step_add(d->ret, ROUTE_RULE_PRIMARY);
         go_primary(d);
         return;
     }
-    if (!tables_are_harmless(d) || is_in_window(d)) {
+    if (!route_tables_are_harmless(d) || route_is_in_window(d)) {
         note_ignored_hints(d);
         go_primary(d);
         return;
     }
-    if (has_hint(d->facts, HINT_REPLICA)) {
-        hint_step(d, ROUTE_HINT_REPLICA, HINT_REPLICA);
+    if (route_has_hint(d->facts, HINT_REPLICA)) {
+        route_hint_step(d, ROUTE_HINT_REPLICA, HINT_REPLICA);
     } else if (d->view->rule != NULL && d->view->rule->route == CONFIG_ROUTE_REPLICA) {
-        step_add(d->ret, ROUTE_RULE_REPLICA);
+        route_step_add(d->ret, ROUTE_RULE_REPLICA);
     }
     go_replica(d, true);
 }
@@ -639,10 +449,11 @@ void route_decide(const struct facts *facts, const struct route_sess *sess,
                   const struct route_view *view, struct route_decision *ret_decision)
 {
     struct deciding d = {facts, sess, view, ret_decision};
-    bool is_ro_start = has_bit(facts, FACT(STARTS_TX)) && has_bit(facts, FACT(TX_READ_ONLY)) &&
-                       !has_bit(facts, FACT(MULTI) | FACT(WRITE));
-    bool is_read = has_bit(facts, FACT(READ)) &&
-                   !has_bit(facts, FACT(MULTI) | FACT(WRITE) | FACT(OVERFLOW) | FACT(LARGE));
+    bool is_ro_start = route_has_bit(facts, FACT(STARTS_TX)) &&
+                       route_has_bit(facts, FACT(TX_READ_ONLY)) &&
+                       !route_has_bit(facts, FACT(MULTI) | FACT(WRITE));
+    bool is_read = route_has_bit(facts, FACT(READ)) &&
+                   !route_has_bit(facts, FACT(MULTI) | FACT(WRITE) | FACT(OVERFLOW) | FACT(LARGE));
 
     ret_decision->target = ROUTE_TO_NONE;
     ret_decision->server = -1;
@@ -653,9 +464,9 @@ void route_decide(const struct facts *facts, const struct route_sess *sess,
     ret_decision->topo_generation = view->topo->snap.generation;
 
     if (view->rule != NULL) {
-        step_add(ret_decision, ROUTE_RULE);
+        route_step_add(ret_decision, ROUTE_RULE);
         if (view->rule->deny != NULL) {
-            step_add(ret_decision, ROUTE_RULE_DENY);
+            route_step_add(ret_decision, ROUTE_RULE_DENY);
             return;
         }
     }
@@ -663,7 +474,7 @@ void route_decide(const struct facts *facts, const struct route_sess *sess,
         decide_ro_tx(&d);
         return;
     }
-    if (has_bit(facts, FACT(LAST)) && !has_bit(facts, FACT(MULTI) | FACT(WRITE))) {
+    if (route_has_bit(facts, FACT(LAST)) && !route_has_bit(facts, FACT(MULTI) | FACT(WRITE))) {
         decide_last(&d);
         return;
     }
@@ -673,18 +484,19 @@ void route_decide(const struct facts *facts, const struct route_sess *sess,
         return;
     }
     if (!is_read && !is_ro_start) {
-        bool is_but_calls = has_bit(facts, FACT(CALLS)) &&
-                            !has_bit(facts, FACT(MULTI) | FACT(OVERFLOW) | FACT(LARGE));
+        bool is_but_calls = route_has_bit(facts, FACT(CALLS)) &&
+                            !route_has_bit(facts, FACT(MULTI) | FACT(OVERFLOW) | FACT(LARGE));
 
-        if (!is_but_calls || !calls_are_harmless(&d)) {
+        if (!is_but_calls || !route_calls_are_harmless(&d)) {
             decide_not_a_read(&d);
             return;
         }
         ret_decision->flags |= ROUTE_F_CALLS_READ;
-        step_add(ret_decision, ROUTE_READ);
-        step_add(ret_decision, ROUTE_FUNCTIONS_KNOWN)->detail = (uint8_t)call_kind(&d, 0);
+        route_step_add(ret_decision, ROUTE_READ);
+        route_step_add(ret_decision, ROUTE_FUNCTIONS_KNOWN)->detail =
+            (uint8_t)route_call_kind(&d, 0);
     } else {
-        step_add(ret_decision, is_read ? ROUTE_READ : ROUTE_RO_TX_START);
+        route_step_add(ret_decision, is_read ? ROUTE_READ : ROUTE_RO_TX_START);
     }
     if (is_bound_by_isolation(&d)) {
         note_ignored_hints(&d);
