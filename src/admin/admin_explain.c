@@ -81,6 +81,7 @@ static void explain(struct admin_sess *sess, const struct words_explain *asked)
     struct route_decision decision;
     struct admin_view view;
     struct admin_rows rows;
+    uint32_t key_slot = 0;
     struct route_sess fresh = {
         .is_utf8 = true, .ro_tx_server = -1, .last_server = -1, .schema = schema};
     struct route_view world;
@@ -95,11 +96,14 @@ static void explain(struct admin_sess *sess, const struct words_explain *asked)
         fresh.isolation = primary->defaults.isolation;
         fresh.autocommit_off = !primary->defaults.autocommit;
     }
+    if ((facts.hints & HINT_BIT(HINT_KEY)) != 0 && facts.hint[HINT_KEY].len != 0) {
+        key_slot = guard_key_slot(facts.hint[HINT_KEY]);
+    }
     if (view.board != NULL && asked->has_user) {
         fresh.raw_until_us =
-            guard_until_us(view.board, &conf, 0, guard_user_slot(span_of(asked->user)));
-    } else if (view.board != NULL && conf.raw_scope == CONFIG_SCOPE_GLOBAL) {
-        fresh.raw_until_us = guard_until_us(view.board, &conf, 0, 0);
+            guard_until_us(view.board, &conf, 0, guard_user_slot(span_of(asked->user)), key_slot);
+    } else if (view.board != NULL && (conf.raw_scope == CONFIG_SCOPE_GLOBAL || key_slot != 0)) {
+        fresh.raw_until_us = guard_until_us(view.board, &conf, 0, 0, key_slot);
     }
     world = (struct route_view){
         .topo = view.topo,

@@ -235,6 +235,7 @@ static bool scope_slot(const struct sess *sess, uint32_t *ret_slot)
 {
     switch (sess->set->route_conf.raw_scope) {
     case CONFIG_SCOPE_SESSION:
+    case CONFIG_SCOPE_KEY: /* its slot is the hint's */
         return false;
     case CONFIG_SCOPE_USER:
         *ret_slot = sess->causal_user;

@@ -89,8 +89,8 @@ static struct loss note_loss(struct sess *sess, int16_t server, bool was_replica
         loss.tx = loss.tx || sess->tx_open;
         loss.pins = sess->pins != 0;
         if (sess->tx_wrote) {
-            sess->raw_mark_us =
-                guard_mark(sess->env->board, sess->user_slot, loop_now_us(sess->env->loop));
+            sess->raw_mark_us = guard_mark(sess->env->board, sess->user_slot, sess->key_slot,
+                                           loop_now_us(sess->env->loop));
             sess_causal_lost(sess);
         }
         sess->tx_open = false;
@@ -130,8 +130,8 @@ static void lost_unanswered(struct sess *sess, int16_t server, const struct loss
     } else if (sess->cmd.is_sent && (sess->cmd.may_write || loss->tx)) {
         error = SESS_ERR_OUTCOME_UNKNOWN;
         /* it may have run: reads behind it must see it */
-        sess->raw_mark_us =
-            guard_mark(sess->env->board, sess->user_slot, loop_now_us(sess->env->loop));
+        sess->raw_mark_us = guard_mark(sess->env->board, sess->user_slot, sess->key_slot,
+                                       loop_now_us(sess->env->loop));
         sess_causal_lost(sess);
     }
     if (loss->pins || sess->cmd.kind == REPLY_NONE) {

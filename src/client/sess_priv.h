@@ -254,6 +254,7 @@ struct sess {
     int16_t home_server; /* the primary that ran the last statement: transaction, pins are there */
     uint32_t pins;
     uint32_t user_slot;
+    uint32_t key_slot;    /* of the hint key= of the statement, or of its transaction; 0: none */
     uint32_t causal_user; /* its user's slot on the board of tokens */
     uint32_t mode_bits;   /* CLASSIFY_MODE_* of the session's sql_mode */
     enum classify_charset charset;

@@ -157,8 +157,8 @@ void sess_route_fill(struct sess *sess, struct route_sess *ret_route, struct rou
         .isolation = sess->isolation,
         .pins = sess->pins,
         .failed_mask = sess->cmd.failed_mask,
-        .raw_until_us =
-            guard_until_us(env->board, &set->route_conf, sess->raw_mark_us, sess->user_slot),
+        .raw_until_us = guard_until_us(env->board, &set->route_conf, sess->raw_mark_us,
+                                       sess->user_slot, sess->key_slot),
         .schema = svec_get(&sess->svec, SVEC_SCHEMA),
     };
     if (sess_is_execute(sess)) {
@@ -213,6 +213,16 @@ static bool is_without_vars(const struct sess *sess, const struct facts *facts)
     return sess_is_known_read(sess) && !sess->asks_last;
 }
 
+/* Under which key it reads and writes: the statement's, in a transaction the last one's. */
+static void note_key(struct sess *sess, const struct facts *facts)
+{
+    if ((facts->hints & HINT_BIT(HINT_KEY)) != 0 && facts->hint[HINT_KEY].len != 0) {
+        sess->key_slot = guard_key_slot(facts->hint[HINT_KEY]);
+    } else if (!sess->tx_open) {
+        sess->key_slot = 0;
+    }
+}
+
 static bool decide(struct sess *sess, const struct facts *facts)
 {
     struct sess_cmd *cmd = &sess->cmd;
@@ -220,13 +230,15 @@ static bool decide(struct sess *sess, const struct facts *facts)
     struct route_view view;
     struct route_decision decision;
 
+    note_key(sess, facts);
     sess_causal_hints(sess, facts);
     sess_route_fill(sess, &route, &view);
-    cmd->is_raw_held = guard_is_renewed(view.conf, route.raw_until_us, view.now_us);
+    route_decide(facts, &route, &view, &decision);
+    cmd->is_raw_held = guard_is_renewed(view.conf, route.raw_until_us, view.now_us) ||
+                       (decision.raw_mode == CONFIG_RAW_STRICT && decision.is_held);
     if (cmd->is_raw_held) {
         sess->raw_mark_us = view.now_us;
     }
-    route_decide(facts, &route, &view, &decision);
     cmd->target = decision.target;
     cmd->reason = route_decision_reason(&decision);
     /* preparing ends no transaction, and its place is not where a transaction has to be */
@@ -340,6 +352,7 @@ void sess_explain(struct sess *sess, struct span sql)
     struct explain explain = {.result = &result};
 
     sess_classify(sess, sql, &facts);
+    note_key(sess, &facts);
     sess_causal_hints(sess, &facts);
     sess_route_fill(sess, &route, &view);
     view.rule = sess_rule_of(sess, &facts, sql);

@@ -297,8 +297,8 @@ static void track_writes(struct sess *sess)
     }
     if (sess->tx_wrote && !sess->tx_open) {
         sess->tx_wrote = false;
-        sess->raw_mark_us =
-            guard_mark(sess->env->board, sess->user_slot, loop_now_us(sess->env->loop));
+        sess->raw_mark_us = guard_mark(sess->env->board, sess->user_slot, sess->key_slot,
+                                       loop_now_us(sess->env->loop));
         sess_causal_written(sess);
     }
 }

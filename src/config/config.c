@@ -102,7 +102,8 @@ bool config_wants_gtid(const struct config *config)
         return true;
     }
     for (uint32_t i = 0; i < config->rule_count; i++) {
-        if (config->rules[i].read_after_write == CONFIG_RULE_RAW_GTID) {
+        if (config->rules[i].read_after_write == CONFIG_RULE_RAW_GTID ||
+            config->rules[i].read_after_write == CONFIG_RULE_RAW_AUTO) {
             return true;
         }
     }

@@ -149,6 +149,7 @@ static void promises(const struct config *config, struct verify_conf *conf)
     }
     switch (config->read_after_write.scope) {
     case CONFIG_SCOPE_SESSION:
+    case CONFIG_SCOPE_KEY:
         conf->scope = VERIFY_SESSION;
         break;
     case CONFIG_SCOPE_USER: /* all clients here are one user's */

@@ -460,6 +460,7 @@ void route_decide(const struct facts *facts, const struct route_sess *sess,
     ret_decision->flags = 0;
     ret_decision->step_count = 0;
     ret_decision->candidate_count = 0;
+    ret_decision->is_held = false;
     ret_decision->raw_mode = CONFIG_RAW_OFF;
     ret_decision->topo_generation = view->topo->snap.generation;
 

@@ -3,28 +3,56 @@
  * Reads after writes: which way applies to a statement (hint, rule, setting, in this order), and what
  * it asks for.
  */
+#include "weir/util/attr.h"
+
 #include "deciding_priv.h"
+
+static const char *const MODES[] = {[CONFIG_RAW_AUTO] = "auto",
+                                    [CONFIG_RAW_GTID] = "gtid",
+                                    [CONFIG_RAW_WINDOW] = "window",
+                                    [CONFIG_RAW_STRICT] = "strict",
+                                    [CONFIG_RAW_OFF] = "off"};
+
+const char *route_raw_text(enum config_raw_mode mode)
+{
+    return MODES[mode];
+}
 
 /* What the configuration says about it, or the rule. */
 static enum config_raw_mode raw_by_rule(struct deciding *d)
 {
-    enum config_rule_raw raw =
-        d->view->rule != NULL ? d->view->rule->read_after_write : CONFIG_RULE_RAW_DEFAULT;
+    static const struct {
+        enum route_reason reason;
+        enum config_raw_mode mode;
+    } by_rule[] = {
+        [CONFIG_RULE_RAW_AUTO] = {ROUTE_RULE_RAW_AUTO, CONFIG_RAW_AUTO},
+        [CONFIG_RULE_RAW_GTID] = {ROUTE_RULE_RAW_GTID, CONFIG_RAW_GTID},
+        [CONFIG_RULE_RAW_WINDOW] = {ROUTE_RULE_RAW_WINDOW, CONFIG_RAW_WINDOW},
+        [CONFIG_RULE_RAW_STRICT] = {ROUTE_RULE_RAW_STRICT, CONFIG_RAW_STRICT},
+        [CONFIG_RULE_RAW_OFF] = {ROUTE_RULE_RAW_OFF, CONFIG_RAW_OFF},
+    };
+    const struct config_rule *rule = d->view->rule;
 
-    switch (raw) {
-    case CONFIG_RULE_RAW_DEFAULT:
-        break;
-    case CONFIG_RULE_RAW_GTID:
-        route_step_add(d->ret, ROUTE_RULE_RAW_GTID);
-        return CONFIG_RAW_GTID;
-    case CONFIG_RULE_RAW_WINDOW:
-        route_step_add(d->ret, ROUTE_RULE_RAW_WINDOW);
-        return CONFIG_RAW_WINDOW;
-    case CONFIG_RULE_RAW_OFF:
-        route_step_add(d->ret, ROUTE_RULE_RAW_OFF);
-        return CONFIG_RAW_OFF;
+    if (rule == NULL || rule->read_after_write == CONFIG_RULE_RAW_DEFAULT) {
+        return d->view->conf->raw_mode;
     }
-    return d->view->conf->raw_mode;
+    route_step_add(d->ret, by_rule[rule->read_after_write].reason);
+    return by_rule[rule->read_after_write].mode;
+}
+
+static enum config_raw_mode raw_by_hint(struct deciding *d, enum config_raw_mode mode)
+{
+    struct span value = d->facts->hint[HINT_READ_AFTER_WRITE];
+
+    for (unsigned i = 0; i < WR_ARRAY_LEN(MODES); i++) {
+        if (span_eq_text_nocase(value, MODES[i])) {
+            route_hint_step(d, i == CONFIG_RAW_OFF ? ROUTE_HINT_RAW_OFF : ROUTE_HINT_RAW,
+                            HINT_READ_AFTER_WRITE);
+            return (enum config_raw_mode)i;
+        }
+    }
+    route_hint_step(d, ROUTE_HINT_INVALID, HINT_READ_AFTER_WRITE);
+    return mode;
 }
 
 bool route_is_in_window(struct deciding *d)
@@ -33,18 +61,7 @@ bool route_is_in_window(struct deciding *d)
     uint64_t until_us = d->sess->raw_until_us;
 
     if (route_has_hint(d->facts, HINT_READ_AFTER_WRITE)) {
-        struct span value = d->facts->hint[HINT_READ_AFTER_WRITE];
-
-        if (span_eq_text_nocase(value, "off")) {
-            route_hint_step(d, ROUTE_HINT_RAW_OFF, HINT_READ_AFTER_WRITE);
-            mode = CONFIG_RAW_OFF;
-        } else if (span_eq_text_nocase(value, "window")) {
-            mode = CONFIG_RAW_WINDOW;
-        } else if (span_eq_text_nocase(value, "gtid")) {
-            mode = CONFIG_RAW_GTID;
-        } else {
-            route_hint_step(d, ROUTE_HINT_INVALID, HINT_READ_AFTER_WRITE);
-        }
+        mode = raw_by_hint(d, mode);
     }
     if (mode == CONFIG_RAW_AUTO || mode == CONFIG_RAW_GTID) {
         mode = d->sess->has_gtids ? CONFIG_RAW_GTID : CONFIG_RAW_WINDOW;
@@ -54,6 +71,7 @@ bool route_is_in_window(struct deciding *d)
     if (mode == CONFIG_RAW_OFF || d->view->now_us >= until_us) {
         return false;
     }
+    d->ret->is_held = true;
     route_step_add(d->ret, ROUTE_READ_AFTER_WRITE)->left_us = until_us - d->view->now_us;
     return true;
 }

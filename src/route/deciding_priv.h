@@ -48,6 +48,8 @@ bool route_tables_are_harmless(struct deciding *d);
 /* decide_fresh.c: reads after writes. Sets raw_mode; true: the primary, for the session's window has
  * not ended. */
 bool route_is_in_window(struct deciding *d);
+/* "auto", "gtid", "window", "strict", "off": as in settings and hints. */
+const char *route_raw_text(enum config_raw_mode mode);
 /* Servers known to have what a read must see. */
 uint64_t route_known_mask(const struct deciding *d, bool is_read);
 

@@ -8,6 +8,7 @@
 #include "weir/util/attr.h"
 
 #include "decide_priv.h"
+#include "deciding_priv.h"
 
 #define LINE_MAX_BYTES 512
 #define QUOTE_MAX      64 /* bytes of a statement's text shown at one place */
@@ -286,7 +287,7 @@ void route_explain(const struct facts *facts, const struct route_sess *sess,
     }
     explain_candidates(view, decision, fn, arg);
     if (decision->raw_mode != CONFIG_RAW_OFF) {
-        fn(arg, "freshness", decision->raw_mode == CONFIG_RAW_GTID ? "gtid" : "window");
+        fn(arg, "freshness", route_raw_text(decision->raw_mode));
     }
     fn(arg, "target", route_target_text(decision->target));
     fn(arg, "server", server_name(view, decision->server));

@@ -16,6 +16,7 @@ struct guard_board {
     _Atomic uint64_t lag_us; /* GUARD_LAG_UNKNOWN */
     _Atomic uint64_t all_us;
     _Atomic uint64_t user_us[GUARD_SLOTS];
+    _Atomic uint64_t key_us[GUARD_SLOTS];
 };
 
 uint64_t guard_window_default_us(uint64_t max_lag_us, uint64_t interval_us, uint32_t failures,
@@ -58,6 +59,7 @@ struct guard_board *guard_board_create(void)
         atomic_init(&board->all_us, 0);
         for (size_t i = 0; i < GUARD_SLOTS; i++) {
             atomic_init(&board->user_us[i], 0);
+            atomic_init(&board->key_us[i], 0);
         }
     }
     return board;
@@ -71,6 +73,11 @@ void guard_board_destroy(struct guard_board *board)
 uint32_t guard_user_slot(struct span user)
 {
     return (uint32_t)(XXH3_64bits(user.p, user.len) % GUARD_SLOTS);
+}
+
+uint32_t guard_key_slot(struct span key)
+{
+    return 1U + (uint32_t)(XXH3_64bits(key.p, key.len) % GUARD_SLOTS);
 }
 
 /* --- how late the replicas are --- */
@@ -202,8 +209,12 @@ static void mark_raise(_Atomic uint64_t *mark, uint64_t at_us)
     }
 }
 
-uint64_t guard_mark(struct guard_board *board, uint32_t user_slot, uint64_t now_us)
+uint64_t guard_mark(struct guard_board *board, uint32_t user_slot, uint32_t key_slot,
+                    uint64_t now_us)
 {
+    if (board && key_slot != 0) {
+        mark_raise(&board->key_us[(key_slot - 1) % GUARD_SLOTS], now_us);
+    }
     if (board) {
         mark_raise(&board->user_us[user_slot % GUARD_SLOTS], now_us);
         mark_raise(&board->all_us, now_us);
@@ -212,7 +223,7 @@ uint64_t guard_mark(struct guard_board *board, uint32_t user_slot, uint64_t now_
 }
 
 uint64_t guard_until_us(const struct guard_board *board, const struct route_conf *conf,
-                        uint64_t session_mark_us, uint32_t user_slot)
+                        uint64_t session_mark_us, uint32_t user_slot, uint32_t key_slot)
 {
     uint64_t mark_us = session_mark_us;
     uint64_t board_us = 0;
@@ -223,6 +234,7 @@ uint64_t guard_until_us(const struct guard_board *board, const struct route_conf
     if (board) {
         switch (conf->raw_scope) {
         case CONFIG_SCOPE_SESSION:
+        case CONFIG_SCOPE_KEY:
             break;
         case CONFIG_SCOPE_USER:
             board_us = atomic_load_explicit(&board->user_us[user_slot % GUARD_SLOTS],
@@ -234,6 +246,11 @@ uint64_t guard_until_us(const struct guard_board *board, const struct route_conf
         }
     }
     mark_us = board_us > mark_us ? board_us : mark_us;
+    if (board && key_slot != 0) {
+        board_us = atomic_load_explicit(&board->key_us[(key_slot - 1) % GUARD_SLOTS],
+                                        memory_order_seq_cst);
+        mark_us = board_us > mark_us ? board_us : mark_us;
+    }
     return mark_us == 0 ? 0 : mark_us + guard_window_us(board, conf);
 }
 

@@ -190,6 +190,7 @@ enum config_raw_mode {
 enum config_raw_scope {
     CONFIG_SCOPE_SESSION,
     CONFIG_SCOPE_USER,
+    CONFIG_SCOPE_KEY, /* of the hint or attribute key=; without one as SESSION */
     CONFIG_SCOPE_GLOBAL
 };
 
@@ -227,9 +228,11 @@ enum config_rule_route {
 };
 
 enum config_rule_raw {
-    CONFIG_RULE_RAW_DEFAULT, /* as without the rule */
+    CONFIG_RULE_RAW_DEFAULT, /* as without the rule; the others as enum config_raw_mode */
+    CONFIG_RULE_RAW_AUTO,
     CONFIG_RULE_RAW_GTID,
     CONFIG_RULE_RAW_WINDOW,
+    CONFIG_RULE_RAW_STRICT,
     CONFIG_RULE_RAW_OFF,
 };
 

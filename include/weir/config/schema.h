@@ -130,7 +130,7 @@
     X("rules[].max_lag", DURATION, config_rule, max_lag_us, "auto", 0, 86400000000, "time",        \
       "action: the limit of lag for these reads; auto: monitor.max_lag")                           \
     X("rules[].read_after_write", ENUM, config_rule, read_after_write, "default", 0, 0,            \
-      "default|gtid|window|off",                                                                   \
+      "default|auto|gtid|window|strict|off",                                                       \
       "action: whether these reads must see the writes before them; default: "                     \
       "read_after_write.mode")                                                                     \
     X("rules[].timeout", DURATION, config_rule, timeout_us, "off", 1000, 86400000000, "time",      \
@@ -264,7 +264,9 @@
       "for a while after a write; strict: until the session has been idle for as long; auto: "     \
       "gtid where the servers have GTIDs, else window")                                            \
     X("read_after_write.scope", ENUM, config, read_after_write.scope, "session", 0, 0,             \
-      "session|user|global", "whose reads a write sends to the primary")                           \
+      "session|user|key|global",                                                                   \
+      "whose reads must see a write: of its session; of its user; of those with the same key "     \
+      "(hint key=, which counts in every scope; without one: of its session); or all")             \
     X("read_after_write.window", DURATION, config, read_after_write.window_us, "auto", 0,          \
       86400000000, "time|adaptive",                                                                \
       "auto: monitor.max_lag + monitor.interval x (monitor.failures + 1) + 1s; adaptive: the "     \

@@ -57,6 +57,7 @@
     X(HINT_INVALID, HINT, "hint ignored: its value is not understood")                     \
     X(HINT_MAX_LAG, LEFT, "hinted limit of lag")                                           \
     X(HINT_RAW_OFF, HINT, "hinted: reads after writes need not see them")                  \
+    X(HINT_RAW, HINT, "hinted: how reads see the writes before them")                      \
     X(RULE, RULE, "the first rule that fits")                                              \
     X(RULE_DENY, RULE, "denied by a rule")                                                 \
     X(RULE_PRIMARY, RULE, "sent to the primary by a rule")                                 \
@@ -66,8 +67,10 @@
     X(RULE_SERVER_NOT_NOW, SERVER, "rule not followed: the server may not be used now")    \
     X(RULE_IGNORED, RULE, "route of the rule not followed: only a read may be moved")      \
     X(RULE_MAX_LAG, LEFT, "limit of lag of the rule")                                      \
+    X(RULE_RAW_AUTO, RULE, "rule: reads after writes must see them, by GTIDs if any")      \
     X(RULE_RAW_GTID, RULE, "rule: reads after writes must see them, by GTIDs")             \
     X(RULE_RAW_WINDOW, RULE, "rule: reads after writes must see them")                     \
+    X(RULE_RAW_STRICT, RULE, "rule: after writes the primary, until the session is idle")  \
     X(RULE_RAW_OFF, RULE, "rule: reads after writes need not see them")                    \
     X(TABLE, TABLE, "a name is not known to be harmless")                                  \
     X(TABLE_NO_SCHEMA, TABLE, "a table name without a schema, and no schema is selected")  \
@@ -182,7 +185,8 @@ struct route_decision {
     uint8_t flags;  /* ROUTE_F_* */
     uint8_t step_count;
     uint8_t candidate_count;       /* 0: the replicas were not looked at */
-    enum config_raw_mode raw_mode; /* what applies: GTID, WINDOW or OFF */
+    bool is_held;                  /* a window holds it to the primary */
+    enum config_raw_mode raw_mode; /* what applies: GTID, WINDOW, STRICT or OFF */
     uint64_t topo_generation;
     struct route_step steps[ROUTE_STEPS_MAX];            /* up to step_count */
     struct route_candidate candidates[TOPO_SERVERS_MAX]; /* up to candidate_count */

@@ -4,13 +4,13 @@
  *
  * WHY       A replica is behind; whoever has just written must not be shown the past. The causal
  *           way (GTID tokens) will have its place beside the window here.
- * OWNS      struct guard_board: one mark per user slot, and one for all. A mark is the time of a
+ * OWNS      struct guard_board: one mark per user slot, one per key slot, and one for all. A mark is the time of a
  *           write; the window is added by who asks, so that it is the one of that moment.
  * THREADS   The board: any thread, atomics only. The rest is pure.
  * REENTRY   none
  * UNITS     *_us: microseconds of clock_now_us(), shared by all threads of the machine.
  * ERRORS    NULL when there is no memory.
- * BOUNDS    GUARD_SLOTS user marks. Users that share a slot share its mark: more reads go to the
+ * BOUNDS    GUARD_SLOTS marks of users, and of keys. Users (keys) that share a slot share its mark: more reads go to the
  *           primary, never fewer.
  */
 #ifndef WEIR_ROUTE_GUARD_H
@@ -80,21 +80,24 @@ void guard_board_set_lag(struct guard_board *board, uint64_t lag_us);
  * floor and its ceiling, and the ceiling as long as nothing is known. board may be NULL. */
 uint64_t guard_window_us(const struct guard_board *board, const struct route_conf *conf);
 
-/* The slot of a user name. */
+/* The slot of a user name, and of a key (never 0, which is no key). */
 uint32_t guard_user_slot(struct span user);
+uint32_t guard_key_slot(struct span key);
 
 /*
- * A write has been answered (or its outcome is unknown), by this user at now_us: marks the board
+ * A write has been answered (or its outcome is unknown), by this user (and under this key, unless
+ * it is 0) at now_us: marks the board
  * and returns the session's own mark, to be kept by it (0: none). Call at the reply of a write outside a
  * transaction, and at the end of a transaction that wrote; a write that failed is a write. board
  * may be NULL: only the session knows.
  */
-uint64_t guard_mark(struct guard_board *board, uint32_t user_slot, uint64_t now_us);
+uint64_t guard_mark(struct guard_board *board, uint32_t user_slot, uint32_t key_slot,
+                    uint64_t now_us);
 
-/* Until when this session's reads need the primary, by the scope in force: session_mark_us is its
+/* Until when this session's reads need the primary, by the scope in force, and by the key (0: none): session_mark_us is its
  * own mark. 0: no mark. With mode off the time is still given; route_decide() weighs it. */
 uint64_t guard_until_us(const struct guard_board *board, const struct route_conf *conf,
-                        uint64_t session_mark_us, uint32_t user_slot);
+                        uint64_t session_mark_us, uint32_t user_slot, uint32_t key_slot);
 
 /* Mode strict: who is held to the primary (until_us, as above) stays there until it has been idle
  * for a window. True: a statement now, and its end, move the session's mark. */

@@ -559,6 +559,22 @@ static void gtids_hint_window(struct world *w)
     gtids_all_have(w);
     hint(w, HINT_READ_AFTER_WRITE, "window");
 }
+static void gtids_hint_strict(struct world *w)
+{
+    gtids_all_have(w);
+    hint(w, HINT_READ_AFTER_WRITE, "strict");
+}
+static void gtids_hint_strict_idle(struct world *w)
+{
+    gtids_hint_strict(w);
+    w->sess.raw_until_us = NOW_US;
+}
+static void gtids_off_hint_auto(struct world *w)
+{
+    gtids_one_has(w);
+    w->conf.raw_mode = CONFIG_RAW_OFF;
+    hint(w, HINT_READ_AFTER_WRITE, "Auto");
+}
 static void gtids_hint_on(struct world *w)
 {
     gtids_none_has(w);
@@ -916,6 +932,26 @@ static void rule_raw_gtid(struct world *w)
     w->conf.raw_mode = CONFIG_RAW_OFF;
     ruled(w, &rule);
 }
+static void rule_raw_strict(struct world *w)
+{
+    static const struct config_rule rule = {RULE_BASE, .read_after_write = CONFIG_RULE_RAW_STRICT};
+
+    gtids_all_have(w);
+    ruled(w, &rule);
+}
+static void rule_raw_auto(struct world *w)
+{
+    static const struct config_rule rule = {RULE_BASE, .read_after_write = CONFIG_RULE_RAW_AUTO};
+
+    gtids_one_has(w);
+    w->conf.raw_mode = CONFIG_RAW_OFF;
+    ruled(w, &rule);
+}
+static void rule_raw_strict_hint_gtid(struct world *w)
+{
+    rule_raw_strict(w);
+    hint(w, HINT_READ_AFTER_WRITE, "gtid");
+}
 static void rule_raw_on(struct world *w)
 {
     static const struct config_rule rule = {RULE_BASE, .read_after_write = CONFIG_RULE_RAW_WINDOW};
@@ -951,6 +987,10 @@ static const struct row ROWS[] = {
     {"... hinted smaller", rule_lag_hinted, ROUTE_TO_PRIMARY, 0, ROUTE_NO_REPLICA, 0},
     {"rule read_after_write off", rule_raw_off, ROUTE_TO_REPLICA, ANY, ROUTE_BALANCED, 0},
     {"rule read_after_write gtid", rule_raw_gtid, ROUTE_TO_REPLICA, 2, ROUTE_BALANCED, 0},
+    {"rule read_after_write strict", rule_raw_strict, ROUTE_TO_PRIMARY, 0, ROUTE_READ_AFTER_WRITE,
+     0},
+    {"... hinted to GTIDs", rule_raw_strict_hint_gtid, ROUTE_TO_REPLICA, ANY, ROUTE_BALANCED, 0},
+    {"rule read_after_write auto", rule_raw_auto, ROUTE_TO_REPLICA, 2, ROUTE_BALANCED, 0},
     {"... hinted on", rule_raw_off_hint_on, ROUTE_TO_PRIMARY, 0, ROUTE_READ_AFTER_WRITE, 0},
     {"rule read_after_write on", rule_raw_on, ROUTE_TO_PRIMARY, 0, ROUTE_READ_AFTER_WRITE, 0},
     {"a read", as_is, ROUTE_TO_REPLICA, ANY, ROUTE_BALANCED, 0},
@@ -1048,6 +1088,10 @@ static const struct row ROWS[] = {
      ROUTE_READ_AFTER_WRITE, 0},
     {"gtids, outcome unknown", gtids_blind, ROUTE_TO_PRIMARY, 0, ROUTE_READ_AFTER_WRITE, 0},
     {"gtids, hinted off", gtids_hint_off, ROUTE_TO_REPLICA, ANY, ROUTE_BALANCED, 0},
+    {"gtids, hinted strict", gtids_hint_strict, ROUTE_TO_PRIMARY, 0, ROUTE_READ_AFTER_WRITE, 0},
+    {"gtids, hinted strict, idle", gtids_hint_strict_idle, ROUTE_TO_REPLICA, ANY, ROUTE_BALANCED,
+     0},
+    {"off, hinted auto", gtids_off_hint_auto, ROUTE_TO_REPLICA, 2, ROUTE_BALANCED, 0},
     {"gtids, hinted to windows", gtids_hint_window, ROUTE_TO_PRIMARY, 0, ROUTE_READ_AFTER_WRITE, 0},
     {"off, hinted to gtids", gtids_hint_on, ROUTE_TO_PRIMARY, 0, ROUTE_BEHIND, 0},
     {"gtids, hinted to who has it", gtids_server_has, ROUTE_TO_REPLICA, 2, ROUTE_HINT_SERVER, 0},

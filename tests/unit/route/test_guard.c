@@ -68,28 +68,51 @@ static void test_scopes(void **state)
 
     (void)state;
     assert_true(ann != bob && ann < GUARD_SLOTS && bob < GUARD_SLOTS);
-    assert_int_equal(guard_until_us(board, &conf, 0, ann), 0);
-    mine = guard_mark(board, ann, 5000);
+    assert_int_equal(guard_until_us(board, &conf, 0, ann, 0), 0);
+    mine = guard_mark(board, ann, 0, 5000);
     assert_int_equal(mine, 5000);
-    assert_int_equal(guard_until_us(board, &conf, mine, ann), 6000);
-    assert_int_equal(guard_until_us(board, &conf, 0, ann), 0); /* another session of hers */
+    assert_int_equal(guard_until_us(board, &conf, mine, ann, 0), 6000);
+    assert_int_equal(guard_until_us(board, &conf, 0, ann, 0), 0); /* another session of hers */
     conf.raw_scope = CONFIG_SCOPE_USER;
-    assert_int_equal(guard_until_us(board, &conf, 0, ann), 6000);
-    assert_int_equal(guard_until_us(board, &conf, 0, bob), 0);
-    assert_int_equal(guard_until_us(board, &conf, 6000, ann), 7000); /* the later one counts */
+    assert_int_equal(guard_until_us(board, &conf, 0, ann, 0), 6000);
+    assert_int_equal(guard_until_us(board, &conf, 0, bob, 0), 0);
+    assert_int_equal(guard_until_us(board, &conf, 6000, ann, 0), 7000); /* the later one counts */
     conf.raw_scope = CONFIG_SCOPE_GLOBAL;
-    assert_int_equal(guard_until_us(board, &conf, 0, bob), 6000);
+    assert_int_equal(guard_until_us(board, &conf, 0, bob, 0), 6000);
     /* Marks never go back. */
-    assert_int_equal(guard_mark(board, bob, 4000), 4000);
-    assert_int_equal(guard_until_us(board, &conf, 0, bob), 6000);
+    assert_int_equal(guard_mark(board, bob, 0, 4000), 4000);
+    assert_int_equal(guard_until_us(board, &conf, 0, bob, 0), 6000);
     /* The window is that of now, not of when it was written. */
     conf.raw_window_us = 3000;
-    assert_int_equal(guard_until_us(board, &conf, 0, bob), 8000);
+    assert_int_equal(guard_until_us(board, &conf, 0, bob, 0), 8000);
     /* Without a board only the session knows. */
-    assert_int_equal(guard_mark(NULL, bob, 1), 1);
-    assert_int_equal(guard_until_us(NULL, &conf, 12, bob), 3012);
+    assert_int_equal(guard_mark(NULL, bob, 0, 1), 1);
+    assert_int_equal(guard_until_us(NULL, &conf, 12, bob, 0), 3012);
     guard_board_destroy(board);
     guard_board_destroy(NULL);
+}
+
+static void test_keys(void **state)
+{
+    struct guard_board *board = guard_board_create();
+    struct route_conf conf = {.raw_window_us = 1000, .raw_scope = CONFIG_SCOPE_KEY};
+    uint32_t cart = guard_key_slot(SPAN_LIT("cart:7"));
+    uint32_t other = guard_key_slot(SPAN_LIT("cart:8"));
+
+    (void)state;
+    assert_true(cart != other && cart != 0 && other != 0);
+    assert_int_equal(guard_mark(board, 1, cart, 5000), 5000);
+    assert_int_equal(guard_until_us(board, &conf, 0, 1, cart), 6000); /* another session */
+    assert_int_equal(guard_until_us(board, &conf, 0, 1, other), 0);
+    assert_int_equal(guard_until_us(board, &conf, 0, 1, 0), 0); /* without a key: its own */
+    assert_int_equal(guard_until_us(board, &conf, 7000, 1, 0), 8000);
+    assert_int_equal(guard_until_us(board, &conf, 7000, 1, cart), 8000); /* the later one */
+    conf.raw_scope = CONFIG_SCOPE_USER;
+    assert_int_equal(guard_until_us(board, &conf, 0, 2, cart), 6000); /* beside every scope */
+    assert_int_equal(guard_mark(board, 2, 0, 9000), 9000);
+    assert_int_equal(guard_until_us(board, &conf, 0, 3, cart), 6000);
+    assert_int_equal(guard_until_us(NULL, &conf, 0, 3, cart), 0);
+    guard_board_destroy(board);
 }
 
 static void test_strict(void **state)
@@ -215,7 +238,7 @@ static void test_adaptive(void **state)
     guard_board_set_lag(board, 100 * SECOND);
     assert_int_equal(guard_window_us(board, &conf), 7 * SECOND);
     guard_board_set_lag(board, SECOND);
-    assert_int_equal(guard_until_us(board, &conf, 10 * SECOND, 0), 10 * SECOND + SECOND * 5 / 4);
+    assert_int_equal(guard_until_us(board, &conf, 10 * SECOND, 0, 0), 10 * SECOND + SECOND * 5 / 4);
     conf.raw_is_adaptive = false;
     assert_int_equal(guard_window_us(board, &conf), 7 * SECOND);
     guard_board_destroy(board);
@@ -232,10 +255,10 @@ static void *mark_many(void *arg)
     struct route_conf conf = {.raw_window_us = 10, .raw_scope = CONFIG_SCOPE_GLOBAL};
 
     for (uint64_t i = 0; i < 20000; i++) {
-        uint64_t until_us = guard_mark(marker->board, (uint32_t)(i % 3), marker->from_us + i);
+        uint64_t until_us = guard_mark(marker->board, (uint32_t)(i % 3), 0, marker->from_us + i);
 
         /* What has been marked is seen at once, whoever else marks. */
-        if (guard_until_us(marker->board, &conf, 0, 0) < until_us) {
+        if (guard_until_us(marker->board, &conf, 0, 0, 0) < until_us) {
             return NULL;
         }
     }
@@ -260,17 +283,22 @@ static void test_marks_from_threads(void **state)
         assert_int_equal(pthread_join(threads[i], &result), 0);
         assert_non_null(result);
     }
-    assert_int_equal(guard_until_us(board, &conf, 0, 0), 3000 + 19999 + 10);
+    assert_int_equal(guard_until_us(board, &conf, 0, 0, 0), 3000 + 19999 + 10);
     guard_board_destroy(board);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_window_default), cmocka_unit_test(test_conf),
-        cmocka_unit_test(test_scopes),         cmocka_unit_test(test_strict),
-        cmocka_unit_test(test_lags),           cmocka_unit_test(test_lag_rounding),
-        cmocka_unit_test(test_adaptive),       cmocka_unit_test(test_marks_from_threads),
+        cmocka_unit_test(test_window_default),
+        cmocka_unit_test(test_conf),
+        cmocka_unit_test(test_scopes),
+        cmocka_unit_test(test_keys),
+        cmocka_unit_test(test_strict),
+        cmocka_unit_test(test_lags),
+        cmocka_unit_test(test_lag_rounding),
+        cmocka_unit_test(test_adaptive),
+        cmocka_unit_test(test_marks_from_threads),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
