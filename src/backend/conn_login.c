@@ -168,6 +168,10 @@ void conn_login_packet(struct conn *conn, struct span payload)
     conn->status = greet.status;
     conn->caps =
         caps_request(greet.caps, login->client_caps, use_tls > 0, buf_len(&login->schema) > 0);
+    if ((login->client_caps & ~conn->caps & CAP_QUERY_ATTRIBUTES) != 0) {
+        conn_fail(conn, -WR_E_UNSUPPORTED); /* what the client sends is read in another way here */
+        return;
+    }
     memcpy(login->scramble, greet.scramble, sizeof(login->scramble));
     plugin_choose(conn, greet.plugin);
     if (use_tls > 0) {

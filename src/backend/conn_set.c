@@ -45,6 +45,17 @@ static int put_command(struct buf *out, uint8_t com, struct span body)
     return r < 0 ? r : buf_append_span(out, body, TEXT_MAX);
 }
 
+static int put_query(const struct conn *conn, struct buf *out, struct span text)
+{
+    uint8_t head[COMMAND_QUERY_HEAD];
+    if (text.len + sizeof(head) >= FRAME_MAX_PAYLOAD) {
+        return -WR_E_TOO_LARGE;
+    }
+    size_t len = command_query_head(head, text.len, conn->caps);
+    int r = buf_append(out, head, len, TEXT_MAX);
+    return r < 0 ? r : buf_append_span(out, text, TEXT_MAX);
+}
+
 /*
  * Two packets at birth, sent together: one that sets every variable to what it is, whose tracker
  * entries tell what a fresh login has here (`born`: what an absent value of a session means), and,
@@ -62,7 +73,7 @@ static int birth_packets(struct conn *conn, struct buf *packets)
     buf_init(&text);
     int r = svec_format_learn(&policy, &text);
     if (r >= 0) {
-        r = put_command(packets, COM_QUERY, buf_span(&text));
+        r = put_query(conn, packets, buf_span(&text));
     }
     conn->login->birth_left = 1;
     if (r >= 0 && (conn->login->has_want || policy.wants_gtids)) {
@@ -76,7 +87,7 @@ static int birth_packets(struct conn *conn, struct buf *packets)
         buf_clear(&text);
         r = svec_format_set(NULL, want, conn->login->birth_diff, &policy, &text);
         if (r > 0) {
-            r = put_command(packets, COM_QUERY, buf_span(&text));
+            r = put_query(conn, packets, buf_span(&text));
             conn->login->birth_left = 2;
         }
     }
@@ -197,7 +208,7 @@ static int send_diff(struct conn *conn, const struct svec *want, uint32_t diff)
         /* ahead of the schema, which the role may be needed for */
         r = svec_format_role(want, &text);
         if (r >= 0) {
-            r = put_command(&packets, COM_QUERY, buf_span(&text));
+            r = put_query(conn, &packets, buf_span(&text));
         }
         buf_clear(&text);
         replies++;
@@ -210,7 +221,7 @@ static int send_diff(struct conn *conn, const struct svec *want, uint32_t diff)
         r = svec_format_set(&conn->svec, want, diff, &policy, &text);
     }
     if (r > 0) {
-        r = put_command(&packets, COM_QUERY, buf_span(&text));
+        r = put_query(conn, &packets, buf_span(&text));
         replies++;
     }
     if (r >= 0) {
@@ -263,7 +274,7 @@ int conn_send_reset(struct conn *conn)
         r = svec_format_set(NULL, &conn->born, all, &policy, &text);
     }
     if (r >= 0) {
-        r = put_command(&packets, COM_QUERY, buf_span(&text));
+        r = put_query(conn, &packets, buf_span(&text));
     }
     if (r >= 0) {
         handles_clear(&conn->handles);

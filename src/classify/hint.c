@@ -3,6 +3,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "weir/classify/classify.h"
+
 #include "token_priv.h"
 
 static bool is_blank(uint8_t c)
@@ -55,7 +57,7 @@ static struct span take_value(const uint8_t **pp, const uint8_t *end)
     return (struct span){start, (size_t)(p - start)};
 }
 
-static void hint_add(struct facts *facts, struct span name, struct span value)
+void classify_hint_add(struct facts *facts, struct span name, struct span value)
 {
     for (unsigned i = 0; i < HINT_END_; i++) {
         if (span_eq_text_nocase(name, classify_hint_name((enum classify_hint)i))) {
@@ -87,7 +89,7 @@ void hint_parse(struct facts *facts, const uint8_t *p, const uint8_t *end)
             p++;
             value = take_value(&p, end);
         }
-        hint_add(facts, name, value);
+        classify_hint_add(facts, name, value);
         while (p < end && *p != ',') {
             p++;
         }

@@ -178,12 +178,11 @@ void sess_sync_wait(struct sess *sess, enum sess_own own, int16_t server, uint16
 
 int sess_send_text(struct conn *conn, const char *text)
 {
-    uint8_t head[FRAME_HEADER + 1];
+    uint8_t head[COMMAND_QUERY_HEAD];
     struct span span = span_of(text);
-    struct iovec iov[2] = {{.iov_base = head, .iov_len = sizeof(head)}, {.iov_len = span.len}};
+    struct iovec iov[2] = {{.iov_base = head}, {.iov_len = span.len}};
 
-    frame_encode(head, (uint32_t)span.len + 1, 0);
-    head[FRAME_HEADER] = COM_QUERY;
+    iov[0].iov_len = command_query_head(head, span.len, conn->caps);
     memcpy(&iov[1].iov_base, &text, sizeof(void *));
     return stream_writev(&conn->stream, iov, 2);
 }

@@ -335,6 +335,7 @@ static bool is_whole(const struct sess *sess)
         FACT(MULTI) | FACT(LARGE) | FACT(OVERFLOW) | FACT(BAD_LEX) | FACT(CALLS) | FACT(NAMED_LOCK);
     struct span held = buf_span(&sess->held);
     struct classify_env env;
+    size_t at = 0;
 
     switch (cmd->verb) {
     case VERB_UNKNOWN:
@@ -354,9 +355,11 @@ static bool is_whole(const struct sess *sess)
     if (cmd->stmt != NULL) {
         return cmd->stmt->busy == NULL && !classify_may_call(sess_stmt_text(cmd->stmt), &env);
     }
-    return held.len > FRAME_HEADER + 1 &&
-           !classify_may_call((struct span){held.p + FRAME_HEADER + 1, held.len - FRAME_HEADER - 1},
-                              &env);
+    if (held.len <= FRAME_HEADER + 1) {
+        return false;
+    }
+    at = sess_attrs_text_at(sess, held);
+    return at != 0 && !classify_may_call((struct span){held.p + at, held.len - at}, &env);
 }
 
 bool sess_delay_keeps(const struct sess *sess)

@@ -18,17 +18,10 @@ bool sess_learn(struct sess *sess)
 {
     struct conn *conn = sess_conn(sess, sess->cmd.server);
     const char *text = conn == NULL ? NULL : svec_select_text(conn->flavour);
-    uint8_t head[FRAME_HEADER + 1];
-    struct iovec iov[2] = {{.iov_base = head, .iov_len = sizeof(head)}, {.iov_len = 0}};
-
     if (conn == NULL || conn->state != CONN_ST_READY) {
         return false;
     }
-    iov[1].iov_len = strlen(text);
-    memcpy(&iov[1].iov_base, &text, sizeof(void *));
-    frame_encode(head, (uint32_t)iov[1].iov_len + 1, 0);
-    head[FRAME_HEADER] = COM_QUERY;
-    if (stream_writev(&conn->stream, iov, 2) < 0) {
+    if (sess_send_text(conn, text) < 0) {
         return false;
     }
     sess_sync_wait(sess, SESS_OWN_LEARN, sess->cmd.server, 1, REPLY_QUERY);

@@ -545,6 +545,21 @@ static bool has_bulk(const struct topo *topo, const struct topo_server *model)
     return model->flavour == TOPO_FLAVOUR_MARIADB && model->version >= 100207;
 }
 
+/* Query attributes are passed on as they come, so every server must take them: MySQL since 8.0.26,
+ * with those of prepared statements. */
+static bool has_attributes(const struct topo *topo, const struct topo_server *model)
+{
+    for (unsigned i = 0; i < topo->server_count; i++) {
+        const struct topo_server *server = &topo->servers[i];
+
+        if (server->flavour != TOPO_FLAVOUR_UNKNOWN &&
+            (server->flavour != TOPO_FLAVOUR_MYSQL || server->version < 80026)) {
+            return false;
+        }
+    }
+    return model->flavour == TOPO_FLAVOUR_MYSQL;
+}
+
 static void greet(struct sess_login *login, const struct topo_server *server)
 {
     char version[sizeof(server->version_text) + 8];
@@ -559,6 +574,9 @@ static void greet(struct sess_login *login, const struct topo_server *server)
     }
     if (!has_bulk(login->p.env->topo, server)) {
         can &= ~CAP_MARIADB_STMT_BULK;
+    }
+    if (!has_attributes(login->p.env->topo, server)) {
+        can &= ~CAP_QUERY_ATTRIBUTES;
     }
     login->offered = caps_offer(can, login->p.is_tls_offered && !login->p.is_unix &&
                                          login->p.env->server_tls != NULL);

@@ -440,7 +440,14 @@ bool sess_decide(struct sess *sess, const struct facts *facts);
 /* The same again after a server failed it. False: an error was answered. */
 bool sess_decide_again(struct sess *sess);
 void sess_route_fill(struct sess *sess, struct route_sess *ret_route, struct route_view *ret_view);
-void sess_explain(struct sess *sess, struct span sql);
+/* packet: of the command, for its attributes. */
+void sess_explain(struct sess *sess, struct span sql, struct span packet);
+/* Where the text begins in a COM_QUERY (or PREPARE); 0: what stands before it makes no sense. */
+size_t sess_attrs_text_at(const struct sess *sess, struct span packet);
+/* Attributes that are hints, of the command in hand, into its facts. */
+void sess_attrs_of_text(struct sess *sess, struct span packet, struct facts *facts);
+/* The facts of the statement in hand; *own holds them if this EXECUTE has hints of its own. */
+const struct facts *sess_attrs_of_execute(struct sess *sess, struct span packet, struct facts *own);
 /* The command goes to the primary (or to where a read-only transaction is open), undecided. */
 void sess_to_primary(struct sess *sess);
 

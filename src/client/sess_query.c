@@ -300,14 +300,16 @@ bool sess_decide_again(struct sess *sess)
 {
     struct facts facts;
     struct span held = buf_span(&sess->held);
+    size_t at = 0;
 
     if (sess->cmd.stmt != NULL && sess->cmd.com != COM_STMT_PREPARE) {
         sess_rule_renew(sess, sess_stmt_facts(sess->cmd.stmt), sess_stmt_text(sess->cmd.stmt));
-        return decide(sess, sess_stmt_facts(sess->cmd.stmt));
+        return decide(sess, sess_attrs_of_execute(sess, held, &facts));
     }
-    held = (struct span){held.p + FRAME_HEADER + 1, held.len - FRAME_HEADER - 1};
-    sess_classify(sess, held, &facts);
-    sess_rule_renew(sess, &facts, held);
+    at = sess_attrs_text_at(sess, held);
+    sess_classify(sess, (struct span){held.p + at, held.len - at}, &facts);
+    sess_attrs_of_text(sess, held, &facts);
+    sess_rule_renew(sess, &facts, (struct span){held.p + at, held.len - at});
     return decide(sess, &facts);
 }
 
@@ -336,7 +338,7 @@ static void explain_row(void *arg, const char *item, const char *text)
     result_put_row(explain->result, row, 2);
 }
 
-void sess_explain(struct sess *sess, struct span sql)
+void sess_explain(struct sess *sess, struct span sql, struct span packet)
 {
     static const struct result_column columns[2] = {
         {.name = "item", .type = RESULT_TYPE_STRING, .length = 64},
@@ -352,6 +354,7 @@ void sess_explain(struct sess *sess, struct span sql)
     struct explain explain = {.result = &result};
 
     sess_classify(sess, sql, &facts);
+    sess_attrs_of_text(sess, packet, &facts);
     note_key(sess, &facts);
     sess_causal_hints(sess, &facts);
     sess_route_fill(sess, &route, &view);
@@ -380,10 +383,10 @@ static void refuse_local(struct sess *sess)
 }
 
 /* Statements that weir answers or refuses itself. True: that has happened. */
-static bool is_own_business(struct sess *sess, const struct facts *facts)
+static bool is_own_business(struct sess *sess, const struct facts *facts, struct span packet)
 {
     if (facts->verb == VERB_EXPLAIN_ROUTE) {
-        sess_explain(sess, facts->inner);
+        sess_explain(sess, facts->inner, packet);
     } else if ((facts->bits & FACT(KILL)) != 0) {
         sess_kill(sess, &facts->kill);
     } else if ((facts->bits & FACT(LOAD_LOCAL)) != 0) {
@@ -400,10 +403,9 @@ static bool is_own_business(struct sess *sess, const struct facts *facts)
 
 /* The same statement with weir's own numbers in it: its connection id, for the server's would mean
  * nothing here; counts of the last statement, when its connection has been somebody else's since. */
-static bool rewrite_ids(struct sess *sess, struct span sql, const struct facts *facts, uint8_t com,
-                        uint32_t mask)
+static bool rewrite_ids(struct sess *sess, struct span sql, const struct facts *facts,
+                        struct span head, uint32_t mask)
 {
-    uint8_t head[FRAME_HEADER + 1] = {0, 0, 0, 0, com};
     const struct classify_ids ids = {
         .mask = mask,
         .value = {[FACTS_ID_CONNECTION] = sess->id,
@@ -412,7 +414,7 @@ static bool rewrite_ids(struct sess *sess, struct span sql, const struct facts *
     };
 
     sess_buf_take(sess, &sess->held);
-    if (buf_append(&sess->held, head, sizeof(head), SIZE_MAX) < 0 ||
+    if (buf_append_span(&sess->held, head, SIZE_MAX) < 0 ||
         classify_rewrite_ids(sql, facts, &ids, &sess->held) < 0) {
         sess_buf_give(sess, &sess->held);
         return false;
@@ -475,12 +477,18 @@ static uint32_t ask_last(struct sess *sess, uint8_t com)
 /* Shared with PREPARE: text in, a decided command out. False: answered already. */
 static bool text_decide(struct sess *sess, uint8_t *packet, size_t len, bool *ret_is_held)
 {
-    struct span sql = {packet + FRAME_HEADER + 1, len - FRAME_HEADER - 1};
+    size_t at = sess_attrs_text_at(sess, (struct span){packet, len});
+    struct span sql = {packet + at, len - at};
     struct facts facts;
     uint32_t ids = 0;
 
     *ret_is_held = false;
+    if (at == 0) {
+        sess_fail(sess, SESS_ERR_MALFORMED, NULL, 0);
+        return false;
+    }
     sess_classify(sess, sql, &facts);
+    sess_attrs_of_text(sess, (struct span){packet, len}, &facts);
     if (packet[FRAME_HEADER] == COM_STMT_PREPARE && facts.verb == VERB_EXPLAIN_ROUTE) {
         struct span what = SPAN_LIT("this statement as a prepared one");
 
@@ -489,7 +497,7 @@ static bool text_decide(struct sess *sess, uint8_t *packet, size_t len, bool *re
     }
     /* a KILL that is prepared kills when it is executed */
     if ((packet[FRAME_HEADER] != COM_STMT_PREPARE || (facts.bits & FACT(KILL)) == 0) &&
-        is_own_business(sess, &facts)) {
+        is_own_business(sess, &facts, (struct span){packet, len})) {
         return false;
     }
     if (facts.why == WHY_FUNCTION_UNKNOWN && packet[FRAME_HEADER] == COM_QUERY &&
@@ -522,7 +530,7 @@ static bool text_decide(struct sess *sess, uint8_t *packet, size_t len, bool *re
         ids |= ask_last(sess, packet[FRAME_HEADER]);
     }
     if (ids != 0 && facts.id_count != 0 && !sess->cmd.is_large) {
-        *ret_is_held = rewrite_ids(sess, sql, &facts, packet[FRAME_HEADER], ids);
+        *ret_is_held = rewrite_ids(sess, sql, &facts, (struct span){packet, at}, ids);
     }
     return true;
 }

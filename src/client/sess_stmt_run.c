@@ -88,8 +88,12 @@ static bool is_bulk_refused(struct sess *sess, struct span payload)
 static enum dec_rc body_decode(const struct sess *sess, struct span payload, uint16_t params,
                                struct stmt_execute *ret_execute)
 {
-    return sess->cmd.com == COM_STMT_EXECUTE ? stmt_execute_decode(payload, params, ret_execute)
-                                             : stmt_bulk_decode(payload, params, ret_execute);
+    if (sess->cmd.com != COM_STMT_EXECUTE) {
+        return stmt_bulk_decode(payload, params, ret_execute);
+    }
+    return (sess->caps & CAP_QUERY_ATTRIBUTES) != 0
+               ? stmt_execute_named_decode(payload, params, ret_execute)
+               : stmt_execute_decode(payload, params, ret_execute);
 }
 
 void sess_stmt_execute(struct sess *sess, uint8_t *packet, size_t len)
@@ -97,6 +101,7 @@ void sess_stmt_execute(struct sess *sess, uint8_t *packet, size_t len)
     struct span payload = {packet + FRAME_HEADER, len - FRAME_HEADER};
     struct stmt_execute execute = {0};
     struct stmt *stmt = NULL;
+    struct facts own;
     uint32_t id = 0;
 
     if (sess->tx_lost) {
@@ -142,8 +147,8 @@ void sess_stmt_execute(struct sess *sess, uint8_t *packet, size_t len)
     } else if (id == COM_STMT_ID_LAST && stmt->params != 0 && !execute.has_types) {
         sess_fail(sess, SESS_ERR_MALFORMED, NULL, 0); /* who does not wait for the id sends types */
         return;
-    } else if (execute.has_types && execute.types.len == (size_t)stmt->params * 2) {
-        memcpy(stmt->types, execute.types.p, execute.types.len);
+    } else if (execute.has_types && stmt->params != 0) {
+        stmt_execute_types(&execute, stmt->params, stmt->types);
         stmt->has_types = true;
     }
     sess->cmd.needs_learn = sess_is_unreported(&stmt->facts, sess_stmt_text(stmt));
@@ -170,7 +175,7 @@ void sess_stmt_execute(struct sess *sess, uint8_t *packet, size_t len)
             sess->cmd.is_forced = true;
         }
     }
-    if (!sess_decide(sess, &stmt->facts)) {
+    if (!sess_decide(sess, sess_attrs_of_execute(sess, (struct span){packet, len}, &own))) {
         return;
     }
     note_names(sess, stmt);
@@ -227,6 +232,7 @@ static int put_types(struct sess *sess, const struct stmt_execute *execute, uint
 {
     const struct stmt *stmt = sess->cmd.stmt;
     struct span types = {stmt->types, (size_t)stmt->params * 2};
+    size_t grows = stmt_execute_grows(execute, stmt->params);
     struct buf body = {0};
     struct wire_out wire;
     uint8_t seq = 0;
@@ -242,11 +248,11 @@ static int put_types(struct sess *sess, const struct stmt_execute *execute, uint
         uint8_t head[FRAME_HEADER];
 
         (void)frame_decode(packet, FRAME_HEADER, &frame);
-        if (frame.len + types.len >= FRAME_MAX_PAYLOAD) {
+        if (frame.len + grows >= FRAME_MAX_PAYLOAD) {
             frame.len = FRAME_MAX_PAYLOAD;
-            rc = sess_upload_shift(sess, types.len, (uint32_t)buf_len(&body));
+            rc = sess_upload_shift(sess, grows, (uint32_t)buf_len(&body));
         } else {
-            frame.len += (uint32_t)types.len;
+            frame.len += (uint32_t)grows;
         }
         frame_encode(head, frame.len, 0);
         rc = rc < 0 ? rc : buf_append(out, head, sizeof(head), SESS_ANSWER_MAX);
@@ -295,7 +301,10 @@ int sess_stmt_translate(struct sess *sess, struct conn *conn, uint8_t *packet, s
         stmt_set_busy(sess, stmt, handle, sess->cmd.server);
     }
     if (execute.has_types) {
-        return handle_set_types(handle, execute.types, stmt_user(sess, stmt));
+        return stmt->params == 0 || !stmt->has_types
+                   ? 0
+                   : handle_set_types(handle, (struct span){stmt->types, (size_t)stmt->params * 2},
+                                      stmt_user(sess, stmt));
     }
     if (!needs_types(stmt, &execute, handle)) {
         return 0;

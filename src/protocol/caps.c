@@ -2,13 +2,14 @@
 #include "weir/protocol/caps.h"
 
 /* Honoured end to end when the server has them: what they change happens at the server, whose
- * connection is opened with the same flag. */
+ * connection is opened with the same flag. Query attributes, too: commands are laid out in another
+ * way with them, and pass as they are. */
 static uint64_t mirrored(void)
 {
     return CAP_LONG_PASSWORD | CAP_FOUND_ROWS | CAP_LONG_FLAG | CAP_NO_SCHEMA | CAP_ODBC |
            CAP_IGNORE_SPACE | CAP_INTERACTIVE | CAP_IGNORE_SIGPIPE | CAP_TRANSACTIONS |
            CAP_RESERVED | CAP_MULTI_STATEMENTS | CAP_MULTI_RESULTS | CAP_PS_MULTI_RESULTS |
-           CAP_CAN_HANDLE_EXPIRED_PASSWORDS;
+           CAP_CAN_HANDLE_EXPIRED_PASSWORDS | CAP_QUERY_ATTRIBUTES;
 }
 
 /* weir does these itself, whatever the server can. SESSION_TRACK and DEPRECATE_EOF are translated
@@ -68,7 +69,7 @@ uint64_t caps_semantic(uint64_t caps)
 {
     return caps & (CAP_FOUND_ROWS | CAP_NO_SCHEMA | CAP_ODBC | CAP_LOCAL_FILES | CAP_IGNORE_SPACE |
                    CAP_INTERACTIVE | CAP_MULTI_STATEMENTS | CAP_MULTI_RESULTS |
-                   CAP_PS_MULTI_RESULTS | CAP_CAN_HANDLE_EXPIRED_PASSWORDS);
+                   CAP_PS_MULTI_RESULTS | CAP_CAN_HANDLE_EXPIRED_PASSWORDS | CAP_QUERY_ATTRIBUTES);
 }
 
 const char *caps_name(uint64_t caps)

@@ -4,6 +4,9 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "weir/protocol/caps.h"
+#include "weir/protocol/frame.h"
+
 struct command_def {
     const char *name; /* NULL: no such command */
     enum reply_kind reply;
@@ -119,6 +122,20 @@ enum dec_rc command_decode_fetch(struct span payload, struct command_fetch *ret_
     }
     *ret_fetch = fetch;
     return DEC_OK;
+}
+
+size_t command_query_head(uint8_t head[COMMAND_QUERY_HEAD], size_t text_len, uint64_t caps)
+{
+    bool has_attrs = (caps & CAP_QUERY_ATTRIBUTES) != 0;
+    size_t len = FRAME_HEADER + (has_attrs ? 3U : 1U);
+
+    frame_encode(head, (uint32_t)(len - FRAME_HEADER + text_len), 0);
+    head[FRAME_HEADER] = COM_QUERY;
+    if (has_attrs) {
+        head[FRAME_HEADER + 1] = 0; /* none, */
+        head[FRAME_HEADER + 2] = 1; /* in one set */
+    }
+    return len;
 }
 
 void command_encode(struct wire_out *out, uint8_t com, struct span body)

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "weir/protocol/stmt.h"
 
+#include "weir/protocol/attrs.h"
 #include "weir/protocol/command.h"
+
+#include "stmt_priv.h"
 
 enum dec_rc stmt_prepared_decode(struct span payload, struct stmt_prepared *ret_prepared)
 {
@@ -48,6 +51,61 @@ enum dec_rc stmt_execute_decode(struct span payload, uint16_t params,
     return DEC_OK;
 }
 
+enum dec_rc stmt_execute_named_decode(struct span payload, uint16_t params,
+                                      struct stmt_execute *ret_execute)
+{
+    struct stmt_execute execute = {.is_named = true};
+    uint64_t count = params;
+    struct wire wire;
+    wire_init(&wire, payload);
+    wire_skip(&wire, 1);
+    execute.id = wire_u32(&wire);
+    execute.flags = wire_u8(&wire);
+    execute.iterations = wire_u32(&wire);
+    execute.has_count = params > 0 || (execute.flags & STMT_PARAMETER_COUNT) != 0;
+    if (execute.has_count) {
+        count = wire_lenenc(&wire);
+    }
+    if (!wire_ok(&wire) || count > ATTRS_MAX || count < params) {
+        return DEC_BAD;
+    }
+    execute.count = (uint32_t)count;
+    if (count > 0) {
+        execute.nulls = wire_bytes(&wire, ((size_t)count + 7) / 8);
+        execute.has_types = wire_u8(&wire) == 1;
+    }
+    if (execute.has_types) {
+        execute.types.p = wire.p;
+        for (uint32_t i = 0; i < execute.count; i++) {
+            wire_skip(&wire, 2);
+            (void)wire_lenenc_bytes(&wire);
+        }
+        execute.types.len = wire_ok(&wire) ? (size_t)(wire.p - execute.types.p) : 0;
+    } else if (count != params) {
+        return DEC_BAD; /* attributes have names */
+    }
+    execute.values = wire_rest(&wire);
+    if (!wire_ok(&wire)) {
+        return DEC_BAD;
+    }
+    *ret_execute = execute;
+    return DEC_OK;
+}
+
+void stmt_execute_types(const struct stmt_execute *execute, uint16_t params, uint8_t *types)
+{
+    struct wire wire;
+    wire_init(&wire, execute->types);
+    for (uint32_t i = 0; i < params; i++) {
+        struct span type = wire_bytes(&wire, 2);
+        types[2 * i] = type.len == 2 ? type.p[0] : 0;
+        types[2 * i + 1] = type.len == 2 ? type.p[1] : 0;
+        if (execute->is_named) {
+            (void)wire_lenenc_bytes(&wire);
+        }
+    }
+}
+
 enum dec_rc stmt_bulk_decode(struct span payload, uint16_t params, struct stmt_execute *ret_execute)
 {
     struct stmt_execute execute = {.is_bulk = true};
@@ -68,8 +126,7 @@ enum dec_rc stmt_bulk_decode(struct span payload, uint16_t params, struct stmt_e
     return DEC_OK;
 }
 
-/* Skip one value. The low byte of the type says how long it is. */
-static void skip_value(struct wire *wire, uint8_t type)
+void stmt_skip_value(struct wire *wire, uint8_t type)
 {
     switch (type) {
     case 0x06: /* NULL */
@@ -140,7 +197,7 @@ enum dec_rc stmt_execute_check_values(const struct stmt_execute *execute, uint16
     wire_init(&wire, execute->values);
     for (uint32_t i = 0; i < params; i++) {
         if (!bit_at(execute->nulls.p, i) && (long_data == NULL || !bit_at(long_data, i))) {
-            skip_value(&wire, types.p[(size_t)i * 2]);
+            stmt_skip_value(&wire, types.p[(size_t)i * 2]);
         }
     }
     return wire_is_done(&wire) ? DEC_OK : DEC_BAD;
@@ -169,7 +226,7 @@ enum dec_rc stmt_bulk_check_values(const struct stmt_execute *execute, uint16_t 
             uint8_t indicator = wire_u8(&wire);
 
             if (indicator == INDICATOR_NONE) {
-                skip_value(&wire, types.p[(size_t)i * 2]);
+                stmt_skip_value(&wire, types.p[(size_t)i * 2]);
             } else if (indicator > INDICATOR_IGNORE) {
                 wire_fail(&wire);
             }
@@ -198,10 +255,38 @@ static void bulk_encode(struct wire_out *out, const struct stmt_execute *execute
     wire_put_bytes(out, execute->values);
 }
 
+static void named_encode(struct wire_out *out, const struct stmt_execute *execute,
+                         struct span types, uint16_t params)
+{
+    if (execute->has_count) {
+        wire_put_lenenc(out, execute->count);
+    }
+    if (execute->count > 0) {
+        wire_put_bytes(out, execute->nulls);
+        wire_put_u8(out, 1);
+    }
+    if (execute->has_types) {
+        wire_put_bytes(out, execute->types);
+    } else if (types.len != (size_t)params * 2) {
+        out->failed = true;
+    } else {
+        for (uint32_t i = 0; i < params; i++) {
+            wire_put_bytes(out, (struct span){types.p + (size_t)2 * i, 2});
+            wire_put_lenenc(out, 0); /* no name */
+        }
+    }
+    wire_put_bytes(out, execute->values);
+}
+
+size_t stmt_execute_grows(const struct stmt_execute *execute, uint16_t params)
+{
+    return execute->has_types ? 0 : (size_t)params * (execute->is_named ? 3 : 2);
+}
+
 void stmt_execute_encode(struct wire_out *out, const struct stmt_execute *execute, uint32_t id,
                          struct span types, uint16_t params)
 {
-    if (execute->has_types) {
+    if (execute->has_types && !execute->is_named) {
         types = execute->types;
     }
     if (execute->is_bulk) {
@@ -212,6 +297,10 @@ void stmt_execute_encode(struct wire_out *out, const struct stmt_execute *execut
     wire_put_u32(out, id);
     wire_put_u8(out, execute->flags);
     wire_put_u32(out, execute->iterations);
+    if (execute->is_named) {
+        named_encode(out, execute, types, params);
+        return;
+    }
     if (params > 0) {
         /* Without types the server would take those of another statement, or none. */
         if (types.len != (size_t)params * 2) {

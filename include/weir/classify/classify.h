@@ -111,6 +111,8 @@ const char *classify_why_name(enum classify_why why); /* short, for metrics: "us
 const char *classify_why_text(enum classify_why why); /* a sentence, for people */
 const char *classify_pin_name(enum classify_pin pin);
 const char *classify_hint_name(enum classify_hint hint);
+/* One more, that has not come in a comment: it wins. value is borrowed by the facts. */
+void classify_hint_add(struct facts *facts, struct span name, struct span value);
 /* The n-th bit's name, n from 0; NULL past the last. */
 const char *classify_fact_name(unsigned bit);
 

@@ -13,6 +13,7 @@
 #ifndef WEIR_PROTOCOL_COMMAND_H
 #define WEIR_PROTOCOL_COMMAND_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #include "weir/protocol/reply_kind.h"
@@ -95,6 +96,11 @@ struct command_fetch {
     uint32_t rows;
 };
 enum dec_rc command_decode_fetch(struct span payload, struct command_fetch *ret_fetch);
+
+/* The head of a COM_QUERY of one packet that text_len bytes of text follow, to a connection with
+ * these caps. Returns how many bytes it is. */
+#define COMMAND_QUERY_HEAD 7u /* at most */
+size_t command_query_head(uint8_t head[COMMAND_QUERY_HEAD], size_t text_len, uint64_t caps);
 
 /* Append payloads for servers. */
 void command_encode(struct wire_out *out, uint8_t com, struct span body);

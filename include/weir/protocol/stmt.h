@@ -23,6 +23,7 @@
 #define STMT_CURSOR_NONE      0x00u
 #define STMT_CURSOR_READ_ONLY 0x01u
 #define STMT_CURSOR_MASK      0x07u
+#define STMT_PARAMETER_COUNT  0x08u /* with attributes: a count stands there in any case */
 /* The one flag of a bulk execution that weir lets through; others change what the reply is. */
 #define STMT_BULK_SEND_TYPES 0x0080u
 
@@ -41,17 +42,26 @@ struct stmt_execute {
     uint32_t iterations;
     uint8_t flags;       /* cursor type */
     bool has_types;      /* new_params_bound: types is set */
+    bool is_named;       /* of who has agreed on attributes: a count, and types with names */
+    bool has_count;      /* likewise; only false without parameters */
     bool is_bulk;        /* rows of values, each with an indicator in front; nulls is empty */
     uint16_t bulk_flags; /* STMT_BULK_*, and whatever else the client has set */
-    struct span nulls;   /* bitmap, (params + 7) / 8 bytes */
-    struct span types;   /* two bytes for each parameter */
-    struct span values;  /* whatever follows */
+    uint32_t count;      /* of values, when is_named: parameters, then attributes */
+    struct span nulls;   /* bitmap, (params + 7) / 8 bytes; is_named: of count */
+    struct span types; /* two bytes for each parameter; is_named: and a name, and the attributes' */
+    struct span values; /* whatever follows */
 };
 
 /* payload begins with the command byte. params: as PREPARE said. With params == 0 whatever
  * follows the fixed part is taken as values and ignored, as servers do. */
 enum dec_rc stmt_execute_decode(struct span payload, uint16_t params,
                                 struct stmt_execute *ret_execute);
+
+/* The same from who has agreed on query attributes. */
+enum dec_rc stmt_execute_named_decode(struct span payload, uint16_t params,
+                                      struct stmt_execute *ret_execute);
+/* The parameters' types (has_types), two bytes each. */
+void stmt_execute_types(const struct stmt_execute *execute, uint16_t params, uint8_t *types);
 
 /* The same for COM_STMT_BULK_EXECUTE. */
 enum dec_rc stmt_bulk_decode(struct span payload, uint16_t params,
@@ -70,5 +80,7 @@ enum dec_rc stmt_bulk_check_values(const struct stmt_execute *execute, uint16_t 
  * when the client sent no types, `types` (remembered from an earlier EXECUTE) put in. */
 void stmt_execute_encode(struct wire_out *out, const struct stmt_execute *execute, uint32_t id,
                          struct span types, uint16_t params);
+/* By how many bytes it grows then. */
+size_t stmt_execute_grows(const struct stmt_execute *execute, uint16_t params);
 
 #endif
