@@ -291,7 +291,7 @@ void sess_causal_feed(struct sess *sess, uint8_t *bytes, size_t len)
 
 /* --- SELECT weir_token() --- */
 
-static bool is_token_question(struct span sql)
+bool sess_causal_is_question(struct span sql)
 {
     static const char *const words[] = {"select", "weir_token", "(", ")"};
 
@@ -343,29 +343,43 @@ static bool token_text(const struct sess *sess, struct buf *text)
     return r >= 0;
 }
 
-bool sess_causal_answer(struct sess *sess, struct span sql)
+static const struct result_column TOKEN_COLUMN = {
+    .name = "weir_token()", .type = RESULT_TYPE_STRING, .length = 4096};
+
+void sess_causal_answer(struct sess *sess)
 {
-    static const struct result_column column = {
-        .name = "weir_token()", .type = RESULT_TYPE_STRING, .length = 4096};
     struct buf bytes = {0};
     struct buf text = {0};
     struct wire_out out;
     struct result result;
     struct span row = SPAN_LIT("unknown");
 
-    if (!is_token_question(sql)) {
-        return false;
-    }
     if (token_text(sess, &text)) {
         row = buf_span(&text);
     }
     sess_buf_take(sess, &bytes);
     wire_out_buf(&out, &bytes, SESS_ANSWER_MAX);
     sess_result_init(sess, &out, &result);
-    result_put_columns(&result, &column, 1);
-    result_put_row(&result, &row, 1);
+    result_put_columns(&result, &TOKEN_COLUMN, 1);
+    if (sess->cmd.com == COM_STMT_EXECUTE) {
+        result_put_row_binary(&result, &row, 1);
+    } else {
+        result_put_row(&result, &row, 1);
+    }
     result_put_end(&result, 0);
     sess_answer(sess, &bytes);
     buf_fini(&text);
-    return true;
+}
+
+void sess_causal_prepared(struct sess *sess, uint32_t id)
+{
+    struct buf bytes = {0};
+    struct wire_out out;
+    struct result result;
+
+    sess_buf_take(sess, &bytes);
+    wire_out_buf(&out, &bytes, SESS_ANSWER_MAX);
+    sess_result_init(sess, &out, &result);
+    result_put_prepared(&result, id, &TOKEN_COLUMN, 1);
+    sess_answer(sess, &bytes);
 }

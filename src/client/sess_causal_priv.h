@@ -92,7 +92,9 @@ void sess_causal_unwait(struct sess *sess);
 
 /* All that the primary says it had at this time, or later; <0: it has not said so yet. */
 int sess_causal_add_seen(const struct sess *sess, uint64_t at_us, struct gtid_set *set);
-/* SELECT weir_token(). False: it is something else. */
-bool sess_causal_answer(struct sess *sess, struct span sql);
+/* Is it SELECT weir_token()? The answer to that, as text or to an EXECUTE; and to its PREPARE. */
+bool sess_causal_is_question(struct span sql);
+void sess_causal_answer(struct sess *sess);
+void sess_causal_prepared(struct sess *sess, uint32_t id);
 
 #endif

@@ -626,6 +626,8 @@ void sess_stmt_close(struct sess *sess, uint8_t *packet, size_t len);
 void sess_stmt_reset(struct sess *sess, uint8_t *packet, size_t len);
 void sess_stmt_long_data(struct sess *sess, uint8_t *packet, size_t len);
 /* The server has prepared it; gives the client's id. False: an error was answered. */
+/* A statement that weir answers itself: SELECT weir_token(). */
+void sess_stmt_prepare_own(struct sess *sess, const uint8_t *packet, size_t len);
 bool sess_stmt_prepared(struct sess *sess, const struct stmt_prepared *prepared, uint8_t *id_at);
 /* The same for weir's own PREPARE on a connection. */
 void sess_stmt_placed(struct sess *sess, struct conn *conn, const struct stmt_prepared *prepared);

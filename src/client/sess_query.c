@@ -500,8 +500,12 @@ static bool text_decide(struct sess *sess, uint8_t *packet, size_t len, bool *re
         is_own_business(sess, &facts, (struct span){packet, len})) {
         return false;
     }
-    if (facts.why == WHY_FUNCTION_UNKNOWN && packet[FRAME_HEADER] == COM_QUERY &&
-        sess_causal_answer(sess, sql)) {
+    if (facts.why == WHY_FUNCTION_UNKNOWN && sess_causal_is_question(sql)) {
+        if (packet[FRAME_HEADER] == COM_QUERY) {
+            sess_causal_answer(sess);
+        } else {
+            sess_stmt_prepare_own(sess, packet, len);
+        }
         return false;
     }
     if ((facts.bits & FACT(ASKS_LAST)) != 0 && packet[FRAME_HEADER] == COM_QUERY &&

@@ -8,6 +8,7 @@
 #include "weir/protocol/stmt.h"
 #include "weir/util/err.h"
 
+#include "sess_causal_priv.h"
 #include "sess_stmt_priv.h"
 
 /*
@@ -359,6 +360,37 @@ static struct stmt *stmt_create(struct sess *sess, const struct stmt_prepared *p
     return stmt;
 }
 
+/* The session has it from now on, under this slot. */
+static void stmt_keep(struct sess *sess, struct stmt *stmt, uint32_t slot)
+{
+    sess->stmt_gen++;
+    stmt->id = (slot + 1U) | ((sess->stmt_gen & 0x7FFU) << STMT_SLOT_BITS);
+    sess->stmts[slot] = stmt;
+    sess->stmt_count++;
+    sess->stmt_bytes += stmt->text_len;
+    sess->stmt_last = stmt->id;
+}
+
+void sess_stmt_prepare_own(struct sess *sess, const uint8_t *packet, size_t len)
+{
+    static const struct stmt_prepared prepared = {.columns = 1};
+    struct stmt *stmt = NULL;
+    uint32_t slot = 0;
+
+    sess_buf_take(sess, &sess->held);
+    if (buf_append(&sess->held, packet, len, SIZE_MAX) == 0) {
+        stmt = stmt_create(sess, &prepared);
+    }
+    if (stmt == NULL || slot_take(sess, &slot) < 0) {
+        stmt_free(stmt);
+        sess_close(sess, "no memory for a prepared statement");
+        return;
+    }
+    stmt->is_own = true;
+    stmt_keep(sess, stmt, slot);
+    sess_causal_prepared(sess, stmt->id);
+}
+
 bool sess_stmt_prepared(struct sess *sess, const struct stmt_prepared *prepared, uint8_t *id_at)
 {
     struct stmt *stmt = stmt_create(sess, prepared);
@@ -371,12 +403,7 @@ bool sess_stmt_prepared(struct sess *sess, const struct stmt_prepared *prepared,
         sess_close(sess, "no memory for a prepared statement");
         return false;
     }
-    sess->stmt_gen++;
-    stmt->id = (slot + 1U) | ((sess->stmt_gen & 0x7FFU) << STMT_SLOT_BITS);
-    sess->stmts[slot] = stmt;
-    sess->stmt_count++;
-    sess->stmt_bytes += stmt->text_len;
-    sess->stmt_last = stmt->id;
+    stmt_keep(sess, stmt, slot);
     for (unsigned i = 0; i < 4; i++) {
         id_at[i] = (uint8_t)(stmt->id >> (8 * i));
     }

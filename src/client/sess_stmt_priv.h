@@ -22,6 +22,7 @@ struct stmt {
     uint32_t id;
     uint16_t params;
     bool has_types;
+    bool is_own;         /* weir answers it */
     bool is_data_wrong;  /* long data came for a parameter that is not there */
     bool is_data_sent;   /* long data is with the handle in use already */
     int16_t server;      /* where the handle in use is; -1: none is */

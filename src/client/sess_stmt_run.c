@@ -10,6 +10,7 @@
 #include "weir/protocol/stmt.h"
 #include "weir/util/err.h"
 
+#include "sess_causal_priv.h"
 #include "sess_stmt_priv.h"
 
 /* As a server does until a RESET. It keeps the handle in that state, which another session's EXECUTE
@@ -125,6 +126,10 @@ void sess_stmt_execute(struct sess *sess, uint8_t *packet, size_t len)
     }
     if (stmt->is_data_wrong) {
         wrong_data(sess);
+        return;
+    }
+    if (stmt->is_own) {
+        sess_causal_answer(sess);
         return;
     }
     if ((stmt->facts.bits & FACT(KILL)) != 0 && sess->cmd.com != COM_STMT_EXECUTE) {

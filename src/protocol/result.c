@@ -98,17 +98,55 @@ static void put_column(struct result *result, const struct result_column *column
     frame_end(result->out, mark, &result->seq);
 }
 
-void result_put_columns(struct result *result, const struct result_column *columns, uint16_t count)
+static void put_definitions(struct result *result, const struct result_column *columns,
+                            uint16_t count)
 {
-    size_t mark = frame_begin(result->out);
-    wire_put_lenenc(result->out, count);
-    frame_end(result->out, mark, &result->seq);
     for (size_t i = 0; i < count; i++) {
         put_column(result, &columns[i]);
     }
     if (!has(result, CAP_DEPRECATE_EOF)) {
         put_eof_packet(result, 0);
     }
+}
+
+void result_put_columns(struct result *result, const struct result_column *columns, uint16_t count)
+{
+    size_t mark = frame_begin(result->out);
+    wire_put_lenenc(result->out, count);
+    frame_end(result->out, mark, &result->seq);
+    put_definitions(result, columns, count);
+}
+
+void result_put_prepared(struct result *result, uint32_t id, const struct result_column *columns,
+                         uint16_t count)
+{
+    size_t mark = frame_begin(result->out);
+    wire_put_u8(result->out, 0);
+    wire_put_u32(result->out, id);
+    wire_put_u16(result->out, count);
+    wire_put_zero(result->out, 2 + 1 + 2); /* parameters, filler, warnings */
+    frame_end(result->out, mark, &result->seq);
+    put_definitions(result, columns, count);
+}
+
+void result_put_row_binary(struct result *result, const struct span *values, uint16_t count)
+{
+    size_t mark = frame_begin(result->out);
+    wire_put_u8(result->out, 0);
+    for (size_t byte = 0; byte < ((size_t)count + 2 + 7) / 8; byte++) {
+        unsigned nulls = 0;
+
+        for (size_t bit = byte == 0 ? 2 : 0; bit < 8 && byte * 8 + bit - 2 < count; bit++) {
+            nulls |= values[byte * 8 + bit - 2].p == NULL ? 1U << bit : 0;
+        }
+        wire_put_u8(result->out, (uint8_t)nulls);
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (values[i].p != NULL) {
+            wire_put_lenenc_bytes(result->out, values[i]);
+        }
+    }
+    frame_end(result->out, mark, &result->seq);
 }
 
 void result_put_row(struct result *result, const struct span *values, uint16_t count)

@@ -57,7 +57,12 @@ void result_put_columns(struct result *result, const struct result_column *colum
 /* One text row; a span whose p is NULL is SQL's NULL. */
 void result_put_row(struct result *result, const struct span *values, uint16_t count);
 /* The packet behind the last row. */
+/* The same as the binary protocol has it; values are all text. */
+void result_put_row_binary(struct result *result, const struct span *values, uint16_t count);
 void result_put_end(struct result *result, uint16_t warnings);
+/* The answer to a PREPARE of a statement without parameters. */
+void result_put_prepared(struct result *result, uint32_t id, const struct result_column *columns,
+                         uint16_t count);
 
 /* Session-state blocks: append one entry. */
 void result_track_put(struct wire_out *out, uint8_t type, struct span value);

@@ -70,6 +70,49 @@ static void put_table(struct result *result)
     result_put_end(result, 4);
 }
 
+static void test_prepared(void **state)
+{
+    static const struct result_column columns[9] = {
+        {"a", RESULT_TYPE_STRING, 1}, {"b", RESULT_TYPE_STRING, 1}, {"c", RESULT_TYPE_STRING, 1},
+        {"d", RESULT_TYPE_STRING, 1}, {"e", RESULT_TYPE_STRING, 1}, {"f", RESULT_TYPE_STRING, 1},
+        {"g", RESULT_TYPE_STRING, 1}, {"h", RESULT_TYPE_STRING, 1}, {"i", RESULT_TYPE_STRING, 1}};
+    struct span values[9] = {[0] = SPAN_LIT("x"), [6] = SPAN_LIT("yz"), [8] = SPAN_LIT("")};
+    struct wire_out out;
+    struct result result;
+    struct reply reply;
+    struct reply_step step;
+    static const struct reply_front front = {.has_deprecate_eof = true};
+    static const uint64_t caps[] = {CAP_DEPRECATE_EOF, 0};
+
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        result = begin(&out, caps[i]);
+        result_put_prepared(&result, 0x01020304, columns, 9);
+        assert_true(wire_out_ok(&out));
+        assert_memory_equal(array, "\14\0\0\1\0\4\3\2\1\11\0\0\0\0\0\0", 16);
+    }
+    /* The tracker takes it for a PREPARE_OK of its own kind. */
+    result = begin(&out, CAP_DEPRECATE_EOF);
+    result_put_prepared(&result, 7, columns, 9);
+    reply_begin(&reply, REPLY_PREPARE, &front, 1, STATUS_AUTOCOMMIT);
+    while (reply_feed(&reply, array, out.len, &step) == DEC_OK && !step.done &&
+           step.used < out.len) {
+        memmove(array, array + step.used, out.len - step.used);
+        out.len -= step.used;
+    }
+    assert_true(step.done);
+    /* NULLs count from the third bit; nine columns need two bytes. */
+    result = begin(&out, CAP_DEPRECATE_EOF);
+    result_put_row_binary(&result, values, 9);
+    assert_true(wire_out_ok(&out));
+    assert_int_equal(out.len, 4 + 3 + 2 + 3 + 1);
+    assert_memory_equal(array + 4, "\0\370\2\1x\2yz\0", 9);
+    values[8].p = NULL;
+    result = begin(&out, CAP_DEPRECATE_EOF);
+    result_put_row_binary(&result, values, 1);
+    assert_memory_equal(array, "\4\0\0\1\0\0\1x", 8);
+}
+
 static void test_table_is_what_the_tracker_makes_of_it(void **state)
 {
     (void)state;
@@ -125,6 +168,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_ok_like_a_server),
         cmocka_unit_test(test_err_and_eof),
+        cmocka_unit_test(test_prepared),
         cmocka_unit_test(test_table_is_what_the_tracker_makes_of_it),
         cmocka_unit_test(test_no_room),
     };
