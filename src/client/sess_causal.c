@@ -30,8 +30,10 @@
 /* A lag is known as of the last probe, and from above. */
 #define LAG_SLACK_US UINT64_C(500000)
 /* A session that keeps reading is let go by its replica that often. */
-#define STUCK_US    UINT64_C(2000000)
-#define CLOSE_ABOVE (GTID_LIMITS_TOKEN.ranges / 2)
+#define STUCK_US UINT64_C(2000000)
+/* Longer than between two good probes of a primary that answers writes. */
+#define ACKED_KEEP_US UINT64_C(2000000)
+#define CLOSE_ABOVE   (GTID_LIMITS_TOKEN.ranges / 2)
 
 static struct sess_causal *need(struct sess *sess)
 {
@@ -473,6 +475,7 @@ static void take_fresh(struct sess *sess, struct sess_causal *causal)
     unsigned count = slots_of(sess, slots);
 
     token_add(sess, causal, &causal->fresh);
+    acked_note(&sess->set->acked, &causal->fresh, loop_now_us(sess->env->loop), ACKED_KEEP_US);
     for (unsigned i = 0; i < count; i++) {
         causal_board_add(sess->env->causal, slots[i], &causal->fresh, primary_set(sess),
                          loop_now_us(sess->env->loop));

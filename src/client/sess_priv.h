@@ -42,6 +42,7 @@
 #include "weir/util/log.h"
 #include "weir/util/metric.h"
 
+#include "acked_priv.h"
 #include "sess_login_priv.h"
 
 #define SESS_MAGIC      0x53455353U
@@ -340,6 +341,7 @@ struct sess_set {
     uint64_t no_wait_until_us[TOPO_SERVERS_MAX]; /* has been waited for in vain */
     uint8_t vain_waits[TOPO_SERVERS_MAX];        /* times in a row */
     uint8_t waiters[TOPO_SERVERS_MAX];           /* statements that wait for it to get there */
+    struct acked acked;                          /* what has been answered for a moment ago */
     bool wants_gtids;
     bool has_gtids; /* the primary, when it was seen last */
     bool is_draining;

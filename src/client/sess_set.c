@@ -154,6 +154,7 @@ void sess_set_destroy(struct sess_set *set)
     for (uint32_t i = 0; i < set->spare_count; i++) {
         buf_fini(&set->spares[i]);
     }
+    acked_fini(&set->acked);
     rule_scratch_destroy(set->rule_scratch);
     free(set->table);
     free(set);
@@ -293,6 +294,11 @@ void sess_set_on_snapshot(struct sess_set *set)
             on_late(sess, is_move);
         }
     }
+}
+
+void sess_set_take_acked(struct sess_set *set, struct gtid_set *ret_set)
+{
+    acked_take(&set->acked, ret_set);
 }
 
 static bool may_end(const struct sess *sess)

@@ -265,6 +265,19 @@ static void worker_take_settings(struct worker *worker, struct mail *mail)
     settings_unref(old);
 }
 
+/* The primary has left: what it has answered for, its successor must have. */
+static void acked_hand_over(struct worker *worker)
+{
+    struct gtid_set acked;
+
+    gtid_init(&acked);
+    sess_set_take_acked(worker->set, &acked);
+    if (!gtid_is_empty(&acked)) {
+        monitor_acked(worker->workers->shared.monitor, &acked);
+    }
+    gtid_fini(&acked);
+}
+
 static void worker_take_snapshot(struct worker *worker, struct mail *mail)
 {
     const void *snapshot = mail_snapshot_take(mail);
@@ -278,6 +291,9 @@ static void worker_take_snapshot(struct worker *worker, struct mail *mail)
         sess_set_on_topo(worker->set);
         sess_set_on_snapshot(worker->set);
         topo_unref(old);
+        if (worker->topo->primary < 0) {
+            acked_hand_over(worker);
+        }
         monitor_ack(worker->workers->shared.monitor, worker->index, worker->topo->epoch);
     } else if (mail->kind == WORKER_MAIL_CATALOGUE) {
         const struct catalogue *old = worker->catalogue;

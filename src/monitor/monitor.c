@@ -347,6 +347,7 @@ void monitor_destroy(struct monitor *monitor)
         position_set_unref(monitor->servers[i].poll.now.replicated);
     }
     position_board_fini(&monitor->board);
+    gtid_fini(&monitor->acked);
     free(monitor->servers);
     config_unref(monitor->config);
     (void)pthread_cond_destroy(&monitor->verdict_wake);
@@ -401,6 +402,15 @@ void monitor_ack(struct monitor *monitor, uint32_t worker, uint64_t epoch)
         monitor->acks[worker] = epoch;
         monitor->is_work = true;
         (void)pthread_cond_signal(&monitor->verdict_wake);
+    }
+    (void)pthread_mutex_unlock(&monitor->lock);
+}
+
+void monitor_acked(struct monitor *monitor, const struct gtid_set *acked)
+{
+    (void)pthread_mutex_lock(&monitor->lock);
+    if (gtid_add(&monitor->acked, acked, &GTID_LIMITS_SERVER) < 0) {
+        gtid_clear(&monitor->acked); /* of another flavour, or no memory: only what probes saw */
     }
     (void)pthread_mutex_unlock(&monitor->lock);
 }

@@ -12,6 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "weir/protocol/gtid.h"
+#include "weir/util/buf.h"
 #include "weir/util/clock.h"
 #include "weir/util/err.h"
 
@@ -20,6 +22,7 @@
 
 #define PUBLISH_GAP_US UINT64_C(20000)
 #define HURRY_US       UINT64_C(30000000)
+#define HAD_TEXT_MAX   ((size_t)64 * 1024)
 
 /* What a round has taken of one server. */
 struct taken {
@@ -188,13 +191,49 @@ static void primary_left(struct monitor *monitor, int16_t left)
     event_call(monitor, MONITOR_EV_PRIMARY, true, "", "there is no primary");
 }
 
+/* All that the primary before is known to have had: as it was probed last, and what it has answered
+ * for since, as the workers know it. <0: not to be written down. */
+static int had_text(struct monitor *monitor, enum topo_flavour flavour, struct buf *text)
+{
+    enum gtid_kind kind = flavour == TOPO_FLAVOUR_MARIADB ? GTID_MARIADB : GTID_MYSQL;
+    struct gtid_set had;
+    struct gtid_set acked;
+    int r = 0;
+
+    gtid_init(&had);
+    (void)pthread_mutex_lock(&monitor->lock);
+    acked = monitor->acked;
+    gtid_init(&monitor->acked);
+    (void)pthread_mutex_unlock(&monitor->lock);
+    r = gtid_parse(span_of(monitor->old_gtid), kind, &GTID_LIMITS_SERVER, &had);
+    if (r >= 0) {
+        r = gtid_add(&had, &acked, &GTID_LIMITS_SERVER);
+    }
+    if (r >= 0) {
+        r = gtid_format(&had, text, HAD_TEXT_MAX);
+    }
+    gtid_fini(&acked);
+    gtid_fini(&had);
+    return r;
+}
+
 static void primary_came(struct monitor *monitor)
 {
     const struct mon_server *server = &monitor->servers[monitor->failover.primary];
     char text[512];
-    uint64_t lost = server->has_good
-                        ? lost_count(server->good.flavour, monitor->old_gtid, server->good.gtid)
-                        : 0;
+    struct buf buf = {0};
+    const char *had = NULL;
+    uint64_t lost = 0;
+
+    if (had_text(monitor, server->good.flavour, &buf) >= 0) {
+        had = buf_text(&buf);
+    }
+    if (had == NULL) {
+        had = monitor->old_gtid;
+    }
+    if (server->has_good) {
+        lost = lost_count(server->good.flavour, had, server->good.gtid);
+    }
 
     event_call(monitor, MONITOR_EV_PRIMARY, false, server->name, "is the primary");
     if (lost > 0) {
@@ -202,10 +241,11 @@ static void primary_came(struct monitor *monitor)
         (void)snprintf(text, sizeof(text),
                        "%" PRIu64 " transactions of the primary before are not here: that one had "
                        "%.200s, this one has %.200s",
-                       lost, monitor->old_gtid, server->good.gtid);
+                       lost, had, server->good.gtid);
         event_call(monitor, MONITOR_EV_LOST, true, server->name, text);
     }
     monitor->old_gtid[0] = '\0';
+    buf_fini(&buf);
 }
 
 /* True: there is something to be published. */

@@ -18,6 +18,7 @@
 
 #include "weir/config/config.h"
 #include "weir/monitor/monitor.h"
+#include "weir/protocol/gtid.h"
 
 #include "failover_priv.h"
 #include "lag_priv.h"
@@ -114,6 +115,7 @@ struct monitor {
     bool is_names_due; /* a server could not be reached: has its name moved? */
     uint32_t ack_count;
     uint64_t acks[MONITOR_WORKERS_MAX]; /* the newest epoch that each worker has taken in */
+    struct gtid_set acked;              /* what workers know of the primary that has left */
     bool is_work;                       /* for the verdict thread */
     bool is_retuned;                    /* ... with other weights: publish them */
     struct mon_tuning tuning;

@@ -28,6 +28,7 @@ struct causal_board;
 struct config;
 struct conn_env;
 struct digests;
+struct gtid_set;
 struct guard_board;
 struct log_ring;
 struct loop;
@@ -115,6 +116,8 @@ void sess_set_on_kill(struct sess_set *set, const struct sess_kill *kill);
 /* The env has another topology: what is of an epoch that is over is let go of before this returns,
  * and what waits for a primary goes on when there is one. */
 void sess_set_on_topo(struct sess_set *set);
+/* GTIDs of writes that were answered in the last seconds; forgotten here. ret_set: initialised. */
+void sess_set_take_acked(struct sess_set *set, struct gtid_set *ret_set);
 /* The env has new snapshots: sessions that wait for a primary look again. */
 void sess_set_on_snapshot(struct sess_set *set);
 

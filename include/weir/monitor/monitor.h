@@ -28,6 +28,7 @@
 
 struct config;
 struct config_addr;
+struct gtid_set;
 struct monitor;
 
 /* Things worth a line in the log; the receiver logs, this room does not. X(name, text) */
@@ -105,6 +106,9 @@ void monitor_suspect(struct monitor *monitor, uint16_t server);
 void monitor_acks_start(struct monitor *monitor, uint32_t count, uint64_t epoch);
 /* This worker has taken in a topology of that epoch, and has let go of connections of older ones. */
 void monitor_ack(struct monitor *monitor, uint32_t worker, uint64_t epoch);
+/* GTIDs that the primary that has left answered for lately: what its successor lacks of them is
+ * lost. Before that monitor_ack(). */
+void monitor_acked(struct monitor *monitor, const struct gtid_set *acked);
 
 /* A definition has changed: read the catalogue now. */
 void monitor_poke_catalogue(struct monitor *monitor);
