@@ -660,6 +660,49 @@ int16_t sess_causal_fetch_from(const struct sess *sess, const struct facts *fact
                : -1;
 }
 
+/* It shows rows, or fixes what the rows are that others will show. */
+static bool is_looking(const struct sess *sess, const struct facts *facts)
+{
+    const uint64_t plain = FACT(DML) | FACT(MULTI);
+
+    switch (facts->verb) {
+    case VERB_SHOW:
+    case VERB_SET:
+    case VERB_USE:
+        return false;
+    default:
+        return sess->cmd.com != COM_STMT_PREPARE && (facts->bits & plain) != FACT(DML) &&
+               (facts->bits & FACT(ENDS_TX)) == 0;
+    }
+}
+
+bool sess_causal_is_ahead(const struct sess *sess, const struct facts *facts)
+{
+    const struct sess_causal *causal = sess->causal;
+    const struct position *primary = primary_position(sess);
+    int16_t index = sess->env->topo->primary;
+    const struct position *floor = NULL;
+
+    if (primary == NULL || !primary->is_shown_late || sess->cmd.server != index || sess->tx_open ||
+        !sess->set->route_conf.raw_monotonic || !is_looking(sess, facts)) {
+        return false;
+    }
+    if (causal->floor_server < 0) {
+        return causal->floor_set != NULL &&
+               !gtid_has(&primary->executed->set, &causal->floor_set->set);
+    }
+    floor = causal->floor_server == index ? NULL : floor_position(sess);
+    return causal->floor_server != index &&
+           (floor == NULL || (floor->covered_mask >> index & 1) == 0);
+}
+
+void sess_causal_level(struct sess *sess)
+{
+    floor_at(sess->causal, sess->env->topo->primary, loop_now_us(sess->env->loop));
+    sess->causal->known_mask = 0;
+    sess->causal->is_stale = true;
+}
+
 int sess_causal_add_seen(const struct sess *sess, uint64_t at_us, struct gtid_set *set)
 {
     const struct position *primary = primary_position(sess);

@@ -4,6 +4,7 @@
  *
  *   wait    on the replica where the read is to run: until it has what the read must see, or the
  *           time is over. Ahead of the session's state, so that nothing is pipelined behind it.
+ *           On the primary too, when replicas may have shown what it does not show yet.
  *   fetch   on the primary, by a session that has read there and could go to a replica: how far is
  *           it? What a replica must have is known then.
  *
@@ -47,6 +48,25 @@ static int wanted(const struct sess *sess, struct gtid_set *ret_set)
     return r;
 }
 
+/*
+ * Semi-synchronous replication may have given replicas what the primary does not show yet: it holds
+ * the GTID of each such transaction in somebody's hands from before it went out until it can be
+ * seen. Those are waited for, for as long as anybody waits for a primary; in vain, the statement runs
+ * all the same.
+ */
+static int level_text(const struct sess *sess, struct buf *text)
+{
+    const struct config *config = sess->env->config;
+    uint64_t wait_us = config->failover.hold_us > config->read_after_write.wait_us
+                           ? config->failover.hold_us
+                           : config->read_after_write.wait_us;
+
+    return buf_printf(text, SESS_WAIT_TEXT_MAX,
+                      "SELECT WAIT_FOR_EXECUTED_GTID_SET(REGEXP_REPLACE(@@global.gtid_owned,"
+                      "'#[0-9]+',''),%" PRIu64 ".%06" PRIu64 ")",
+                      wait_us / 1000000, wait_us % 1000000);
+}
+
 static int wait_text(const struct sess *sess, const struct conn *conn, struct buf *text)
 {
     uint64_t wait_us = sess->env->config->read_after_write.wait_us;
@@ -56,6 +76,9 @@ static int wait_text(const struct sess *sess, const struct conn *conn, struct bu
     struct gtid_set set;
     int r = 0;
 
+    if (!conn->is_replica && conn->flavour != TOPO_FLAVOUR_MARIADB) {
+        return level_text(sess, text);
+    }
     gtid_init(&set);
     r = wanted(sess, &set);
     if (r >= 0) {
@@ -205,6 +228,15 @@ static void waited(struct sess *sess, bool is_there)
     int16_t server = sess->cmd.server;
 
     sess->cmd.needs_wait = false;
+    if (server == sess->env->topo->primary) {
+        if (is_there) {
+            sess_causal_level(sess);
+        } else {
+            metric_inc(sess->env->metrics, METRIC_CAUSAL_TIMEOUTS, METRIC_NONE);
+        }
+        sess_go(sess, NULL, 0);
+        return;
+    }
     if (is_there) {
         sess->set->vain_waits[server] = 0;
         sess->causal->known_mask |= UINT64_C(1) << server;

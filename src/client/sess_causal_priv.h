@@ -75,6 +75,8 @@ void sess_causal_front(struct sess *sess, const struct conn *conn);
 /* The command in hand is over: it saw something; a transaction that wrote has ended. */
 void sess_causal_done(struct sess *sess);
 void sess_causal_written(struct sess *sess);
+/* The primary has shown all that any replica has: from now on the floor is there. */
+void sess_causal_level(struct sess *sess);
 /* Something that may have written has no answer: it may still come until the window ends. */
 void sess_causal_lost(struct sess *sess);
 
@@ -84,6 +86,9 @@ void sess_causal_lost(struct sess *sess);
 int16_t sess_causal_fetch_from(const struct sess *sess, const struct facts *facts,
                                const struct route_sess *route,
                                const struct route_decision *decision);
+/* The statement in hand goes to the primary, where it could see less than the session has seen on a
+ * replica: a wait there goes ahead of it. */
+bool sess_causal_is_ahead(const struct sess *sess, const struct facts *facts);
 /* Ask; 0: the answer is awaited. <0: the command is over. */
 int sess_causal_ask(struct sess *sess, struct conn *conn);
 void sess_causal_feed(struct sess *sess, uint8_t *bytes, size_t len);

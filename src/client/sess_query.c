@@ -280,6 +280,10 @@ static bool decide(struct sess *sess, const struct facts *facts)
             cmd->server = from;
         }
     }
+    if (sess->causal != NULL && !cmd->needs_fetch && !cmd->needs_wait &&
+        sess_causal_is_ahead(sess, facts)) {
+        cmd->needs_wait = true;
+    }
     return true;
 }
 

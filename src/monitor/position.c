@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "weir/util/attr.h"
 #include "weir/util/clock.h"
 #include "weir/util/err.h"
 
@@ -20,6 +21,7 @@
 
 #define POLL_INTERVAL_US UINT64_C(100000)
 #define POLL_RETRY_US    UINT64_C(500000)
+#define SEMI_INTERVAL_US UINT64_C(2000000)
 
 static const char SQL_MYSQL[] = "SELECT @@global.gtid_mode='ON' AND @@global.log_bin AS has_gtids,"
                                 " @@global.gtid_executed AS executed, '' AS written,"
@@ -29,6 +31,15 @@ static const char SQL_MARIADB[] = "SELECT @@global.log_bin AS has_gtids,"
                                   " @@global.gtid_binlog_pos AS written,"
                                   " @@server_id AS server_id, '' AS uuid";
 
+/* Whether a primary waits for replicas before it shows what they may apply already. The variables come
+ * with a plugin, whose name has changed in 8.0.26. */
+static const char *const SQL_SEMI[] = {
+    "SELECT @@global.rpl_semi_sync_source_enabled"
+    " AND @@global.rpl_semi_sync_source_wait_point='AFTER_SYNC'",
+    "SELECT @@global.rpl_semi_sync_master_enabled"
+    " AND @@global.rpl_semi_sync_master_wait_point='AFTER_SYNC'",
+};
+
 /* A poll thread's own. */
 struct poller {
     struct mon_server *server;
@@ -36,6 +47,8 @@ struct poller {
     bool is_mariadb;
     char uuid[SAMPLE_ID_MAX];
     struct position last; /* its set: borrowed from the poll's */
+    uint64_t semi_us;     /* when is_shown_late was asked for */
+    bool is_shown_late;
 };
 
 uint64_t position_interval_us(const struct config *config)
@@ -199,12 +212,14 @@ static void take_row(struct poller *poller, const struct db_rows *rows, uint64_t
 
     now.executed = read;
     now.replicated = NULL;
+    now.is_shown_late = with_written && poller->is_shown_late;
     now.has_gtids = read != NULL && parse_flag(db_rows_named(rows, "has_gtids", NULL));
     now.server_id = (uint32_t)parse_u64_or(db_rows_named(rows, "server_id", NULL), 0);
     now.began_us = began_us;
     is_same_server = now.server_id == poller->last.server_id && span_eq_text(uuid, poller->uuid);
     if (poller->last.executed != NULL && read != NULL && is_same_server &&
         now.has_gtids == poller->last.has_gtids &&
+        now.is_shown_late == poller->last.is_shown_late &&
         set_equal(&read->set, &poller->last.executed->set)) {
         position_set_unref(read);
         position_clock_set(server->monitor->board.clock, server->index, now.version, began_us);
@@ -222,6 +237,24 @@ static void take_row(struct poller *poller, const struct db_rows *rows, uint64_t
     change(poller, &now);
 }
 
+/* A variable that is not there is no failure. */
+static void semi_ask(struct poller *poller, uint64_t now_us)
+{
+    struct db_rows *rows = NULL;
+
+    if (now_us - poller->semi_us < SEMI_INTERVAL_US) {
+        return;
+    }
+    poller->semi_us = now_us;
+    poller->is_shown_late = false;
+    for (size_t i = 0; i < WR_ARRAY_LEN(SQL_SEMI) && !poller->is_shown_late; i++) {
+        if (db_query(poller->db, SQL_SEMI[i], &rows) == 0) {
+            poller->is_shown_late = db_rows_next(rows) && span_eq_text(db_rows_get(rows, 0), "1");
+            db_rows_free(rows);
+        }
+    }
+}
+
 static bool poll_once(struct poller *poller)
 {
     struct db_rows *rows = NULL;
@@ -230,6 +263,9 @@ static bool poll_once(struct poller *poller)
 
     if (poller->db == NULL && !poller_connect(poller)) {
         return false;
+    }
+    if (with_written && !poller->is_mariadb) {
+        semi_ask(poller, clock_now_us());
     }
     began_us = clock_now_us();
     if (db_query(poller->db, poller->is_mariadb ? SQL_MARIADB : SQL_MYSQL, &rows) < 0) {

@@ -52,6 +52,9 @@ struct position {
     const struct position_set *executed; /* NULL: not known */
     /* MariaDB's primary: what of it came by replication; NULL: no such */
     const struct position_set *replicated;
+    /* MySQL's primary: replicas may show a transaction long before it does (semi-synchronous
+     * replication that waits between the log and the engine) */
+    bool is_shown_late;
     bool has_gtids;        /* it gives its transactions GTIDs, and logs them */
     uint32_t server_id;    /* MariaDB's, for whose writes are whose */
     uint64_t version;      /* goes up with each change of the set */
