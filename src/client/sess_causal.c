@@ -416,6 +416,26 @@ void sess_causal_hints(struct sess *sess, const struct facts *facts)
 
 /* --- from the servers --- */
 
+/* MariaDB reports the last GTID of a statement only. What runs others inside may have written under
+ * several domains, if the primary has several. */
+static bool is_in_part(const struct sess *sess, const struct gtid_set *fresh)
+{
+    const struct gtid_set *whole = primary_set(sess);
+
+    if (fresh->kind != GTID_MARIADB || (whole != NULL && whole->count < 2)) {
+        return false;
+    }
+    switch (sess->cmd.verb) {
+    case VERB_CALL:
+    case VERB_EXECUTE:
+    case VERB_COMPOUND:
+    case VERB_UNKNOWN:
+        return true;
+    default:
+        return (sess->cmd.bits & FACT(MULTI)) != 0;
+    }
+}
+
 void sess_causal_learn(struct sess *sess, const struct conn *conn, struct span text)
 {
     struct sess_causal *causal = NULL;
@@ -434,6 +454,7 @@ void sess_causal_learn(struct sess *sess, const struct conn *conn, struct span t
         causal->is_unknown = true; /* all of the server's sets, or what nobody understands */
         return;
     }
+    causal->is_unknown = causal->is_unknown || is_in_part(sess, &causal->fresh);
     sess->cmd.got_gtid = true;
 }
 

@@ -340,7 +340,7 @@ struct sess_set {
     uint64_t epoch_us;
     uint64_t no_wait_until_us[TOPO_SERVERS_MAX]; /* has been waited for in vain */
     uint8_t vain_waits[TOPO_SERVERS_MAX];        /* times in a row */
-    uint32_t waiters[TOPO_SERVERS_MAX];           /* statements that wait for it to get there */
+    uint32_t waiters[TOPO_SERVERS_MAX];          /* statements that wait for it to get there */
     struct acked acked;                          /* what has been answered for a moment ago */
     bool wants_gtids;
     bool has_gtids; /* the primary, when it was seen last */
