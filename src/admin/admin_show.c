@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "weir/backend/positions.h"
 #include "weir/backend/topo.h"
 #include "weir/io/resolve.h"
 #include "weir/util/clock.h"
@@ -35,6 +36,18 @@ static void row_age(struct admin_rows *rows, uint64_t at_us, uint64_t now_us)
     }
 }
 
+/* Does it have all that the primary has been heard to have? */
+static void row_level(struct admin_rows *rows, const struct admin_view *view, uint16_t i)
+{
+    const struct position *primary = positions_of(view->positions, view->topo->primary);
+
+    if (primary == NULL || positions_of(view->positions, (int16_t)i) == NULL) {
+        rows_null(rows);
+    } else {
+        rows_text(rows, (primary->covered_mask >> i & 1) != 0 ? "yes" : "no");
+    }
+}
+
 static void row_server(struct admin_rows *rows, const struct admin_view *view, uint16_t i,
                        uint64_t now_us)
 {
@@ -54,6 +67,8 @@ static void row_server(struct admin_rows *rows, const struct admin_view *view, u
     }
     rows_text(rows, topo_lag_source_text(server->lag_source));
     row_age(rows, server->last_good_us, now_us);
+    row_age(rows, positions_seen_us(view->positions, (int16_t)i), now_us);
+    row_level(rows, view, i);
     rows_u64(rows, server->weight);
     rows_printf(rows, "%.2f", (double)server->weight_eff / TOPO_WEIGHT_ONE);
     rows_u64(rows, (uint64_t)metric_read(view->registry, METRIC_SERVER_CONNECTIONS, i));
@@ -72,10 +87,11 @@ void admin_show_servers(struct admin_sess *sess, const struct words *words, size
         return;
     }
     admin_view(sess, &view);
-    rows_begin(&rows, sess,
-               "name,address,role,state,why,lag_ms,lag_source,sample_age_ms#,weight#,weight_now,"
-               "connections#,statements#,errors#,version",
-               &filter, true);
+    rows_begin(
+        &rows, sess,
+        "name,address,role,state,why,lag_ms,lag_source,sample_age_ms#,position_age_ms#,has_primary,weight#,weight_now,"
+        "connections#,statements#,errors#,version",
+        &filter, true);
     for (uint16_t i = 0; i < view.topo->server_count; i++) {
         row_server(&rows, &view, i, loop_now_us(sess->admin->conf.loop));
     }

@@ -86,6 +86,22 @@ static void row_digest(struct admin_rows *rows, uint64_t digest)
     }
 }
 
+/* Where it has seen what it must not see less of. */
+static void row_floor(struct admin_rows *rows, const struct admin_view *view,
+                      const struct sess_list_row *row)
+{
+    bool has_server =
+        row->floor_server >= 0 && row->floor_server < (int16_t)view->topo->server_count;
+
+    if (row->is_blind) {
+        rows_text(rows, "unknown");
+    } else if (has_server) {
+        rows_text(rows, view->topo->servers[row->floor_server].name);
+    } else {
+        rows_text(rows, row->has_floor ? "set" : "");
+    }
+}
+
 static void row_session(struct admin_rows *rows, const struct admin_view *view,
                         const struct sess_list_row *row)
 {
@@ -108,6 +124,9 @@ static void row_session(struct admin_rows *rows, const struct admin_view *view,
     rows_u64(rows, row->commands);
     rows_u64(rows, row->bytes_in);
     rows_u64(rows, row->bytes_out);
+    rows_text(rows, row->waiting == NULL ? "" : row->waiting);
+    rows_u64(rows, row->token);
+    row_floor(rows, view, row);
     row_trail(rows, row);
 }
 
@@ -128,7 +147,7 @@ static void sessions_ready(struct admin_sess *sess)
     admin_view(sess, &view);
     rows_begin(&rows, sess,
                "id#,user,host,schema,state,seconds,server,transaction,pins,pin_digest,digest,"
-               "connections,commands#,bytes_in#,bytes_out#,trail",
+               "connections,commands#,bytes_in#,bytes_out#,waiting,token#,floor,trail",
                &wait->filter, false);
     for (uint32_t i = 0; i < wait->count; i++) {
         for (uint32_t k = 0; wait->sessions[i] != NULL && k < wait->sessions[i]->count; k++) {

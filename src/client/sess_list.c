@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "sess_causal_priv.h"
 #include "sess_priv.h"
 
 /* Servers that the session holds a connection to. */
@@ -31,6 +32,25 @@ static void trail_fill(const struct sess *sess, struct sess_list_row *row)
     }
 }
 
+static void fresh_fill(const struct sess *sess, struct sess_list_row *row)
+{
+    const struct sess_causal *causal = sess->causal;
+
+    row->floor_server = -1;
+    if (causal == NULL) {
+        return;
+    }
+    row->token = causal->token.count;
+    row->floor_server = causal->floor_server;
+    row->has_floor = causal->floor_set != NULL;
+    row->is_blind = causal->blind_until_us > loop_now_us(sess->env->loop);
+    if (sess->state == SESS_ST_SYNC && sess->own == SESS_OWN_WAIT) {
+        row->waiting = "position";
+    } else if (sess->state == SESS_ST_SYNC && sess->own == SESS_OWN_FETCH) {
+        row->waiting = "fetch";
+    }
+}
+
 static void row_fill(const struct sess *sess, struct sess_list_row *row)
 {
     bool is_busy =
@@ -53,6 +73,7 @@ static void row_fill(const struct sess *sess, struct sess_list_row *row)
         .state = sess_state_text(sess->state),
     };
     trail_fill(sess, row);
+    fresh_fill(sess, row);
     if (sess->cred != NULL) {
         (void)span_copy(cred_user(sess->cred), row->user, sizeof(row->user));
     }

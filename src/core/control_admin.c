@@ -30,6 +30,7 @@ static void on_view(void *arg, struct admin_view *ret_view)
         .config = control->config,
         .topo = control->topo,
         .catalogue = control->catalogue,
+        .positions = control->positions,
         .rules = control->settings->rules,
         .board = control->house->board,
         .tls = control->settings->server_tls,

@@ -31,6 +31,7 @@
 
 struct admin;
 struct catalogue;
+struct positions;
 struct config;
 struct digest_list;
 struct guard_board;
@@ -50,6 +51,7 @@ struct admin_view {
     const struct config *config;
     const struct topo *topo;
     const struct catalogue *catalogue;
+    const struct positions *positions; /* may be NULL: nobody asks, or nothing is known */
     const struct rules *rules;
     const struct guard_board *board; /* may be NULL */
     struct tls_ctx *tls;             /* NULL: not offered */

@@ -41,6 +41,12 @@ struct sess_list_row {
     uint64_t bytes_in;
     uint64_t bytes_out;
     int16_t server; /* of the statement in hand; -1: none */
+    /* what its reads must see, by GTIDs (src/route/README.md) */
+    const char *waiting;  /* the kind of weir's own question that is under way; NULL: none */
+    uint32_t token;       /* ranges, or domains, of its token */
+    int16_t floor_server; /* it must see what this one showed it; -1: see has_floor */
+    bool has_floor;       /* ... what a set says */
+    bool is_blind;        /* what it wrote is not known: the primary until a window has ended */
     enum sess_list_tx tx;
     const char *state;
     const char *trail[SESS_LIST_TRAIL]; /* states before this one, newest first; NULL: none */
