@@ -377,6 +377,7 @@ static void conn_release(struct conn *conn)
     handles_fini(&conn->handles);
     svec_fini(&conn->svec);
     svec_fini(&conn->born);
+    svec_fini(&conn->fit);
     cred_unref(conn->cred);
     conn->cred = NULL;
     conn->magic = 0;
@@ -407,6 +408,7 @@ int conn_open(const struct conn_env *env, const struct conn_params *params, conn
     stream_init(&conn->stream);
     svec_init(&conn->svec, env->values);
     svec_init(&conn->born, env->values);
+    svec_init(&conn->fit, env->values);
     handles_init(&conn->handles);
     list_node_init(&conn->node);
     list_node_init(&conn->lru);
@@ -498,6 +500,7 @@ int conn_pack(struct conn *conn, struct buf *out)
     }
     svec_fini(&conn->svec);
     svec_fini(&conn->born);
+    svec_fini(&conn->fit);
     timer_cancel(&conn->timer);
     metric_sub(conn->env->metrics, METRIC_SERVER_CONNECTIONS, conn->server_index, 1);
     conn->env = NULL;
@@ -511,8 +514,10 @@ int conn_unpack(const struct conn_env *env, struct conn *conn, struct span bytes
     conn->env = env;
     conn->on_event = on_event;
     conn->arg = arg;
+    conn->fit_gen = 0;
     svec_init(&conn->svec, env->values);
     svec_init(&conn->born, env->values);
+    svec_init(&conn->fit, env->values);
     timer_init(&conn->timer, env->loop, on_deadline, conn);
     metric_add(env->metrics, METRIC_SERVER_CONNECTIONS, conn->server_index, 1);
     int r = svec_unpack(&conn->svec, &bytes);

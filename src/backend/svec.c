@@ -106,16 +106,25 @@ static int value_intern(struct svec_values *values, struct span bytes, struct sv
     return 0;
 }
 
+/* Takes over a reference on value. */
+static void put(struct svec *svec, enum svec_var var, struct svec_value *value)
+{
+    struct svec_value *old = svec->v[var];
+
+    svec->gen += old != value ? 1 : 0;
+    svec->v[var] = value;
+    value_unref(svec->values, old);
+}
+
 void svec_init(struct svec *svec, struct svec_values *values)
 {
-    *svec = (struct svec){.values = values};
+    *svec = (struct svec){.values = values, .gen = 1};
 }
 
 void svec_fini(struct svec *svec)
 {
     for (size_t i = 0; i < SVEC_COUNT; i++) {
-        value_unref(svec->values, svec->v[i]);
-        svec->v[i] = NULL;
+        put(svec, (enum svec_var)i, NULL);
     }
 }
 
@@ -123,11 +132,7 @@ void svec_copy(struct svec *dst, const struct svec *src)
 {
     WR_ASSERT(dst->values == src->values);
     for (size_t i = 0; i < SVEC_COUNT; i++) {
-        if (src->v[i] != NULL) {
-            src->v[i]->refs++;
-        }
-        value_unref(dst->values, dst->v[i]);
-        dst->v[i] = src->v[i];
+        svec_copy_one(dst, src, (enum svec_var)i);
     }
 }
 
@@ -137,8 +142,7 @@ void svec_copy_one(struct svec *dst, const struct svec *src, enum svec_var var)
     if (src->v[var] != NULL) {
         src->v[var]->refs++;
     }
-    value_unref(dst->values, dst->v[var]);
-    dst->v[var] = src->v[var];
+    put(dst, var, src->v[var]);
 }
 
 int svec_set(struct svec *svec, enum svec_var var, struct span value)
@@ -148,22 +152,19 @@ int svec_set(struct svec *svec, enum svec_var var, struct span value)
     if (r < 0) {
         return r;
     }
-    value_unref(svec->values, svec->v[var]);
-    svec->v[var] = interned;
+    put(svec, var, interned);
     return 0;
 }
 
 void svec_clear(struct svec *svec, enum svec_var var)
 {
-    value_unref(svec->values, svec->v[var]);
-    svec->v[var] = NULL;
+    put(svec, var, NULL);
 }
 
 int svec_set_unknown(struct svec *svec, enum svec_var var)
 {
-    svec_clear(svec, var);
     svec->values->unknown->refs++;
-    svec->v[var] = svec->values->unknown;
+    put(svec, var, svec->values->unknown);
     return 0;
 }
 

@@ -425,7 +425,9 @@ static int make_ready(struct sess *sess)
         } else {
             rc = bring_all(sess, conn, is_other ? &want : &sess->svec, is_placed);
         }
-        svec_fini(&want);
+        if (!is_placed) {
+            svec_fini(&want); /* else nothing is in it */
+        }
     }
     return rc;
 }

@@ -125,6 +125,7 @@ struct conn {
     struct stream stream;
     struct svec svec; /* what this connection carries; the owner tracks OK packets into it */
     struct svec born; /* what a fresh login has here: what an absent value of a session means */
+    struct svec fit;  /* the last that was found to fit svec, while that is what it was then */
     struct handles handles; /* statements prepared on it */
     struct cred *cred;
     struct conn_login *login; /* NULL from READY on */
@@ -133,6 +134,7 @@ struct conn {
     conn_event_fn on_event;
     void *arg;
     /* values */
+    uint64_t fit_gen;   /* svec's when fit was found to; 0: never */
     struct timer timer; /* the login's deadline */
     struct loop_task task;
     enum conn_state state;
@@ -144,6 +146,7 @@ struct conn {
     uint32_t addr_gen;     /* of that server's address */
     uint16_t status;       /* SERVER_STATUS_* of the last OK of the login */
     bool is_replica;
+    bool fit_gtids;    /* conn_env.wants_gtids meant it then */
     bool is_sandboxed; /* the password has expired and the server lets nothing but its change by */
     /* the pool's, and of those who borrow from it (weir/pool/pool.h) */
     struct list_node node;      /* among the bucket's idle connections */
@@ -189,7 +192,7 @@ const char *conn_event_text(enum conn_event event);
  */
 WR_NODISCARD int conn_send_svec(struct conn *conn, const struct svec *want);
 /* Nothing would have to be sent. */
-bool conn_svec_fits(const struct conn *conn, const struct svec *want);
+bool conn_svec_fits(struct conn *conn, const struct svec *want);
 /* conn_send_svec() could do it: a connection with a schema cannot go back to having none. */
 bool conn_svec_can_fit(const struct conn *conn, const struct svec *want);
 /*

@@ -72,6 +72,7 @@ struct svec_values;
  */
 struct svec {
     struct svec_values *values; /* borrowed */
+    uint64_t gen;               /* goes up with every change of a value; never 0 */
     struct svec_value *v[SVEC_COUNT];
 };
 

@@ -781,6 +781,47 @@ static void test_send_svec(void **state)
     rig_fini(&rig);
 }
 
+/* That it fitted once says nothing when either of the two has changed, or what is asked of both. */
+static void test_fits_no_longer(void **state)
+{
+    (void)state;
+    struct rig rig;
+    struct svec want;
+    struct svec other;
+    rig_init(&rig);
+    login_natively(&rig);
+    svec_init(&want, rig.values);
+    svec_init(&other, rig.values);
+    svec_copy(&want, &rig.conn->svec);
+    for (int i = 0; i < 2; i++) {
+        assert_true(conn_svec_fits(rig.conn, &want));
+    }
+    assert_int_equal(svec_set(&want, SVEC_TIME_ZONE, SPAN_LIT("+02:00")), 0);
+    assert_false(conn_svec_fits(rig.conn, &want));
+    svec_copy(&want, &rig.conn->svec);
+    assert_true(conn_svec_fits(rig.conn, &want));
+    assert_true(conn_svec_fits(rig.conn, &other)); /* all as a login has it */
+    assert_true(conn_svec_fits(rig.conn, &want));
+
+    assert_int_equal(svec_set(&rig.conn->svec, SVEC_TIME_ZONE, SPAN_LIT("+03:00")), 0);
+    assert_false(conn_svec_fits(rig.conn, &want));
+    assert_false(conn_svec_fits(rig.conn, &other));
+    svec_copy_one(&rig.conn->svec, &want, SVEC_TIME_ZONE);
+    assert_true(conn_svec_fits(rig.conn, &want));
+    assert_int_equal(svec_set_unknown(&rig.conn->svec, SVEC_SQL_MODE), 0);
+    assert_false(conn_svec_fits(rig.conn, &want));
+    svec_copy_one(&rig.conn->svec, &want, SVEC_SQL_MODE);
+
+    assert_true(conn_svec_fits(rig.conn, &want));
+    rig.env.wants_gtids = true;
+    assert_int_equal(conn_svec_fits(rig.conn, &want), rig.conn->flavour != TOPO_FLAVOUR_MYSQL);
+    rig.env.wants_gtids = false;
+    assert_true(conn_svec_fits(rig.conn, &want));
+    svec_fini(&want);
+    svec_fini(&other);
+    rig_fini(&rig);
+}
+
 static void test_wanted_at_birth(void **state)
 {
     (void)state;
@@ -913,6 +954,7 @@ int main(void)
         cmocka_unit_test(test_tls_policy),
         cmocka_unit_test(test_bytes_behind_greeting),
         cmocka_unit_test(test_send_svec),
+        cmocka_unit_test(test_fits_no_longer),
         cmocka_unit_test(test_wanted_at_birth),
         cmocka_unit_test(test_events_after_ready),
         cmocka_unit_test(test_kill),
