@@ -271,19 +271,6 @@ int gtid_add(struct gtid_set *set, const struct gtid_set *more, const struct gti
     return 0;
 }
 
-int gtid_add_text(struct gtid_set *set, struct span text, const struct gtid_limits *limits)
-{
-    struct gtid_set more;
-
-    gtid_init(&more);
-    int r = gtid_parse(text, set->kind, limits, &more);
-    if (r >= 0) {
-        r = gtid_add(set, &more, limits);
-    }
-    gtid_fini(&more);
-    return r;
-}
-
 int gtid_add_up_to(struct gtid_set *set, const struct gtid_set *more,
                    const struct gtid_limits *limits)
 {
@@ -339,6 +326,44 @@ bool gtid_has(const struct gtid_set *have, const struct gtid_set *want)
         }
     }
     return true;
+}
+
+static uint64_t count_in(const struct gtid_set *set, uint32_t source, uint64_t from, uint64_t to)
+{
+    uint32_t at = rank(set, source, from);
+    uint64_t count = 0;
+
+    if (at > 0 && set->ranges[at - 1].source == source) {
+        at--;
+    }
+    for (; at < set->count && set->ranges[at].source == source && set->ranges[at].from <= to;
+         at++) {
+        uint64_t first = set->ranges[at].from > from ? set->ranges[at].from : from;
+        uint64_t last = set->ranges[at].to < to ? set->ranges[at].to : to;
+
+        count += last >= first ? last - first + 1 : 0;
+    }
+    return count;
+}
+
+uint64_t gtid_count_missing(const struct gtid_set *have, const struct gtid_set *want)
+{
+    uint64_t count = 0;
+
+    if (have->kind != want->kind && have->count != 0) {
+        return 0;
+    }
+    for (uint32_t i = 0; i < want->count; i++) {
+        const struct gtid_range *range = &want->ranges[i];
+        uint64_t from = range->from == 0 ? 1 : range->from; /* MariaDB's have none */
+        int64_t source = want->kind == GTID_MARIADB
+                             ? range->source
+                             : source_find(have, &want->sources[range->source]);
+
+        count += range->to - from + 1;
+        count -= source < 0 ? 0 : count_in(have, (uint32_t)source, from, range->to);
+    }
+    return count;
 }
 
 void gtid_close_gaps(struct gtid_set *set, const struct gtid_set *whole)

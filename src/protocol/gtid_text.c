@@ -5,7 +5,6 @@
  *   MySQL     uuid[:tag]:n[-m][:n[-m]...][:tag:n[-m]...], ...    a tag holds for what follows it
  *   MariaDB   domain-server-sequence, ...                        each domain once
  */
-#include <inttypes.h>
 #include <string.h>
 
 #include "weir/protocol/gtid.h"
@@ -185,31 +184,39 @@ static enum gtid_kind kind_of(struct span text)
     return memchr(text.p, ':', text.len) != NULL ? GTID_MYSQL : GTID_MARIADB;
 }
 
-int gtid_parse(struct span text, enum gtid_kind kind, const struct gtid_limits *limits,
-               struct gtid_set *ret_set)
+/* Into an empty set, whose storage is used; what is in it after a failure is of no use. */
+static int parse_into(struct gtid_set *set, struct span text, enum gtid_kind kind,
+                      const struct gtid_limits *limits)
 {
     static const uint8_t nothing[1];
     struct reader in = {nothing, nothing};
-    struct gtid_set set;
     int r = 0;
 
-    gtid_init(&set);
+    set->kind = GTID_ANY;
     if (text.len > 0) {
         in = (struct reader){text.p, text.p + text.len};
     }
     skip_blank(&in);
-    if (in.p != in.end) {
-        set.kind = kind == GTID_ANY ? kind_of(text) : kind;
-        do {
-            skip_blank(&in);
-            r = set.kind == GTID_MYSQL ? parse_source(&in, limits, &set)
-                                       : parse_position(&in, limits, &set);
-            skip_blank(&in);
-        } while (r >= 0 && take(&in, ','));
-        if (r >= 0 && in.p != in.end) {
-            r = -WR_E_BAD_PACKET;
-        }
+    if (in.p == in.end) {
+        return 0;
     }
+    set->kind = kind == GTID_ANY ? kind_of(text) : kind;
+    do {
+        skip_blank(&in);
+        r = set->kind == GTID_MYSQL ? parse_source(&in, limits, set)
+                                    : parse_position(&in, limits, set);
+        skip_blank(&in);
+    } while (r >= 0 && take(&in, ','));
+    return r >= 0 && in.p != in.end ? -WR_E_BAD_PACKET : r;
+}
+
+int gtid_parse(struct span text, enum gtid_kind kind, const struct gtid_limits *limits,
+               struct gtid_set *ret_set)
+{
+    struct gtid_set set;
+
+    gtid_init(&set);
+    int r = parse_into(&set, text, kind, limits);
     if (r < 0) {
         gtid_fini(&set);
         return r;
@@ -217,6 +224,32 @@ int gtid_parse(struct span text, enum gtid_kind kind, const struct gtid_limits *
     gtid_fini(ret_set);
     *ret_set = set;
     return 0;
+}
+
+int gtid_add_text(struct gtid_set *set, struct span text, const struct gtid_limits *limits)
+{
+    enum gtid_kind kind = set->kind;
+    struct gtid_set more;
+    int r = 0;
+
+    if (gtid_is_empty(set)) {
+        gtid_clear(set);
+        r = parse_into(set, text, kind, limits);
+        if (r < 0) {
+            gtid_clear(set);
+        }
+        if (gtid_is_empty(set)) {
+            set->kind = kind;
+        }
+        return r;
+    }
+    gtid_init(&more);
+    r = gtid_parse(text, kind, limits, &more);
+    if (r >= 0) {
+        r = gtid_add(set, &more, limits);
+    }
+    gtid_fini(&more);
+    return r;
 }
 
 /* --- writing --- */
@@ -246,11 +279,25 @@ static int put_source(struct buf *out, const struct gtid_source *source, size_t 
     return r < 0 ? r : buf_append(out, source->tag, source->tag_len, max);
 }
 
+static int put_behind(struct buf *out, const char *mark, uint64_t number, size_t max)
+{
+    int r = buf_append(out, mark, 1, max);
+    return r < 0 ? r : buf_append_number(out, number, 1, max);
+}
+
 static int put_range(struct buf *out, const struct gtid_range *range, size_t max)
 {
-    return range->from == range->to
-               ? buf_printf(out, max, ":%" PRIu64, range->from)
-               : buf_printf(out, max, ":%" PRIu64 "-%" PRIu64, range->from, range->to);
+    int r = put_behind(out, ":", range->from, max);
+    return r < 0 || range->from == range->to ? r : put_behind(out, "-", range->to, max);
+}
+
+static int put_position(struct buf *out, const struct gtid_range *range, size_t max)
+{
+    int r = buf_append_number(out, range->source, 1, max);
+    if (r >= 0) {
+        r = put_behind(out, "-", range->server, max);
+    }
+    return r < 0 ? r : put_behind(out, "-", range->to, max);
 }
 
 int gtid_format(const struct gtid_set *set, struct buf *out, size_t max)
@@ -267,8 +314,7 @@ int gtid_format(const struct gtid_set *set, struct buf *out, size_t max)
             break;
         }
         if (set->kind == GTID_MARIADB) {
-            r = buf_printf(out, max, "%" PRIu32 "-%" PRIu32 "-%" PRIu64, range->source,
-                           range->server, range->to);
+            r = put_position(out, range, max);
             continue;
         }
         if (is_new) {

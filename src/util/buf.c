@@ -93,6 +93,19 @@ int buf_append_text(struct buf *buf, const char *text, size_t max)
     return buf_append(buf, text, strlen(text), max);
 }
 
+int buf_append_number(struct buf *buf, uint64_t value, unsigned digits, size_t max)
+{
+    char text[20]; /* of UINT64_MAX */
+    size_t at = sizeof(text);
+
+    WR_ASSERT(digits <= sizeof(text));
+    do {
+        text[--at] = (char)('0' + value % 10);
+        value /= 10;
+    } while (value != 0 || sizeof(text) - at < digits);
+    return buf_append(buf, text + at, sizeof(text) - at, max);
+}
+
 int buf_vprintf(struct buf *buf, size_t max, const char *fmt, va_list args)
 {
     va_list again;

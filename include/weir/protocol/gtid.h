@@ -91,6 +91,9 @@ WR_NODISCARD int gtid_add_up_to(struct gtid_set *set, const struct gtid_set *mor
                                 const struct gtid_limits *limits);
 /* Every transaction of want is in have. MariaDB: have is as far or further in each domain. */
 bool gtid_has(const struct gtid_set *have, const struct gtid_set *want);
+/* How many transactions of want are not in have; 0 of sets of two flavours. MariaDB: by how much
+ * have's numbers are behind, over all domains. */
+uint64_t gtid_count_missing(const struct gtid_set *have, const struct gtid_set *want);
 /* Gaps between ranges of set that are no gaps in whole are filled: fewer ranges, and nothing in
  * them that whole does not have. */
 void gtid_close_gaps(struct gtid_set *set, const struct gtid_set *whole);

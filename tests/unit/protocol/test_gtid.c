@@ -157,6 +157,45 @@ static void subsets(void **unused)
     }
 }
 
+static void missing(void **unused)
+{
+    static const struct {
+        const char *want;
+        const char *have;
+        uint64_t count;
+    } rows[] = {
+        {U1 ":1-100", U1 ":1-100", 0},
+        {U1 ":1-100", U1 ":1-95", 5},
+        {U1 ":1-100", U1 ":1-50:60-100", 9},
+        {U1 ":1-100", U1 ":1-95," U2 ":1-7", 5},
+        {U1 ":1-100,\n" U2 ":7", U2 ":1-9, " U1 ":1-200", 0},
+        {U1 ":1-3:9", U2 ":1-100", 4},
+        {U1 ":1-10:tag:1-5", U1 ":1-10", 5},
+        {U1 ":1-10:tag:1-5", U1 ":1-10:tag:1-4:other:5", 1},
+        {U1 ":5-9", U1 ":1-3:7:9-20", 3},
+        {U1 ":1-10", "", 10},
+        {"", U1 ":1-10", 0},
+        {U1 ":1-10", "0-1-3", 0},
+        {"0-1-100", "0-1-100", 0},
+        {"0-1-100", "0-1-93", 7},
+        {"0-1-100,5-1-3", "5-1-3,0-1-99", 1},
+        {"0-1-100,5-1-3", "0-2-101", 3},
+        {"0-1-5", "", 5},
+    };
+    (void)unused;
+    for (size_t i = 0; i < WR_ARRAY_LEN(rows); i++) {
+        struct gtid_set have;
+        struct gtid_set want;
+        load(&have, rows[i].have);
+        load(&want, rows[i].want);
+        if (gtid_count_missing(&have, &want) != rows[i].count) {
+            fail_msg("%s without %s", rows[i].want, rows[i].have);
+        }
+        gtid_fini(&have);
+        gtid_fini(&want);
+    }
+}
+
 static void sums(void **unused)
 {
     struct gtid_set set;
@@ -258,16 +297,21 @@ static void model_text(struct rand_state *rand, struct model *model, char *text,
     }
 }
 
-static bool model_in(const struct model *have, const struct model *want)
+static uint64_t model_missing(const struct model *have, const struct model *want)
 {
+    uint64_t count = 0;
+
     for (size_t s = 0; s < SOURCES; s++) {
         for (size_t n = 1; n <= NUMBERS; n++) {
-            if (want->has[s][n] && !have->has[s][n]) {
-                return false;
-            }
+            count += want->has[s][n] && !have->has[s][n] ? 1 : 0;
         }
     }
-    return true;
+    return count;
+}
+
+static bool model_in(const struct model *have, const struct model *want)
+{
+    return model_missing(have, want) == 0;
 }
 
 /* Ranges are as few as they can be, and in order. */
@@ -305,6 +349,7 @@ static void random_sets(void **unused)
         }
         assert_int_equal(gtid_has(&set[0], &set[1]), model_in(&model[0], &model[1]));
         assert_int_equal(gtid_has(&set[1], &set[0]), model_in(&model[1], &model[0]));
+        assert_int_equal(gtid_count_missing(&set[0], &set[1]), model_missing(&model[0], &model[1]));
         for (unsigned s = 0; s < SOURCES; s++) {
             struct gtid_set one;
             uint32_t n = 1 + pick(&rand, NUMBERS);
@@ -353,8 +398,8 @@ static void no_memory(void **unused)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(texts),     cmocka_unit_test(subsets),     cmocka_unit_test(sums),
-        cmocka_unit_test(limits),    cmocka_unit_test(random_sets),
+        cmocka_unit_test(texts),     cmocka_unit_test(subsets), cmocka_unit_test(missing),
+        cmocka_unit_test(sums),      cmocka_unit_test(limits),  cmocka_unit_test(random_sets),
 #ifdef WEIR_DEBUG
         cmocka_unit_test(no_memory),
 #endif

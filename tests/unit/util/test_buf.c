@@ -54,6 +54,16 @@ static void buf_appends_and_consumes(void **unused)
     check_buf(&buf, "12-four");
     buf_clear(&buf);
     check_buf(&buf, "");
+    assert_int_equal(buf_append_number(&buf, 0, 0, 40), 0);
+    assert_int_equal(buf_append_number(&buf, 10, 1, 40), 0);
+    assert_int_equal(buf_append_number(&buf, 42, 6, 40), 0);
+    check_buf(&buf, "010000042");
+    assert_int_equal(buf_append_number(&buf, UINT64_MAX, 20, 29), 0);
+    check_buf(&buf, "01000004218446744073709551615");
+    assert_int_equal(buf_append_number(&buf, 1, 1, 29), -WR_E_TOO_LARGE);
+    buf_clear(&buf);
+    assert_int_equal(buf_append_number(&buf, 7, 20, 40), 0);
+    check_buf(&buf, "00000000000000000007");
     buf_fini_secret(&buf);
     buf_fini(&buf);
 }
