@@ -33,7 +33,8 @@
 #define STUCK_US UINT64_C(2000000)
 /* Longer than between two good probes of a primary that answers writes. */
 #define ACKED_KEEP_US UINT64_C(2000000)
-#define CLOSE_ABOVE   (GTID_LIMITS_TOKEN.ranges / 2)
+/* A token of more ranges is tidied; one that is no shorter then, when it is twice as long. */
+#define TIDY_ABOVE 4U
 
 static struct sess_causal *need(struct sess *sess)
 {
@@ -47,6 +48,7 @@ static struct sess_causal *need(struct sess *sess)
         gtid_init(&sess->causal->fresh);
         sess->causal->floor_server = -1;
         sess->causal->epoch = sess->env->topo->epoch;
+        sess->causal->tidy_above = TIDY_ABOVE;
         sess->causal->is_stale = true;
     }
     return sess->causal;
@@ -116,8 +118,18 @@ static const struct position *floor_position(const struct sess *sess)
 
 /* --- the token --- */
 
-static void token_changed(struct sess_causal *causal)
+/* more: all that has come to it; NULL: anything else has become of it. Who had all of it and has that,
+ * too, has it still, so that a write need not ask for every range again. */
+static void token_changed(const struct sess *sess, struct sess_causal *causal,
+                          const struct gtid_set *more)
 {
+    const struct positions *positions = sess->env->positions;
+
+    if (more == NULL || positions == NULL || causal->mask_of != positions->snap.generation) {
+        causal->has_token_mask = false;
+    } else {
+        causal->token_mask &= positions_have(positions, more);
+    }
     causal->known_mask = 0;
     causal->is_stale = true;
 }
@@ -144,10 +156,13 @@ static void token_add(struct sess *sess, struct sess_causal *causal, const struc
         gtid_clear(&causal->token);
         floor_raise(sess, causal, loop_now_us(sess->env->loop));
         metric_inc(sess->env->metrics, METRIC_TOKENS_UNKNOWN, METRIC_NONE);
-    } else if (causal->token.count > CLOSE_ABOVE) {
+        more = NULL;
+    } else if (causal->token.count > causal->tidy_above) {
         token_tidy(sess, causal);
+        causal->tidy_above =
+            causal->token.count > TIDY_ABOVE / 2 ? 2 * causal->token.count : TIDY_ABOVE;
     }
-    token_changed(causal);
+    token_changed(sess, causal, more);
 }
 
 /* Another server is the primary: does it have what the old one has answered for? MariaDB compares
@@ -176,7 +191,7 @@ static bool token_is_lost(const struct sess *sess, const struct position *primar
 static bool epoch_check(struct sess *sess, struct sess_causal *causal)
 {
     const struct sess_set *set = sess->set;
-    const struct position *primary = primary_position(sess);
+    const struct position *primary = NULL;
 
     if (sess->env->topo->primary < 0) {
         return true; /* nobody has written anything else yet */
@@ -185,6 +200,7 @@ static bool epoch_check(struct sess *sess, struct sess_causal *causal)
         causal->epoch = sess->env->topo->epoch;
         return true;
     }
+    primary = primary_position(sess);
     if (primary == NULL ||
         positions_seen_us(sess->env->positions, sess->env->topo->primary) < set->epoch_us) {
         return false;
@@ -196,7 +212,7 @@ static bool epoch_check(struct sess *sess, struct sess_causal *causal)
                  "primary");
         gtid_clear(&causal->token);
         floor_at(causal, sess->env->topo->primary, loop_now_us(sess->env->loop));
-        token_changed(causal);
+        token_changed(sess, causal, NULL);
     }
     causal->epoch = sess->env->topo->epoch;
     return true;
@@ -218,11 +234,11 @@ static void slot_take(struct sess *sess, uint32_t slot, uint64_t *version, uint6
         if (causal_board_take(sess->env->causal, slot, &causal->token, &mark) < 0) {
             gtid_clear(&causal->token); /* all of it is with the primary by now */
             floor_raise(sess, causal, loop_now_us(sess->env->loop));
-            token_changed(causal);
+            token_changed(sess, causal, NULL);
             return;
         }
     }
-    token_changed(causal);
+    token_changed(sess, causal, NULL);
     *version = mark.version;
     if (mark.unknown_us > *unknown_us) {
         *unknown_us = mark.unknown_us;
@@ -266,9 +282,15 @@ static void shared_take(struct sess *sess)
 static void masks_make(struct sess *sess, struct sess_causal *causal)
 {
     const struct positions *positions = sess->env->positions;
-    uint64_t mask =
-        gtid_is_empty(&causal->token) ? UINT64_MAX : positions_have(positions, &causal->token);
+    uint64_t mask = 0;
 
+    if (!causal->has_token_mask || positions == NULL ||
+        causal->mask_of != positions->snap.generation) {
+        causal->token_mask =
+            gtid_is_empty(&causal->token) ? UINT64_MAX : positions_have(positions, &causal->token);
+        causal->has_token_mask = true;
+    }
+    mask = causal->token_mask;
     if (causal->floor_set != NULL) {
         mask &= positions_have(positions, &causal->floor_set->set);
     }
@@ -283,23 +305,45 @@ static void masks_make(struct sess *sess, struct sess_causal *causal)
     causal->is_stale = false;
 }
 
+/* Whom waiting for is of any use, of a topology: who is not too late anyway. */
+static uint64_t soon_mask(struct sess_set *set, uint64_t wait_us)
+{
+    const struct topo *topo = set->env->topo;
+    uint64_t most_us = wait_us + LAG_SLACK_US;
+    uint64_t mask = 0;
+
+    if (set->soon_of == topo->snap.generation && set->soon_wait_us == wait_us) {
+        return set->soon_mask;
+    }
+    for (uint16_t i = 0; i < topo->server_count; i++) {
+        if (topo->servers[i].lag_us <= most_us + topo->servers[i].lag_resolution_us) {
+            mask |= UINT64_C(1) << i;
+        }
+    }
+    set->soon_of = topo->snap.generation;
+    set->soon_wait_us = wait_us;
+    set->soon_mask = mask;
+    return mask;
+}
+
 /* Who may be waited for: not who has just been waited for in vain, nor who is too late anyway. */
 static uint64_t wait_mask(const struct sess *sess, uint32_t ranges)
 {
-    const struct sess_set *set = sess->set;
-    const struct topo *topo = sess->env->topo;
+    struct sess_set *set = sess->set;
     uint64_t wait_us = sess->env->config->read_after_write.wait_us;
-    uint64_t most_us = wait_us + LAG_SLACK_US;
     uint64_t now_us = loop_now_us(sess->env->loop);
     uint64_t mask = 0;
 
     if (wait_us == 0 || sess->cmd.no_wait || ranges > SESS_WAIT_RANGES) {
         return 0;
     }
-    for (uint16_t i = 0; i < topo->server_count; i++) {
-        if (now_us >= set->no_wait_until_us[i] && set->waiters[i] < SESS_WAITERS_MAX &&
-            topo->servers[i].lag_us <= most_us + topo->servers[i].lag_resolution_us) {
-            mask |= UINT64_C(1) << i;
+    mask = soon_mask(set, wait_us);
+    if (now_us >= set->last_no_wait_us && set->all_waiters < SESS_WAITERS_MAX) {
+        return mask;
+    }
+    for (uint16_t i = 0; i < sess->env->topo->server_count; i++) {
+        if (now_us < set->no_wait_until_us[i] || set->waiters[i] >= SESS_WAITERS_MAX) {
+            mask &= ~(UINT64_C(1) << i);
         }
     }
     return mask;
@@ -661,9 +705,13 @@ int16_t sess_causal_fetch_from(const struct sess *sess, const struct facts *fact
     const struct position *from = NULL;
     bool is_due = false;
 
-    if (causal == NULL || causal->floor_server < 0 || sess->cmd.no_wait ||
-        decision->raw_mode != CONFIG_RAW_GTID || now_us < causal->no_fetch_until_us ||
-        sess->env->config->read_after_write.wait_us == 0 ||
+    if (causal == NULL || causal->floor_server < 0 ||
+        (sess->cmd.reason != ROUTE_BEHIND && (facts->hints & HINT_BIT(HINT_SERVER)) == 0 &&
+         now_us <= causal->stuck_us + STUCK_US)) {
+        return -1; /* nearly always */
+    }
+    if (sess->cmd.no_wait || decision->raw_mode != CONFIG_RAW_GTID ||
+        now_us < causal->no_fetch_until_us || sess->env->config->read_after_write.wait_us == 0 ||
         (sess->cmd.failed_mask >> causal->floor_server & 1) != 0 ||
         sess->env->topo->servers[causal->floor_server].state == TOPO_ST_DOWN) {
         return -1;

@@ -11,7 +11,6 @@
  * Nothing that a user may ask about is lost by them: the read behind them is the session's next
  * statement, on whatever server it runs.
  */
-#include <inttypes.h>
 #include <string.h>
 
 #include "weir/config/config.h"
@@ -48,6 +47,23 @@ static int wanted(const struct sess *sess, struct gtid_set *ret_set)
     return r;
 }
 
+/* The last argument of a wait, in seconds, and its parenthesis. */
+static int put_limit(struct buf *text, uint64_t wait_us)
+{
+    int r = buf_append_text(text, ",", SESS_WAIT_TEXT_MAX);
+
+    if (r >= 0) {
+        r = buf_append_number(text, wait_us / 1000000, 1, SESS_WAIT_TEXT_MAX);
+    }
+    if (r >= 0) {
+        r = buf_append_text(text, ".", SESS_WAIT_TEXT_MAX);
+    }
+    if (r >= 0) {
+        r = buf_append_number(text, wait_us % 1000000, 6, SESS_WAIT_TEXT_MAX);
+    }
+    return r < 0 ? r : buf_append_text(text, ")", SESS_WAIT_TEXT_MAX);
+}
+
 /*
  * Semi-synchronous replication may have given replicas what the primary does not show yet: it holds
  * the GTID of each such transaction in somebody's hands from before it went out until it can be
@@ -56,15 +72,16 @@ static int wanted(const struct sess *sess, struct gtid_set *ret_set)
  */
 static int level_text(const struct sess *sess, struct buf *text)
 {
+    static const char call[] = "SELECT WAIT_FOR_EXECUTED_GTID_SET("
+                               "REGEXP_REPLACE(@@global.gtid_owned,'#[0-9]+','')";
     const struct config *config = sess->env->config;
     uint64_t wait_us = config->failover.hold_us > config->read_after_write.wait_us
                            ? config->failover.hold_us
                            : config->read_after_write.wait_us;
 
-    return buf_printf(text, SESS_WAIT_TEXT_MAX,
-                      "SELECT WAIT_FOR_EXECUTED_GTID_SET(REGEXP_REPLACE(@@global.gtid_owned,"
-                      "'#[0-9]+',''),%" PRIu64 ".%06" PRIu64 ")",
-                      wait_us / 1000000, wait_us % 1000000);
+    int r = buf_append_text(text, call, SESS_WAIT_TEXT_MAX);
+
+    return r < 0 ? r : put_limit(text, wait_us);
 }
 
 static int wait_text(const struct sess *sess, const struct conn *conn, struct buf *text)
@@ -88,11 +105,10 @@ static int wait_text(const struct sess *sess, const struct conn *conn, struct bu
         r = gtid_format(&set, text, SESS_WAIT_TEXT_MAX);
     }
     if (r >= 0) {
-        r = buf_printf(text, SESS_WAIT_TEXT_MAX, "',%" PRIu64 ".%06" PRIu64 ")", wait_us / 1000000,
-                       wait_us % 1000000);
+        r = buf_append_text(text, "'", SESS_WAIT_TEXT_MAX);
     }
     gtid_fini(&set);
-    return r;
+    return r < 0 ? r : put_limit(text, wait_us);
 }
 
 /* Elsewhere, without another wait. */
@@ -142,6 +158,7 @@ int sess_causal_ask(struct sess *sess, struct conn *conn)
     }
     if (is_wait) {
         sess->set->waiters[cmd->server]++;
+        sess->set->all_waiters++;
         cmd->is_waiting = true;
         cmd->wait_server = cmd->server;
         cmd->wait_began_us = loop_now_us(sess->env->loop);
@@ -158,6 +175,7 @@ void sess_causal_unwait(struct sess *sess)
     if (sess->cmd.is_waiting) {
         sess->cmd.is_waiting = false;
         sess->set->waiters[sess->cmd.wait_server]--;
+        sess->set->all_waiters--;
         metric_observe(sess->env->metrics, METRIC_CAUSAL_WAIT_SECONDS,
                        loop_now_us(sess->env->loop) - sess->cmd.wait_began_us);
     }
@@ -226,6 +244,7 @@ static int answer_read(const struct sess *sess, uint8_t *bytes, size_t len, bool
 static void waited(struct sess *sess, bool is_there)
 {
     int16_t server = sess->cmd.server;
+    uint64_t until_us = 0;
 
     sess->cmd.needs_wait = false;
     if (server == sess->env->topo->primary) {
@@ -245,8 +264,11 @@ static void waited(struct sess *sess, bool is_there)
         return;
     }
     metric_inc(sess->env->metrics, METRIC_CAUSAL_TIMEOUTS, METRIC_NONE);
-    sess->set->no_wait_until_us[server] =
-        loop_now_us(sess->env->loop) + (NO_WAIT_US << sess->set->vain_waits[server]);
+    until_us = loop_now_us(sess->env->loop) + (NO_WAIT_US << sess->set->vain_waits[server]);
+    sess->set->no_wait_until_us[server] = until_us;
+    if (until_us > sess->set->last_no_wait_us) {
+        sess->set->last_no_wait_us = until_us;
+    }
     if (sess->set->vain_waits[server] < NO_WAIT_MAX) {
         sess->set->vain_waits[server]++;
     }

@@ -49,16 +49,19 @@ struct sess_causal {
     uint64_t shared_unknown_us;
     uint64_t key_version;
     uint64_t key_unknown_us;
-    uint64_t mask_of;    /* generation of the positions that has_mask was made by */
+    uint64_t mask_of;    /* generation of the positions that the masks were made by */
+    uint64_t token_mask; /* servers that have the token, by those */
     uint64_t has_mask;   /* servers that have the token, and the floor's set */
     uint64_t known_mask; /* servers that have said so when asked; none of a new token */
     uint64_t incarnations;
     uint64_t unknown_us;  /* of its last write that the token does not have; 0: none */
+    uint32_t tidy_above;  /* ranges of the token */
     uint32_t key_slot;    /* of the last hint; 0: none */
     int16_t floor_server; /* -1: nothing has been seen, or floor_set says it */
     bool is_unknown;      /* something failed that may have written: what comes now says not all */
     bool is_stale;        /* has_mask does not hold any more */
-    bool has_key;         /* key_slot is the statement's, or its transaction's */
+    bool has_token_mask;
+    bool has_key; /* key_slot is the statement's, or its transaction's */
 };
 
 void sess_causal_destroy(struct sess_causal *causal); /* NULL is fine */

@@ -342,6 +342,11 @@ struct sess_set {
     uint8_t vain_waits[TOPO_SERVERS_MAX];        /* times in a row */
     uint32_t waiters[TOPO_SERVERS_MAX];          /* statements that wait for it to get there */
     struct acked acked;                          /* what has been answered for a moment ago */
+    uint64_t last_no_wait_us;                    /* the last of no_wait_until_us */
+    uint64_t soon_mask; /* servers whose lag of topology soon_of lets wait for soon_wait_us */
+    uint64_t soon_of;
+    uint64_t soon_wait_us;
+    uint32_t all_waiters; /* all of waiters together */
     bool wants_gtids;
     bool has_gtids; /* the primary, when it was seen last */
     bool is_draining;
