@@ -44,30 +44,9 @@ int control_block_signals(void)
 
 /* --- the monitor's threads --- */
 
-static void topo_release(const void *snapshot)
+static void post(struct control *control, enum snapshot_kind kind, const void *snapshot)
 {
-    topo_unref(snapshot);
-}
-
-static void catalogue_release(const void *snapshot)
-{
-    catalogue_unref(snapshot);
-}
-
-static void accounts_release(const void *snapshot)
-{
-    accounts_unref(snapshot);
-}
-
-static void positions_release(const void *snapshot)
-{
-    positions_unref(snapshot);
-}
-
-static void post(struct control *control, enum control_mail kind, const void *snapshot,
-                 snapshot_unref_fn release)
-{
-    struct mail *mail = mail_snapshot_create(kind, snapshot, release);
+    struct mail *mail = mail_snapshot_create(kind, snapshot);
 
     if (mail != NULL) {
         (void)mailbox_post_newest(control->box, mail);
@@ -76,22 +55,22 @@ static void post(struct control *control, enum control_mail kind, const void *sn
 
 static void on_topo(void *arg, const struct topo *topo)
 {
-    post(arg, CONTROL_MAIL_TOPO, topo, topo_release);
+    post(arg, SNAPSHOT_TOPO, topo);
 }
 
 static void on_catalogue(void *arg, const struct catalogue *catalogue)
 {
-    post(arg, CONTROL_MAIL_CATALOGUE, catalogue, catalogue_release);
+    post(arg, SNAPSHOT_CATALOGUE, catalogue);
 }
 
 static void on_accounts(void *arg, const struct accounts *accounts)
 {
-    post(arg, CONTROL_MAIL_ACCOUNTS, accounts, accounts_release);
+    post(arg, SNAPSHOT_ACCOUNTS, accounts);
 }
 
 static void on_positions(void *arg, const struct positions *positions)
 {
-    post(arg, CONTROL_MAIL_POSITIONS, positions, positions_release);
+    post(arg, SNAPSHOT_POSITIONS, positions);
 }
 
 static void on_event(void *arg, enum monitor_event event, bool is_bad, const char *server,
@@ -173,6 +152,14 @@ static void note_lags(struct control *control)
                (int64_t)guard_window_us(board, &conf));
 }
 
+/* Without memory the workers go on with what they have, until the next. */
+static void hand_on(struct control *control, enum snapshot_kind kind, const void *snapshot)
+{
+    if (control->workers != NULL) {
+        (void)!workers_post(control->workers, kind, snapshot);
+    }
+}
+
 static void take_topo(struct control *control, const struct topo *topo)
 {
     const struct topo *old = control->topo;
@@ -188,9 +175,7 @@ static void take_topo(struct control *control, const struct topo *topo)
     note_lags(control);
     control_topo_events(control, old, topo);
     topo_unref(old);
-    if (control->workers != NULL) {
-        workers_post_topo(control->workers, topo);
-    }
+    hand_on(control, SNAPSHOT_TOPO, topo);
     if (control->admin != NULL) {
         admin_on_topo(control->admin);
     }
@@ -198,29 +183,24 @@ static void take_topo(struct control *control, const struct topo *topo)
 
 static void take_snapshot(struct control *control, struct mail *mail)
 {
+    enum snapshot_kind kind = (enum snapshot_kind)mail->kind;
     const void *snapshot = mail_snapshot_take(mail);
 
-    if (mail->kind == CONTROL_MAIL_TOPO) {
+    if (kind == SNAPSHOT_TOPO) {
         take_topo(control, snapshot);
-    } else if (mail->kind == CONTROL_MAIL_CATALOGUE) {
+        return;
+    }
+    if (kind == SNAPSHOT_CATALOGUE) {
         catalogue_unref(control->catalogue);
         control->catalogue = snapshot;
-        if (control->workers != NULL) {
-            workers_post_catalogue(control->workers, snapshot);
-        }
-    } else if (mail->kind == CONTROL_MAIL_POSITIONS) {
+    } else if (kind == SNAPSHOT_POSITIONS) {
         positions_unref(control->positions);
         control->positions = snapshot;
-        if (control->workers != NULL) {
-            workers_post_positions(control->workers, snapshot);
-        }
     } else {
         accounts_unref(control->accounts);
         control->accounts = snapshot;
-        if (control->workers != NULL) {
-            workers_post_accounts(control->workers, snapshot);
-        }
     }
+    hand_on(control, kind, snapshot);
 }
 
 static void take_answer(struct control *control, struct mail *mail)
@@ -244,13 +224,12 @@ static void on_mail(void *arg, struct mail *mail)
 {
     struct control *control = arg;
 
-    switch ((enum control_mail)mail->kind) {
-    case CONTROL_MAIL_TOPO:
-    case CONTROL_MAIL_CATALOGUE:
-    case CONTROL_MAIL_ACCOUNTS:
-    case CONTROL_MAIL_POSITIONS:
+    if (mail->kind < SNAPSHOT_COUNT) {
         take_snapshot(control, mail);
-        break;
+        mail->free_fn(mail);
+        return;
+    }
+    switch ((enum control_mail)mail->kind) {
     case CONTROL_MAIL_DRAINED:
         drain_on_worker(control);
         break;

@@ -2,7 +2,7 @@
 /*
  * mail_priv - messages that carry a snapshot, or nothing.
  *
- * WHY       Monitor to control and control to workers hand the same three kinds of snapshot on.
+ * WHY       Monitor to control, control to workers: the same snapshots are handed on.
  * OWNS      A snapshot mail owns one reference until mail_snapshot_take().
  * THREADS   any
  * REENTRY   none
@@ -15,11 +15,13 @@
 
 #include <stdint.h>
 
+#include "weir/core/worker.h"
 #include "weir/io/mailbox.h"
 
-typedef void (*snapshot_unref_fn)(const void *snapshot);
-
-struct mail *mail_snapshot_create(uint32_t kind, const void *snapshot, snapshot_unref_fn unref);
+/* One more reference on a snapshot of that kind. */
+const void *mail_snapshot_ref(enum snapshot_kind kind, const void *snapshot);
+/* A mail of that kind; it takes the caller's reference over. */
+struct mail *mail_snapshot_create(enum snapshot_kind kind, const void *snapshot);
 /* The reference is the caller's from here on. */
 const void *mail_snapshot_take(struct mail *mail);
 /* A mail that says all by its kind. */

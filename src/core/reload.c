@@ -246,7 +246,7 @@ static int reload(struct reloading *r)
     }
     if (rc == 0) {
         settings_labels(new, control->registry, &control->log);
-        rc = workers_post_settings(control->workers, new);
+        rc = workers_post(control->workers, SNAPSHOT_SETTINGS, new);
     }
     if (rc < 0) {
         if (log_fd >= 0) {

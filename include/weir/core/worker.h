@@ -31,15 +31,26 @@ struct monitor;
 struct settings;
 struct workers;
 
-/* Mail to the control thread. */
+/* What is handed from thread to thread as a counted reference; a mail's kind, too. X(kind, noun) */
+#define SNAPSHOT_KINDS(X)   \
+    X(TOPO, topo)           \
+    X(CATALOGUE, catalogue) \
+    X(ACCOUNTS, accounts)   \
+    X(POSITIONS, positions) \
+    X(SETTINGS, settings)
+
+enum snapshot_kind {
+#define X(kind, noun) SNAPSHOT_##kind,
+    SNAPSHOT_KINDS(X)
+#undef X
+    SNAPSHOT_COUNT
+};
+
+/* Mail to the control thread, beside the monitor's snapshots. */
 enum control_mail {
-    CONTROL_MAIL_TOPO,
-    CONTROL_MAIL_CATALOGUE,
-    CONTROL_MAIL_ACCOUNTS,
-    CONTROL_MAIL_POSITIONS,
-    CONTROL_MAIL_DRAINED, /* a worker has no session left */
-    CONTROL_MAIL_ANSWER,  /* of a worker, to a question of the admin's */
-    CONTROL_MAIL_KILLED,  /* the outcome of an operator's KILL */
+    CONTROL_MAIL_DRAINED = SNAPSHOT_COUNT, /* a worker has no session left */
+    CONTROL_MAIL_ANSWER,                   /* of a worker, to a question of the admin's */
+    CONTROL_MAIL_KILLED,                   /* the outcome of an operator's KILL */
 };
 
 /* What all workers use. It outlives them; they only read it. */
@@ -85,13 +96,9 @@ uint32_t workers_load(const struct workers *workers);
 uint32_t workers_in_login(const struct workers *workers);
 /* Hand a socket to the live worker that has least to do. */
 void workers_accept(struct workers *workers, const struct sess_accept *accept);
-/* A new snapshot for all; the caller keeps its own reference. */
-void workers_post_topo(struct workers *workers, const struct topo *topo);
-void workers_post_catalogue(struct workers *workers, const struct catalogue *catalogue);
-void workers_post_accounts(struct workers *workers, const struct accounts *accounts);
-void workers_post_positions(struct workers *workers, const struct positions *positions);
-/* The same for settings: to all of them, or -ENOMEM and to none. */
-WR_NODISCARD int workers_post_settings(struct workers *workers, const struct settings *settings);
+/* A new snapshot for all, or -ENOMEM and for none; the caller keeps its own reference. */
+WR_NODISCARD int workers_post(struct workers *workers, enum snapshot_kind kind,
+                              const void *snapshot);
 /* Each worker that has no session left sends CONTROL_MAIL_DRAINED, once for each call. */
 void workers_drain(struct workers *workers, uint64_t deadline_us);
 
