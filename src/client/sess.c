@@ -55,11 +55,27 @@ static void idle_arm(struct sess *sess)
 {
     uint64_t at = sess->deadline_us;
 
-    if (at == 0) {
+    if (at == 0 && sess->state == SESS_ST_IDLE) {
         at = sess->idle_end_us;
     }
     if (at != 0) {
         timer_arm_at(&sess->timer, at);
+    }
+}
+
+/* Of a statement that runs: a drain's end, and a look at whether its client is gone. */
+static void relay_arm(struct sess *sess)
+{
+    uint64_t gone_us = sess->is_front_eof ? sess_gone_look_us(sess) : 0;
+    uint64_t at = sess->deadline_us;
+
+    if (gone_us != 0 && (at == 0 || gone_us < at)) {
+        at = gone_us;
+    }
+    if (at != 0) {
+        timer_arm_at(&sess->timer, at);
+    } else {
+        timer_cancel(&sess->timer);
     }
 }
 
@@ -91,8 +107,8 @@ void sess_set_state(struct sess *sess, enum sess_state state)
 
         sess->idle_end_us = idle_us == 0 ? 0 : loop_now_us(sess->env->loop) + idle_us;
         idle_arm(sess);
-    } else if (state == SESS_ST_RELAY && sess->deadline_us == 0) {
-        timer_cancel(&sess->timer);
+    } else if (state == SESS_ST_RELAY) {
+        relay_arm(sess);
     }
 }
 
@@ -444,6 +460,7 @@ static void front_ended(struct sess *sess, enum io_rc rc)
         return;
     }
     sess->is_front_eof = true;
+    sess->eof_bytes = sess->bytes_out;
     if (sess->login != NULL) {
         sess_close(sess, "client closed during login");
         return;
@@ -451,6 +468,9 @@ static void front_ended(struct sess *sess, enum io_rc rc)
     if (sess->is_uploading) {
         sess_close(sess, "client closed in the middle of a command");
         return;
+    }
+    if (sess->state == SESS_ST_RELAY) {
+        relay_arm(sess);
     }
     /* a half-closed client still reads its replies */
     after_input(sess);
@@ -603,6 +623,9 @@ static void on_timer(void *arg)
         if (sess->linger_us != 0 && now_us >= sess->linger_us) {
             sess_hold_reclaim(sess, sess->id_server);
         }
+    } else if (sess->state == SESS_ST_RELAY && sess->is_front_eof) {
+        idle_arm(sess);
+        sess_gone_due(sess);
     }
 }
 

@@ -7,6 +7,11 @@
 
 #include "sess_priv.h"
 
+/* A client that ends its direction is gone, or half-closed and waits for its replies: there is no
+ * telling, until something is said to it. So a statement that is not answered by then is ended, when
+ * nothing has been. */
+#define GONE_US UINT64_C(500000)
+
 /*
  * KILL means weir's ids only. The target's worker is in the id; the request goes there by mail,
  * the target's own connection is killed on its own server with the target's own credential, and
@@ -93,13 +98,41 @@ static void kill_running(struct sess *sess, bool is_query_only)
     }
 }
 
+/*
+ * What the server runs for a client that is gone. A server by itself notices that only when it has
+ * something to say, so a write runs to its end there, and stays: that is not taken from anybody. What
+ * would be rolled back by the end of its connection, or only reads, is ended.
+ */
+static bool may_cut(const struct sess *sess)
+{
+    const uint64_t spared =
+        FACT(ENDS_TX) | FACT(DDL) | FACT(IMPLICIT_COMMIT) | FACT(MULTI) | FACT(LARGE);
+    const struct sess_cmd *cmd = &sess->cmd;
+
+    if (sess->state != SESS_ST_RELAY || (cmd->bits & spared) != 0) {
+        return false;
+    }
+    return !cmd->may_write || (sess->tx_open && (cmd->bits & FACT(DML)) != 0);
+}
+
 void sess_kill_own(struct sess *sess)
 {
-    const uint64_t spared = FACT(ENDS_TX) | FACT(DDL) | FACT(IMPLICIT_COMMIT);
+    if (may_cut(sess)) {
+        kill_running(sess, false); /* its connection is closed behind it, and nobody's */
+    }
+}
 
-    /* what commits is left to end by itself; anything else would run for nobody */
-    if (sess->state == SESS_ST_RELAY && (sess->cmd.bits & spared) == 0) {
-        kill_running(sess, false);
+uint64_t sess_gone_look_us(const struct sess *sess)
+{
+    return loop_now_us(sess->env->loop) + GONE_US;
+}
+
+void sess_gone_due(struct sess *sess)
+{
+    /* bytes that were not answered with a reset have been taken by somebody */
+    if (sess->bytes_out == sess->eof_bytes && may_cut(sess)) {
+        sess_kill_own(sess);
+        sess_close(sess, "client gone");
     }
 }
 

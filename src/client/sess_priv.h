@@ -277,6 +277,7 @@ struct sess {
     uint64_t pin_digest; /* of the statement that pinned it; 0: not known */
     uint64_t bytes_in;
     uint64_t bytes_out;
+    uint64_t eof_bytes; /* bytes_out when the client's end was seen */
     uint32_t commands;
     uint32_t states_seen;
     /* upload of a large command */
@@ -697,8 +698,12 @@ void sess_vars_brought(struct sess *sess, struct conn *conn);
 
 /* --- sess_kill.c --- */
 void sess_kill(struct sess *sess, const struct facts_kill *kill);
-/* The client has gone while a statement of its runs. */
+/* The client has gone while a statement of its runs: that is ended, if it may be. The session is
+ * closed next. */
 void sess_kill_own(struct sess *sess);
+/* It has ended its direction while a statement runs: when to look whether it is gone; then that. */
+uint64_t sess_gone_look_us(const struct sess *sess);
+void sess_gone_due(struct sess *sess);
 /* The statement that runs is ended by KILL QUERY; the client gets the server's error. */
 void sess_kill_statement(struct sess *sess);
 
