@@ -8,11 +8,15 @@
 #include <unistd.h>
 
 #include "weir/config/config.h"
+#include "weir/protocol/frame.h"
 #include "weir/util/assert.h"
 #include "weir/util/err.h"
 
 #include "sess_login_priv.h"
 #include "sess_priv.h"
+
+/* Of a drain, for a client that has been told why it is ended. */
+#define LAST_WORD_US UINT64_C(500000)
 
 /* The sessions of one worker: accepted, told of new snapshots, drained. */
 
@@ -301,10 +305,20 @@ void sess_set_take_acked(struct sess_set *set, struct gtid_set *ret_set)
     acked_take(&set->acked, ret_set);
 }
 
+/* A whole command, or what a large one is begun with. The beginning of one is not waited for. */
+static bool has_command(const struct sess *sess)
+{
+    struct span in = buf_span(&sess->in);
+    struct frame frame;
+
+    return frame_decode(in.p, in.len, &frame) == DEC_OK &&
+           (in.len - FRAME_HEADER >= frame.len || in.len - FRAME_HEADER >= SESS_HELD_MAX);
+}
+
 static bool may_end(const struct sess *sess)
 {
     return sess->state == SESS_ST_IDLE && !sess->tx_open && sess->ro_tx_server < 0 &&
-           buf_len(&sess->in) == 0;
+           !has_command(sess);
 }
 
 void sess_set_drain(struct sess_set *set, uint64_t deadline_us)
@@ -316,7 +330,9 @@ void sess_set_drain(struct sess_set *set, uint64_t deadline_us)
 
         if (sess->login != NULL || may_end(sess)) {
             sess_close(sess, "shutdown");
-        } else if (sess->state != SESS_ST_CLOSING) {
+        } else if (sess->state == SESS_ST_CLOSING) {
+            timer_arm_in(&sess->timer, LAST_WORD_US); /* it has only to be read */
+        } else {
             sess->deadline_us = deadline_us;
             timer_arm_at(&sess->timer, deadline_us);
         }

@@ -35,7 +35,8 @@
 #include "panic_priv.h"
 #include "settings_priv.h"
 
-#define FIRST_PROBE_US (3 * CLOCK_US_PER_SECOND)
+#define FIRST_PROBE_US  (3 * CLOCK_US_PER_SECOND)
+#define MONITOR_STOP_US (1 * CLOCK_US_PER_SECOND)
 
 struct run {
     struct settings *settings; /* the first; strings of it are in use until the end */
@@ -336,13 +337,38 @@ static int workers_step(struct run *run)
     return workers_create(&shared, &run->start, worker_count(run), &run->workers);
 }
 
+/*
+ * The client library and the name service cannot be interrupted, and may wait for as long as their
+ * own time-outs add up to. Nobody has anything from that any more: the process ends without those
+ * threads, and so without freeing what they look at.
+ */
+static void leave(struct run *run, int status)
+{
+    listener_destroy(run->listeners);
+    listener_destroy(run->admin_listeners);
+    log_info(run->log, "stop", "weir %s, without waiting for a server that does not answer",
+             WEIR_VERSION);
+    log_flush(run->logger);
+    _exit(status);
+}
+
+static int status_of(int rc)
+{
+    if (rc == -WR_E_CONFIG) {
+        return RUN_USAGE;
+    }
+    return rc == 0 ? RUN_OK : RUN_FAILED;
+}
+
 /* The reverse of run_start(): every step is harmless when its twin did not happen. */
-static void run_stop(struct run *run)
+static void run_stop(struct run *run, int status)
 {
     workers_destroy(run->workers);
     slots_destroy(run->slots);
     if (run->monitor != NULL) {
-        monitor_stop(run->monitor);
+        if (!monitor_stop_within(run->monitor, MONITOR_STOP_US)) {
+            leave(run, status);
+        }
         monitor_destroy(run->monitor);
     }
     if (run->has_library) {
@@ -414,7 +440,7 @@ int run_serve(const char *config_path)
     run->log_fd = -1;
 
     int rc = run_start(run, config_path);
-    bool is_usage = rc == -WR_E_CONFIG;
+    int status = status_of(rc);
 
     if (rc == 0) {
         const struct control_house house = {
@@ -428,12 +454,9 @@ int run_serve(const char *config_path)
             .instance_tag = run->instance_tag,
         };
 
-        rc = control_serve(run->control, &house);
+        status = control_serve(run->control, &house) == 0 ? RUN_OK : RUN_FAILED;
     }
-    run_stop(run);
+    run_stop(run, status);
     free(run);
-    if (is_usage) {
-        return RUN_USAGE;
-    }
-    return rc == 0 ? RUN_OK : RUN_FAILED;
+    return status;
 }

@@ -188,6 +188,7 @@ static void locks_init(struct monitor *monitor)
     (void)pthread_cond_init(&monitor->verdict_wake, &attr);
     (void)pthread_cond_init(&monitor->probe_wake, &attr);
     (void)pthread_cond_init(&monitor->names_wake, &attr);
+    (void)pthread_cond_init(&monitor->ended, &attr);
     (void)pthread_condattr_destroy(&attr);
 }
 
@@ -264,74 +265,105 @@ int monitor_create(struct config *config, const struct monitor_calls *calls,
     return 0;
 }
 
+static int thread_start(struct monitor *monitor, struct mon_thread *thread, void *(*run)(void *),
+                        void *arg)
+{
+    (void)pthread_mutex_lock(&monitor->lock);
+    monitor->running++;
+    (void)pthread_mutex_unlock(&monitor->lock);
+    thread->is_started = pthread_create(&thread->thread, NULL, run, arg) == 0;
+    if (!thread->is_started) {
+        monitor_thread_ends(monitor);
+    }
+    return thread->is_started ? 0 : -EAGAIN;
+}
+
+void monitor_thread_ends(struct monitor *monitor)
+{
+    (void)pthread_mutex_lock(&monitor->lock);
+    monitor->running--;
+    (void)pthread_cond_signal(&monitor->ended);
+    (void)pthread_mutex_unlock(&monitor->lock);
+}
+
 int monitor_start(struct monitor *monitor)
 {
     monitor_judge(monitor, true);
-    if (pthread_create(&monitor->verdict_thread, NULL, monitor_verdict_thread, monitor) != 0) {
-        return -EAGAIN;
-    }
-    monitor->is_verdict_started = true;
-    for (uint16_t i = 0; i < monitor->server_count; i++) {
+
+    int rc = thread_start(monitor, &monitor->verdict, monitor_verdict_thread, monitor);
+
+    for (uint16_t i = 0; i < monitor->server_count && rc == 0; i++) {
         struct mon_server *server = &monitor->servers[i];
 
-        if (pthread_create(&server->thread, NULL, monitor_probe_thread, server) != 0) {
-            monitor_stop(monitor);
-            return -EAGAIN;
-        }
-        server->is_started = true;
+        rc = thread_start(monitor, &server->probing, monitor_probe_thread, server);
     }
-    for (uint16_t i = 0; i < monitor->server_count; i++) {
+    for (uint16_t i = 0; i < monitor->server_count && rc == 0; i++) {
         struct mon_server *server = &monitor->servers[i];
 
-        if (pthread_create(&server->poll.thread, NULL, monitor_position_thread, server) != 0) {
-            monitor_stop(monitor);
-            return -EAGAIN;
-        }
-        server->poll.is_started = true;
+        rc = thread_start(monitor, &server->polling, monitor_position_thread, server);
     }
-    if (pthread_create(&monitor->loader_thread, NULL, monitor_loader_thread, monitor) != 0) {
+    if (rc == 0) {
+        rc = thread_start(monitor, &monitor->loader, monitor_loader_thread, monitor);
+    }
+    if (rc == 0) {
+        rc = thread_start(monitor, &monitor->names, monitor_names_thread, monitor);
+    }
+    if (rc < 0) {
         monitor_stop(monitor);
-        return -EAGAIN;
     }
-    monitor->is_loader_started = true;
-    if (pthread_create(&monitor->names_thread, NULL, monitor_names_thread, monitor) != 0) {
-        monitor_stop(monitor);
-        return -EAGAIN;
+    return rc;
+}
+
+static void stop_tell(struct monitor *monitor)
+{
+    monitor->is_stopping = true;
+    (void)pthread_cond_broadcast(&monitor->verdict_wake);
+    (void)pthread_cond_broadcast(&monitor->probe_wake);
+    (void)pthread_cond_broadcast(&monitor->names_wake);
+}
+
+static void thread_join(struct mon_thread *thread)
+{
+    if (thread->is_started) {
+        (void)pthread_join(thread->thread, NULL);
+        thread->is_started = false;
     }
-    monitor->is_names_started = true;
-    return 0;
 }
 
 void monitor_stop(struct monitor *monitor)
 {
     (void)pthread_mutex_lock(&monitor->lock);
-    monitor->is_stopping = true;
-    (void)pthread_cond_broadcast(&monitor->verdict_wake);
-    (void)pthread_cond_broadcast(&monitor->probe_wake);
-    (void)pthread_cond_broadcast(&monitor->names_wake);
+    stop_tell(monitor);
     (void)pthread_mutex_unlock(&monitor->lock);
-    if (monitor->is_verdict_started) {
-        (void)pthread_join(monitor->verdict_thread, NULL);
-        monitor->is_verdict_started = false;
-    }
+    thread_join(&monitor->verdict);
     for (uint16_t i = 0; i < monitor->server_count; i++) {
-        if (monitor->servers[i].is_started) {
-            (void)pthread_join(monitor->servers[i].thread, NULL);
-            monitor->servers[i].is_started = false;
-        }
-        if (monitor->servers[i].poll.is_started) {
-            (void)pthread_join(monitor->servers[i].poll.thread, NULL);
-            monitor->servers[i].poll.is_started = false;
-        }
+        thread_join(&monitor->servers[i].probing);
+        thread_join(&monitor->servers[i].polling);
     }
-    if (monitor->is_loader_started) {
-        (void)pthread_join(monitor->loader_thread, NULL);
-        monitor->is_loader_started = false;
+    thread_join(&monitor->loader);
+    thread_join(&monitor->names);
+}
+
+bool monitor_stop_within(struct monitor *monitor, uint64_t most_us)
+{
+    uint64_t end_us = clock_now_us() + most_us;
+    const struct timespec until = {
+        .tv_sec = (time_t)(end_us / CLOCK_US_PER_SECOND),
+        .tv_nsec = (long)(end_us % CLOCK_US_PER_SECOND * 1000),
+    };
+    bool is_over = false;
+
+    (void)pthread_mutex_lock(&monitor->lock);
+    stop_tell(monitor);
+    while (monitor->running > 0 && clock_now_us() < end_us) {
+        (void)pthread_cond_timedwait(&monitor->ended, &monitor->lock, &until);
     }
-    if (monitor->is_names_started) {
-        (void)pthread_join(monitor->names_thread, NULL);
-        monitor->is_names_started = false;
+    is_over = monitor->running == 0;
+    (void)pthread_mutex_unlock(&monitor->lock);
+    if (is_over) {
+        monitor_stop(monitor);
     }
+    return is_over;
 }
 
 void monitor_destroy(struct monitor *monitor)
@@ -353,6 +385,7 @@ void monitor_destroy(struct monitor *monitor)
     (void)pthread_cond_destroy(&monitor->verdict_wake);
     (void)pthread_cond_destroy(&monitor->probe_wake);
     (void)pthread_cond_destroy(&monitor->names_wake);
+    (void)pthread_cond_destroy(&monitor->ended);
     (void)pthread_mutex_destroy(&monitor->lock);
     free(monitor);
 }

@@ -551,5 +551,6 @@ void *monitor_verdict_thread(void *arg)
         (void)pthread_mutex_lock(&monitor->lock);
     }
     (void)pthread_mutex_unlock(&monitor->lock);
+    monitor_thread_ends(monitor);
     return NULL;
 }

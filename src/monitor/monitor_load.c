@@ -298,5 +298,6 @@ void *monitor_loader_thread(void *arg)
     (void)pthread_mutex_unlock(&monitor->lock);
     loader_close(&loader);
     db_thread_fini();
+    monitor_thread_ends(monitor);
     return NULL;
 }

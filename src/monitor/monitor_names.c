@@ -180,7 +180,7 @@ void *monitor_names_thread(void *arg)
             continue;
         }
         monitor->is_names_due = false;
-        for (uint16_t i = 0; i < monitor->server_count; i++) {
+        for (uint16_t i = 0; i < monitor->server_count && !monitor->is_stopping; i++) {
             if (is_to_be_asked(monitor, i) &&
                 (monitor->calls.resolve || is_a_name(&monitor->servers[i].config->address))) {
                 (void)pthread_mutex_unlock(&monitor->lock);
@@ -191,5 +191,6 @@ void *monitor_names_thread(void *arg)
         done_us = clock_now_us();
     }
     (void)pthread_mutex_unlock(&monitor->lock);
+    monitor_thread_ends(monitor);
     return NULL;
 }

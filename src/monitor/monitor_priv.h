@@ -31,6 +31,11 @@
 #define MON_HOST_MAX   256
 #define MON_EVENTS_MAX 16 /* between two rounds of the verdict thread; more are dropped */
 
+struct mon_thread {
+    pthread_t thread;
+    bool is_started;
+};
+
 struct mon_server {
     struct monitor *monitor;            /* borrowed: the owner */
     const struct config_server *config; /* borrowed from the monitor's config, or spare_config */
@@ -39,8 +44,8 @@ struct mon_server {
     uint8_t address_number; /* which address of the name, from 0 */
     bool has_siblings;      /* its name has more than one address */
     char name[TOPO_NAME_MAX];
-    pthread_t thread;
-    bool is_started;
+    struct mon_thread probing;
+    struct mon_thread polling; /* of its position */
     bool is_spare; /* a place for a reader that joins while weir runs; config is spare_config */
 
     /* of a spare: written once by the verdict thread, then is_found is set, all under the lock */
@@ -99,12 +104,11 @@ struct monitor {
     pthread_cond_t verdict_wake;
     pthread_cond_t probe_wake; /* probes and the loader */
     pthread_cond_t names_wake;
-    pthread_t verdict_thread;
-    pthread_t loader_thread;
-    pthread_t names_thread;
-    bool is_verdict_started;
-    bool is_loader_started;
-    bool is_names_started;
+    pthread_cond_t ended; /* one of its threads has */
+    struct mon_thread verdict;
+    struct mon_thread loader;
+    struct mon_thread names;
+    uint32_t running;           /* threads that have not ended; under the lock */
     struct mon_server *servers; /* owned */
     uint16_t server_count;
     struct position_board board;
@@ -150,6 +154,8 @@ struct monitor {
 /* Thread bodies; arg: struct mon_server for the first, struct monitor for the others. */
 void *monitor_probe_thread(void *arg);
 void *monitor_verdict_thread(void *arg);
+/* The last thing that each of its threads does. */
+void monitor_thread_ends(struct monitor *monitor);
 void *monitor_loader_thread(void *arg);
 void *monitor_names_thread(void *arg);
 void *monitor_position_thread(void *arg); /* of struct mon_server */

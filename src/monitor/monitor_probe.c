@@ -115,5 +115,6 @@ void *monitor_probe_thread(void *arg)
     (void)pthread_mutex_unlock(&monitor->lock);
     db_close(prober.db);
     db_thread_fini();
+    monitor_thread_ends(monitor);
     return NULL;
 }

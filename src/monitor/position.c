@@ -313,5 +313,6 @@ void *monitor_position_thread(void *arg)
     (void)pthread_mutex_unlock(&monitor->lock);
     db_close(poller.db);
     db_thread_fini();
+    monitor_thread_ends(monitor);
     return NULL;
 }

@@ -22,8 +22,6 @@
 #define POSITION_TEXT_MAX ((size_t)1024 * 1024)
 
 struct position_poll {
-    pthread_t thread;
-    bool is_started;
     struct position now; /* under the board's lock */
 };
 

@@ -86,6 +86,9 @@ WR_NODISCARD int monitor_start(struct monitor *monitor);
 /* Ends and joins its threads; waits for a hanging call at most as long as the client library's
  * own time-outs. No callback comes after it has returned. */
 void monitor_stop(struct monitor *monitor);
+/* The same, but who still waits for a server or for the name service then is left behind: false, and
+ * nothing that the monitor uses may be freed. */
+WR_NODISCARD bool monitor_stop_within(struct monitor *monitor, uint64_t most_us);
 void monitor_destroy(struct monitor *monitor);
 
 /* Intervals, thresholds and weights of another config with the same servers; the rest of it is not
