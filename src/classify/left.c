@@ -395,11 +395,55 @@ static bool var_value(struct walk *w, struct left_var *var)
     return is_literal(var->literal, &var->is_text);
 }
 
+/* Part of the name of each variable that decides how a string is read. */
+static bool is_about_text(struct span name)
+{
+    static const char *const parts[] = {"character", "collation"};
+
+    for (size_t k = 0; k < WR_ARRAY_LEN(parts); k++) {
+        size_t len = strlen(parts[k]);
+        for (size_t i = 0; i + len <= name.len; i++) {
+            if (span_eq_text_nocase((struct span){name.p + i, len}, parts[k])) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+/* [SESSION] name = value of something else than a user variable, up to the comma: true when it can
+ * set no user variable on the way. */
+static bool other_target(struct walk *w, bool *ret_is_about_text)
+{
+    if (tok_is(&w->tok, KW_SESSION) || tok_is(&w->tok, KW_LOCAL)) {
+        step(w);
+    }
+    if (w->tok.kind != TOK_SYSVAR && !tok_is_name(&w->tok)) {
+        return false;
+    }
+    *ret_is_about_text = *ret_is_about_text || is_about_text(tok_span(&w->tok));
+    step(w);
+    if (w->tok.kind != TOK_EQ && w->tok.kind != TOK_ASSIGN) {
+        return false;
+    }
+    step(w);
+    while (!tok_ends(&w->tok) && w->tok.kind != TOK_COMMA) {
+        if (w->tok.kind == TOK_LPAREN || w->tok.kind == TOK_USERVAR || w->tok.kind == TOK_ASSIGN) {
+            return false;
+        }
+        step(w);
+    }
+    return true;
+}
+
 unsigned left_find_vars(struct span sql, const struct classify_env *env, const struct facts *facts,
-                        struct left_var ret_vars[LEFT_VARS_MAX])
+                        struct left_var ret_vars[LEFT_VARS_MAX], bool *ret_is_mixed)
 {
     struct walk w = {.out = NULL};
     unsigned count = 0;
+    bool is_about = false;
+    bool has_text = false;
+    *ret_is_mixed = false;
     if (facts->verb != VERB_SET || facts->pins != PIN_BIT(PIN_USER_VARIABLE) ||
         is_doubtful(facts)) {
         return 0;
@@ -409,8 +453,15 @@ unsigned left_find_vars(struct span sql, const struct classify_env *env, const s
         step(&w);
     } while (w.tok.kind == TOK_SEMI);
     do {
-        struct left_var *var = &ret_vars[count];
         step(&w); /* SET, or the comma */
+        if (w.tok.kind != TOK_USERVAR) {
+            *ret_is_mixed = true;
+            if (!other_target(&w, &is_about)) {
+                return 0;
+            }
+            continue;
+        }
+        struct left_var *var = &ret_vars[count];
         if (count == LEFT_VARS_MAX || !var_name(&w.tok, &var->name)) {
             return 0;
         }
@@ -422,7 +473,8 @@ unsigned left_find_vars(struct span sql, const struct classify_env *env, const s
         if (!var_value(&w, var)) {
             return 0;
         }
+        has_text = has_text || var->is_text;
         count++;
     } while (w.tok.kind == TOK_COMMA);
-    return count;
+    return is_about && has_text ? 0 : count; /* a string was read as it was before */
 }

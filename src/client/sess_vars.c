@@ -44,6 +44,7 @@ void sess_vars_note(struct sess *sess, struct span sql, const struct facts *fact
     struct left_var found[LEFT_VARS_MAX];
     struct classify_env env;
     struct sess_vars *vars = NULL;
+    bool is_mixed = false;
     unsigned count = 0;
 
     if (facts->verb != VERB_SET || facts->pins != PIN_BIT(PIN_USER_VARIABLE) ||
@@ -51,7 +52,7 @@ void sess_vars_note(struct sess *sess, struct span sql, const struct facts *fact
         return;
     }
     sess_classify_env(sess, &env);
-    count = left_find_vars(sql, &env, facts, found);
+    count = left_find_vars(sql, &env, facts, found, &is_mixed);
     vars = count == 0 ? NULL : vars_get(sess);
     if (vars == NULL) {
         return;
@@ -67,6 +68,8 @@ void sess_vars_note(struct sess *sess, struct span sql, const struct facts *fact
     }
     sess->cmd.pins &= ~PIN_BIT(PIN_USER_VARIABLE);
     sess->cmd.sets_vars = true;
+    /* a name with @@ among the others may not have been reported */
+    sess->cmd.needs_learn = sess->cmd.needs_learn || is_mixed;
 }
 
 static void text_at(const struct sess *sess, const struct conn *conn, struct svec *ret_view)

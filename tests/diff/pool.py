@@ -291,10 +291,12 @@ class Turns:
             self.is_open[who] = in_transaction
         if step[:2] == ("com", rc.COM_RESET_CONNECTION) or step[0] == "change":
             self.has_asked[who] = self.has_news[who] = False
-        elif step[0] in ("q", "~", "pipe", "exec", "prep", "fetch") or step[:2] == ("com", rc.COM_INIT_DB):  # the others leave it
+        elif step[0] in ("q", "~", "pipe", "exec", "bulk", "prep", "fetch") or step[:2] == ("com", rc.COM_INIT_DB):  # the others leave it
             is_about_last = ASKS.search(text) is not None
             self.has_asked[who] |= is_about_last
-            self.has_news[who] = has_news or (is_about_last and self.has_news[who])
+            # of a bulk UPDATE or DELETE only the server knows ROW_COUNT()
+            is_hidden = step[0] == "bulk" and self.texts.get((who, step[1]), ("",))[0].startswith(("UPDATE", "DELETE"))
+            self.has_news[who] = has_news or is_hidden or (is_about_last and self.has_news[who])
         self.bad += packets[-1:] == [(-1, b"no answer")] or is_refused(packets)
 
     def where(self, who, step, packets):

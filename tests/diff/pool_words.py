@@ -252,6 +252,9 @@ class Words:
     def literals(self):
         return Scene(LATE, [("q", self.fill("SET @a = {k}, @b = 'two {i}', @c = NULL, @d = 1.50, @e = x'00FF'")),
                             ("q", "SELECT @a, @b, @c, @d, @e, @never")] + self.pick(READS)
+                     + [("q", self.fill("SET @a = {i}, @@time_zone = '+0{k}:30', sql_select_limit = 3, @f = 'six'".replace("{k}", str(self.r.randrange(10))))),
+                        ("q", "SELECT @a, @f, @@time_zone, FROM_UNIXTIME(0)"), ("q", "SELECT id FROM s_many"),
+                        ("q", "SET @a = 7, @@session.time_zone = DEFAULT, sql_select_limit = DEFAULT")] + self.pick(READS)
                      + [("q", "SELECT id, k FROM s_many WHERE id = @a"), ("q", "SET @a = @a + 1"), ("q", "SELECT @a")], True)
 
     def rows_counted(self):

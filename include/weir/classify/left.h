@@ -54,9 +54,10 @@ struct left_var {
     bool is_text;        /* a string: it is given the character set of its connection */
 };
 
-/* All assignments of a SET, when each gives a literal to a user variable: their number. 0: another
- * statement, or one that cannot be repeated word for word. */
+/* The user variables of a SET, when each gets a literal: their number. 0: another statement, or one
+ * that cannot be repeated word for word. *ret_is_mixed: it sets other variables, too, which have no
+ * pin of their own, and none of the user's on the way. */
 unsigned left_find_vars(struct span sql, const struct classify_env *env, const struct facts *facts,
-                        struct left_var ret_vars[LEFT_VARS_MAX]);
+                        struct left_var ret_vars[LEFT_VARS_MAX], bool *ret_is_mixed);
 
 #endif

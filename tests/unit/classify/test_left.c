@@ -139,8 +139,12 @@ static void vars_text(const char *sql, const char *env_text, char *out, size_t c
     size_t len = 0;
     assert_true(classify_text_env(env_text, &env));
     classify_sql(span_of(sql), &env, &f);
-    unsigned count = left_find_vars(span_of(sql), &env, &f, vars);
+    bool is_mixed = false;
+    unsigned count = left_find_vars(span_of(sql), &env, &f, vars, &is_mixed);
     out[0] = '\0';
+    if (count != 0 && is_mixed) {
+        len += (size_t)snprintf(out, cap, "mixed ");
+    }
     for (unsigned i = 0; i < count; i++) {
         len += (size_t)snprintf(out + len, cap - len, "%.*s%s%.*s ", (int)vars[i].name.len,
                                 (const char *)vars[i].name.p, vars[i].is_text ? "~" : "=",
@@ -191,9 +195,20 @@ static void test_vars(void **state)
         {"SET @a", ""},
         {"SET @a =", ""},
         {"SET @'a b' = 1", ""},
-        {"SET @a = 1, sql_mode = ''", ""},
-        {"SET sql_mode = '', @a = 1", ""},
-        {"SET @a = 1, SESSION lc_time_names = 'de_DE'", ""},
+        {"SET @a = 1, sql_mode = ''", "mixed a=1 "},
+        {"SET sql_mode = '', @a = 1", "mixed a=1 "},
+        {"SET @x = 'y', time_zone = '+02:00', @b = 2", "mixed x~'y' b=2 "},
+        {"SET @a = 1, SESSION lc_time_names = 'de_DE'", "mixed a=1 "},
+        {"SET @a = 1, @@session.sql_mode := DEFAULT", "mixed a=1 "},
+        {"SET @a = 1, collation_connection = 'utf8mb4_bin'", "mixed a=1 "},
+        {"SET @a = 'x', collation_connection = 'utf8mb4_bin'", ""},
+        {"SET @@character_set_connection = 'latin1', @a = 'x'", ""},
+        {"SET NAMES latin1, @a = 1", ""},
+        {"SET @a = 1, sql_select_limit = (@b := 5)", ""},
+        {"SET @a = 1, sql_select_limit = @b", ""},
+        {"SET @a = 1, sql_select_limit = f()", ""},
+        {"SET @a = 1, no_such_variable = 1", ""},
+        {"SET time_zone = '+02:00'", ""},
         {"SET STATEMENT max_statement_time = 1 FOR SET @a = 1", ""},
         {"SET @a = 1; SET @b = 2", ""},
         {"SELECT @a := 1", ""},
