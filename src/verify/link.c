@@ -16,6 +16,7 @@
 
 #define CLIENT_ERROR_FIRST 2000
 #define CLIENT_ERROR_LAST  2999
+#define SERVER_GONE        2006
 #define SSL_ERROR          2026
 
 struct link_stmt {
@@ -59,6 +60,12 @@ static void options_tls(MYSQL *mysql, bool is_on)
     mysql_optionsv(mysql, MYSQL_OPT_SSL_ENFORCE, &enforce);
     mysql_optionsv(mysql, MYSQL_OPT_SSL_VERIFY_SERVER_CERT, &verify);
 }
+
+/* The library has found out that the connection is lost, and has freed its buffer. */
+static bool is_closed(MYSQL *mysql)
+{
+    return mysql_get_socket(mysql) == MARIADB_INVALID_SOCKET;
+}
 #else
 static void options_tls(MYSQL *mysql, bool is_on)
 {
@@ -67,6 +74,12 @@ static void options_tls(MYSQL *mysql, bool is_on)
 
     mysql_options(mysql, MYSQL_OPT_SSL_MODE, &mode);
     mysql_options(mysql, MYSQL_OPT_GET_SERVER_PUBLIC_KEY, &get_key);
+}
+
+static bool is_closed(MYSQL *mysql)
+{
+    (void)mysql;
+    return false; /* its calls look for themselves */
 }
 #endif
 
@@ -301,6 +314,12 @@ int link_reset(struct link *link)
 int link_change_user(struct link *link, const struct verify_target *target, const char *schema)
 {
     drop_stmts(link);
+    /* libmariadb 3.3.20 looks at nothing: mysql_change_user() begins with a zero byte into the buffer
+     * of the connection. Where a statement's end has just found that one dead, the buffer is freed. */
+    if (is_closed(&link->mysql)) {
+        note(link, SERVER_GONE, "the connection is lost");
+        return -WR_E_SERVER_ERROR;
+    }
     return mysql_change_user(&link->mysql, target->user, target->password, schema) == 0
                ? 0
                : failed(link);
