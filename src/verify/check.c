@@ -9,6 +9,9 @@
  *        that it has seen was sent off, which is less, and never too much
  *   K10  whatever had been acknowledged to anybody when the read began
  *   K11  the same, some time before the read began
+ *   K14  K2's, of the newest thing that its read-only transaction has seen, earlier or later: what
+ *        Adya calls G-single. (Writing transactions read what they have locked; nothing else of a
+ *        cycle is left over, but for aborted and intermediate reads, which are K5's.)
  *
  * An operation takes effect between its begin and its end; nothing is assumed about when.
  */
@@ -20,14 +23,22 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lost_priv.h"
 #include "order_priv.h"
 
 #define ER_LOCK_WAIT_TIMEOUT 1205
 #define ER_LOCK_DEADLOCK     1213
+#define TX_READS_MAX         8 /* of one transaction, that K14 looks at */
 
 struct window {
     uint64_t begin_us;
     uint64_t end_us;
+};
+
+/* What was seen, whatever the register: nothing older may stand beside it. */
+struct moment {
+    uint64_t us;
+    uint32_t rank;
 };
 
 /* What a session knows, while its events are walked through. */
@@ -36,10 +47,13 @@ struct known {
     uint32_t *seen; /* by key: the newest version seen */
     uint32_t *tx;   /* by key: ver + 1 seen in the read-only transaction that is open */
     uint64_t tx_begin_us;
-    uint64_t floor_us;
-    uint32_t floor_rank;
+    struct moment floor;
+    struct moment tx_floor;
+    const struct history_event *tx_reads[TX_READS_MAX];
+    uint8_t tx_read_count;
     uint32_t session;
     uint16_t thread;
+    bool has_lost; /* something that it had been told is committed, and is counted yet */
 };
 
 struct checking {
@@ -48,6 +62,7 @@ struct checking {
     const struct check_conf *conf;
     struct check_report *report;
     struct order order;
+    struct lost lost;
     struct window *windows;
     size_t window_count;
     struct known known;
@@ -90,7 +105,10 @@ static void judge_write(struct checking *c, size_t at)
     }
     if (event->outcome == HISTORY_OK && event->kind != HISTORY_ABORT) {
         c->report->writes++;
-        if (there == 0) {
+        if (there == 0 && lost_has(&c->lost, event->op)) {
+            c->report->lost++;
+            c->known.has_lost = true;
+        } else if (there == 0) {
             tell(c, CHECK_K3, at, "op %u was acknowledged and is not there", event->op);
         }
     } else if (event->outcome == HISTORY_UNKNOWN) {
@@ -141,15 +159,32 @@ static void judge_whole(struct checking *c, size_t at)
 
 /* --- reads --- */
 
+/* The least version of a register at that moment. */
+static uint32_t moment_ver(const struct checking *c, const struct moment *moment, uint16_t key)
+{
+    return c->order.has_ranks ? order_ver_at_rank(&c->order, c->truth, key, moment->rank)
+                              : order_ver_at(&c->order, key, moment->us);
+}
+
+static void moment_raise(const struct checking *c, struct moment *moment,
+                         const struct history_event *event)
+{
+    const struct truth_commit *commit = truth_find(c->truth, event->seen);
+    uint64_t begin_us = 0;
+
+    if (commit != NULL && commit->rank > moment->rank) {
+        moment->rank = commit->rank;
+    }
+    if (order_begin_us(&c->order, event->seen, &begin_us) && begin_us > moment->us) {
+        moment->us = begin_us;
+    }
+}
+
 static void judge_floor(struct checking *c, size_t at, const struct history_event *event)
 {
     struct known *known = &c->known;
     uint32_t need = known->seen[event->key];
-    uint32_t other = c->order.has_ranks
-                         ? order_ver_at_rank(&c->order, c->truth, event->key, known->floor_rank)
-                         : order_ver_at(&c->order, event->key, known->floor_us);
-    const struct truth_commit *commit = truth_find(c->truth, event->seen);
-    uint64_t begin_us = 0;
+    uint32_t other = moment_ver(c, &known->floor, event->key);
 
     need = other > need ? other : need;
     if (event->ver < need) {
@@ -157,11 +192,28 @@ static void judge_floor(struct checking *c, size_t at, const struct history_even
              event->ver, need);
     }
     known->seen[event->key] = event->ver > need ? event->ver : need;
-    if (commit != NULL && commit->rank > known->floor_rank) {
-        known->floor_rank = commit->rank;
+    moment_raise(c, &known->floor, event);
+}
+
+/* Each read of a transaction beside all others of it. */
+static void judge_moment(struct checking *c, size_t at, const struct history_event *event)
+{
+    struct known *known = &c->known;
+
+    if (known->tx_read_count == TX_READS_MAX) {
+        return;
     }
-    if (order_begin_us(&c->order, event->seen, &begin_us) && begin_us > known->floor_us) {
-        known->floor_us = begin_us;
+    known->tx_reads[known->tx_read_count++] = event;
+    moment_raise(c, &known->tx_floor, event);
+    for (uint8_t i = 0; i < known->tx_read_count; i++) {
+        const struct history_event *one = known->tx_reads[i];
+        uint32_t need = moment_ver(c, &known->tx_floor, one->key);
+
+        if (one->ver < need) {
+            tell(c, CHECK_K14, at, "register %u: version %u, beside what implies version %u",
+                 one->key, one->ver, need);
+            return;
+        }
     }
 }
 
@@ -176,6 +228,8 @@ static void judge_snapshot(struct checking *c, size_t at, const struct history_e
     }
     if (event->begin_us != known->tx_begin_us) {
         known->tx_begin_us = event->begin_us;
+        known->tx_floor = (struct moment){.rank = 0};
+        known->tx_read_count = 0;
         memset(known->tx, 0, c->truth->key_count * sizeof(*known->tx));
     }
     before = known->tx[event->key];
@@ -184,6 +238,7 @@ static void judge_snapshot(struct checking *c, size_t at, const struct history_e
              before - 1, event->ver);
     }
     known->tx[event->key] = event->ver + 1;
+    judge_moment(c, at, event);
 }
 
 static void count_read(struct checking *c, const struct history_event *event)
@@ -217,11 +272,21 @@ static void judge_read(struct checking *c, size_t at)
     key = &c->truth->keys[event->key];
     if (event->ver == 0 ? event->seen != 0
                         : event->ver > key->count || key->order[event->ver - 1] != event->seen) {
+        if (event->ver != 0 && event->begin_us <= c->lost.end_us &&
+            lost_has(&c->lost, event->seen)) {
+            c->report->lost_reads++; /* it was there then */
+            return;
+        }
         tell(c, CHECK_K5, at, "register %u: op %u as version %u was never committed", event->key,
              event->seen, event->ver);
         return;
     }
     count_read(c, event);
+    if (c->known.has_lost && event->begin_us > c->lost.end_us &&
+        (event->flags & HISTORY_F_TX) == 0) {
+        c->known.has_lost = false;
+        c->report->lost_sessions++;
+    }
     if (event->ver < c->known.own[event->key]) {
         tell(c, CHECK_K1, at, "register %u: version %u; this session wrote version %u", event->key,
              event->ver, c->known.own[event->key]);
@@ -249,6 +314,9 @@ static void judge_count(struct checking *c, size_t at)
 {
     const struct history_event *event = &c->history->events[at];
 
+    if (event->value == 0 && lost_has(&c->lost, event->op)) {
+        return;
+    }
     if (event->value == 0) {
         tell(c, CHECK_K1, at, "the row of op %u, own and acknowledged, was not seen", event->op);
     } else if (event->value > 1) {
@@ -306,9 +374,9 @@ static void next_session(struct checking *c, const struct history_event *event)
     }
     known->session = event->session;
     known->thread = event->thread;
-    known->floor_us = 0;
-    known->floor_rank = 0;
+    known->floor = (struct moment){.rank = 0};
     known->tx_begin_us = 0;
+    known->has_lost = false;
     memset(known->own, 0, bytes);
     memset(known->seen, 0, bytes);
     memset(known->tx, 0, bytes);
@@ -470,6 +538,9 @@ int check_run(const struct history *history, const struct truth *truth,
     if (rc == 0) {
         rc = take_windows(&c);
     }
+    if (rc == 0) {
+        rc = lost_init(&c.lost, history, truth, conf->stale_us);
+    }
     if (rc == 0 && (c.known.own == NULL || c.known.seen == NULL || c.known.tx == NULL)) {
         rc = -ENOMEM;
     }
@@ -485,6 +556,7 @@ int check_run(const struct history *history, const struct truth *truth,
     free(c.known.seen);
     free(c.known.tx);
     free(c.windows);
+    lost_fini(&c.lost);
     order_fini(&c.order);
     return rc;
 }

@@ -7,7 +7,7 @@
  * Says on standard output, and is told on standard input, one line each:
  *
  *     > ready SCHEMA          tables are there         < go
- *     > running               clients run              < begin ID errors|calm    < end ID    < stop
+ *     > running               clients run              < begin ID calm|errors|lossy    < end ID    < stop
  *     > noted ID              since then it counts
  *     > truth SCHEMA          clients are done         < ranks FILE              < none
  *     > counts K1=0 K2=3 ...  all counts, enforced or not
@@ -108,7 +108,9 @@ static int fault_begin(struct lead *lead, const char *id, const char *kind)
     one->event = (struct history_event){
         .begin_us = clock_now_us(),
         .kind = HISTORY_FAULT,
-        .flags = strcmp(kind, "errors") == 0 ? HISTORY_F_ERRORS : 0,
+        .flags = strcmp(kind, "errors") == 0  ? HISTORY_F_ERRORS
+                 : strcmp(kind, "lossy") == 0 ? HISTORY_F_ERRORS | HISTORY_F_LOSSY
+                                              : 0,
     };
     return 0;
 }
@@ -303,9 +305,10 @@ static void print_numbers(const struct verify_result *result)
     }
     (void)printf("\nstats operations=%" PRIu64 " reads=%" PRIu64 " replica_reads=%" PRIu64
                  " stale=%" PRIu64 " writes=%" PRIu64 " unknown=%" PRIu64 " errors=%" PRIu64
-                 " ordered=%d\n",
+                 " lost=%" PRIu64 " lost_reads=%" PRIu64 " lost_sessions=%" PRIu64 " ordered=%d\n",
                  result->operations, report->reads, report->replica_reads, report->stale_reads,
-                 report->writes, report->unknown, report->errors, report->has_order);
+                 report->writes, report->unknown, report->errors, report->lost, report->lost_reads,
+                 report->lost_sessions, report->has_order);
 }
 
 int main(int argc, char **argv)

@@ -39,7 +39,8 @@
     X(K10, "everybody reads what anybody wrote before, or newer")                                \
     X(K11, "no read is older than the bound")                                                    \
     X(K12, "everything is answered in time, and without an error unless something is disturbed") \
-    X(K13, "the run has tried what it claims to try")
+    X(K13, "the run has tried what it claims to try")                                            \
+    X(K14, "a read-only transaction sees one moment of the order of commits")
 
 /* clang-format off */
 enum check_rule {
@@ -90,6 +91,9 @@ struct check_report {
     uint64_t stale_max_us;  /* by how much, at most */
     uint64_t writes;        /* acknowledged */
     uint64_t unknown;       /* writes of which nobody knows */
+    uint64_t lost;          /* writes that were acknowledged, and that a promotion could lose */
+    uint64_t lost_reads;    /* reads that had seen one of these before */
+    uint64_t lost_sessions; /* sessions that had written one of these and read afterwards */
     uint64_t errors;        /* operations that failed or are unknown */
     uint64_t errors_calm;   /* of these, while nothing was disturbed */
     uint64_t slowest_us;

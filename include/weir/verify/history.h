@@ -61,6 +61,7 @@ enum history_outcome {
 #define HISTORY_F_TX       4U  /* in a read-only transaction: begin_us is when that was begun */
 #define HISTORY_F_PREPARED 8U  /* by the binary protocol */
 #define HISTORY_F_ERRORS   16U /* of a fault: clients may see errors */
+#define HISTORY_F_LOSSY    32U /* of a fault: what was acknowledged may get lost */
 
 /* The instant at which a commit took effect lies between begin and end. */
 struct history_event {

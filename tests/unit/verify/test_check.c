@@ -308,6 +308,40 @@ static void test_k5(void **state)
     expect(&story);
 }
 
+/* A promotion that may lose what replicas had not got yet: from 100 to 101, and they may be 10 behind. */
+static void test_lost(void **state)
+{
+    struct story story = {
+        .events = {write_of(0, 90, 95, 0, 1), read_of(0, 120, 121, 0, 0, 0),
+                   other_of(HISTORY_INSERT, 98, 2, 0), other_of(HISTORY_COUNT, 99, 2, 0),
+                   read_of(1, 96, 97, 0, 1, 1),
+                   with(other_of(HISTORY_FAULT, 100, 0, 0), HISTORY_OK, 0,
+                        HISTORY_F_ERRORS | HISTORY_F_LOSSY)},
+        .conf = {.stale_us = 10},
+    };
+    struct check_report report;
+
+    (void)state;
+    tell(&story, &report);
+    assert_int_equal(report.broken, 0);
+    assert_int_equal(report.lost, 2);
+    assert_int_equal(report.lost_reads, 1);
+    assert_int_equal(report.lost_sessions, 1);
+    /* who still shows it afterwards shows a ghost */
+    expect_pair(&story, 4, read_of(1, 110, 111, 0, 1, 1), CHECK_K5);
+    /* what was rolled back was never there */
+    story.events[4] = read_of(1, 96, 97, 0, 1, 9);
+    expect(&story);
+    /* what had been acknowledged long before had to be on replicas */
+    story.events[4] = read_of(1, 96, 97, 0, 0, 0);
+    expect_pair(&story, 0, write_of(0, 80, 85, 0, 1), CHECK_K3);
+    /* and so had everything where nothing may get lost */
+    story.events[0] = write_of(0, 90, 95, 0, 1);
+    story.events[5].flags = HISTORY_F_ERRORS;
+    story.events[3] = story.events[5];
+    expect(&story);
+}
+
 static void test_k6(void **state)
 {
     struct story sum = {.events = {other_of(HISTORY_SUM, 10, 0, 100)}};
@@ -457,6 +491,42 @@ static void test_k13(void **state)
 }
 
 /* What the databases hand over may be anything. */
+/* Two registers, read in one transaction; the second one's write came behind the first one's. */
+static void test_k14(void **state)
+{
+    struct history_event first = with(read_of(2, 30, 31, 0, 0, 0), HISTORY_OK, 0, HISTORY_F_TX);
+    struct history_event second = with(read_of(2, 30, 32, 1, 1, 2), HISTORY_OK, 0, HISTORY_F_TX);
+    struct story story = {
+        .records = {R1, R2},
+        .events = {write_of(0, 10, 12, 0, 1), write_of(1, 14, 40, 1, 2),
+                   with(read_of(2, 30, 31, 0, 1, 1), HISTORY_OK, 0, HISTORY_F_TX), second},
+        .conf = {.enforced = CHECK_BIT(CHECK_K14)},
+    };
+
+    (void)state;
+    expect_pair(&story, 2, first,
+                CHECK_K14); /* by time: that one was sent when this one was there */
+    story.events[3] = first;
+    story.events[2] = second; /* in whatever order */
+    expect(&story);
+    story.events[3].flags = 0; /* not in the transaction: no more than K2 */
+    story.breaks = CHECK_RULE_END_;
+    expect(&story);
+    /* by rank, where time does not tell */
+    story.events[3] = first;
+    story.events[0].end_us = 40;
+    story.events[1].begin_us = 10;
+    expect(&story);
+    story.ranks[0] = 1;
+    story.ranks[1] = 2;
+    story.breaks = CHECK_K14;
+    expect(&story);
+    story.ranks[0] = 2;
+    story.ranks[1] = 1;
+    story.breaks = CHECK_RULE_END_;
+    expect(&story);
+}
+
 static void test_truth_refuses(void **state)
 {
     struct truth truth;
@@ -533,6 +603,7 @@ int main(void)
         cmocka_unit_test(test_k4),
         cmocka_unit_test(test_k4_rolled_back),
         cmocka_unit_test(test_k5),
+        cmocka_unit_test(test_lost),
         cmocka_unit_test(test_k6),
         cmocka_unit_test(test_k7),
         cmocka_unit_test(test_k8),
@@ -541,6 +612,7 @@ int main(void)
         cmocka_unit_test(test_k11),
         cmocka_unit_test(test_k12),
         cmocka_unit_test(test_k13),
+        cmocka_unit_test(test_k14),
         cmocka_unit_test(test_truth_refuses),
         cmocka_unit_test(test_torn_register),
         cmocka_unit_test(test_bounded),
