@@ -21,6 +21,7 @@
 #include "weir/util/assert.h"
 #include "weir/util/clock.h"
 #include "weir/util/err.h"
+#include "weir/util/fault.h"
 
 #include "sess_priv.h"
 #include "sess_stmt_priv.h"
@@ -289,9 +290,9 @@ static void take_back(struct sess *sess)
 bool sess_delay_failed(struct sess *sess, int16_t server)
 {
     struct sess_cmd *cmd = &sess->cmd;
-    bool is_fresh =
-        !cmd->is_sent || (cmd->is_read && !cmd->is_large &&
-                          (sess->state != SESS_ST_RELAY || reply_is_fresh(&sess->reply)));
+    bool is_fresh = !cmd->is_sent || WR_MUTANT("failover.resend") ||
+                    (cmd->is_read && !cmd->is_large &&
+                     (sess->state != SESS_ST_RELAY || reply_is_fresh(&sess->reply)));
     struct sess_delay *delay = NULL;
 
     if (cmd->target != ROUTE_TO_PRIMARY || cmd->reason == ROUTE_LAST || sess->tx_open ||

@@ -152,7 +152,7 @@ void sess_route_fill(struct sess *sess, struct route_sess *ret_route, struct rou
         .autocommit_off = sess->autocommit_off,
         .next_tx_pending = sess->next_tx_pending,
         .is_utf8 = sess->is_utf8,
-        .ro_tx_server = sess->ro_tx_server,
+        .ro_tx_server = WR_MUTANT("tx.split") ? -1 : sess->ro_tx_server,
         .last_server = sess->last_server,
         .isolation = sess->isolation,
         .pins = sess->pins,
@@ -223,6 +223,17 @@ static void note_key(struct sess *sess, const struct facts *facts)
     }
 }
 
+/* A mutant: reads in text stay with the first server of the file, the primary of the beginning. */
+static void stay_behind(struct sess_cmd *cmd, int16_t primary)
+{
+    if (WR_MUTANT("failover.old_reads") && cmd->com == COM_QUERY && cmd->is_read && primary > 0) {
+        cmd->target = ROUTE_TO_REPLICA;
+        cmd->server = 0;
+        cmd->needs_wait = false;
+        cmd->needs_fetch = false;
+    }
+}
+
 static bool decide(struct sess *sess, const struct facts *facts)
 {
     struct sess_cmd *cmd = &sess->cmd;
@@ -284,6 +295,7 @@ static bool decide(struct sess *sess, const struct facts *facts)
         sess_causal_is_ahead(sess, facts)) {
         cmd->needs_wait = true;
     }
+    stay_behind(cmd, sess->env->topo->primary);
     return true;
 }
 
