@@ -16,7 +16,6 @@ from weirlab import wait_for
 
 # kinds, and why they are not played
 ABSENT = [
-    "switchover, promotion, second writer (failover_real has them; a history over two primaries' logs is not ranked)",
     "redis dead, slow, lying (weir has no cache)",
 ]
 
@@ -36,9 +35,16 @@ class Stage:
 class Kind:
     ERRORS = False
 
+    LOSSY = False  # what was acknowledged may get lost meanwhile
+    HOLD = None  # from here to there, seconds; None: as the nemesis has it
+
     def __init__(self, stage):
         self.stage = stage
         self.rig = stage.rig
+
+    def word(self):
+        """As the judge calls it."""
+        return "lossy" if self.LOSSY else "errors" if self.ERRORS else "calm"
 
     def is_mysql(self):
         return self.rig.flavour == "mysql"
@@ -311,7 +317,131 @@ class Restart(Kind):
         pass
 
 
+# --- another primary: these want a rig whose primary may move (run, MovingRig) ---
+
+class Change(Kind):
+    ERRORS = True
+    HOLD = (0.2, 0.5)  # begin() ends when it works again
+
+    def node(self, index):
+        return self.rig.nodes[index]
+
+    def wait_works(self, count=30):
+        """Clients have been served by the primary since then: it is a time with something under way."""
+        weir, name = self.stage.weir, self.rig.primary.name
+        label = f'weir_server_queries_total{{server="{name}"}}'
+        target = weir.metrics().get(label, 0) + count
+        wait_for(f"statements on {name}", lambda: weir.metrics().get(label, 0) >= target, 30)
+
+    def wait_primary(self):
+        weir, name = self.stage.weir, self.rig.primary.name
+        wait_for(f"weir calls {name} the primary",
+                 lambda: weir.metrics().get(f'weir_server_is_primary{{server="{name}"}}', 0) == 1, 30)
+
+    def wait_down(self):
+        weir, name = self.stage.weir, self.rig.primary.name
+        wait_for(f"weir calls {name} down", lambda: weir.metrics().get(f'weir_server_up{{server="{name}"}}', 1) == 0, 30)
+
+
+class Switchover(Change):
+    """The planned way. One replica is late, and the old primary as a replica, too: whoever reads there shows it."""
+    LAG = 1
+
+    def begin(self):
+        ops = self.rig.ops
+        old = ops.at
+        to, late = self.stage.random.sample([i for i in range(len(self.rig.nodes)) if i != old], 2)
+        self.late = [self.node(late), self.node(old)]
+        delay(self.node(late), self.LAG)
+        self.wait_works()
+        ops.switchover(to, self.LAG)
+        self.wait_primary()
+        self.wait_works()
+
+    def end(self):
+        for node in self.late:
+            delay(node, 0)
+
+
+class SecondWriter(Change):
+    """A replica can be written to. Nobody writes there, and nobody hears of it."""
+    ERRORS = False
+
+    def begin(self):
+        self.index = self.stage.random.choice([i for i in range(len(self.rig.nodes)) if i != self.rig.ops.at])
+        self.rig.ops.read_only(self.index, False)
+        weir = self.stage.weir
+        wait_for("weir has seen it", lambda: any(e["kind"] == "split_brain" for e in weir.admin("SHOW EVENTS")), 30)
+        self.wait_works()
+
+    def end(self):
+        self.rig.ops.read_only(self.index, True)
+
+
+class Promotion(Change):
+    """kill -9 of the primary while answers are on their way; then the replica that has received most is the primary.
+    With semi_sync() before, nothing that was acknowledged is lost."""
+
+    def begin(self):
+        back = self.stage.backs[self.rig.primary.name]
+        back.add("late", "latency", "down", ms=20)
+        self.wait_works()
+        self.check()
+        back.add("cut", "reset_peer", "both", ms=0)
+        self.old = self.rig.ops.crash()
+        self.take_over()
+        self.wait_works()
+
+    def check(self):
+        alone = self.rig.ops.unconfirmed()
+        assert not alone, f"{alone} transactions without a replica's answer: that shows nothing"
+
+    def take_over(self):
+        self.wait_down()
+        self.rig.gone.add(self.old)
+        self.rig.ops.promote(self.rig.ops.most_advanced(self.rig.gone), self.rig.gone)
+        self.wait_primary()
+
+    def end(self):
+        for back in self.stage.backs.values():
+            back.reset()
+
+
+class LossyPromotion(Promotion):
+    """The same; replicas have received nothing for a while, so that acknowledged writes are gone."""
+    LOSSY = True
+
+    def check(self):
+        before = self.rig.primary.gtid()
+        for node in self.rig.replicas:
+            stop(node, "IO_THREAD")
+        self.wait_works(200)
+        assert self.rig.primary.gtid() != before, "nothing was written"
+
+
+class FrozenPromotion(Promotion):
+    """SIGSTOP in place of kill -9: the old primary comes to itself when there is another, and takes writes."""
+    HOLD = (4, 4)
+
+    def begin(self):
+        self.wait_works()
+        self.check()
+        self.old = self.rig.ops.at
+        self.pid = self.rig.primary.pid()
+        os.kill(self.pid, signal.SIGSTOP)
+        try:
+            self.take_over()
+        finally:
+            os.kill(self.pid, signal.SIGCONT)
+
+    def end(self):
+        os.kill(self.pid, signal.SIGKILL)
+        self.node(self.old).wait_gone(10)
+
+
 KINDS = {
+    "switchover": Switchover, "second_writer": SecondWriter, "promotion": Promotion,
+    "lossy_promotion": LossyPromotion, "frozen_promotion": FrozenPromotion,
     "lag": Lag, "one_lag": OneLag, "long_lag": LongLag, "applier": Applier, "all_appliers": AllAppliers, "receiver": Receiver,
     "stop_replica": StopReplica, "kill_replica": KillReplica, "kill_connections": KillConnections,
     "squeeze": Squeeze, "front_slices": FrontSlices, "back_slices": BackSlices, "front_late": FrontLate,
@@ -331,6 +461,7 @@ class Nemesis(threading.Thread):
         self.fault, self.quiet, self.least = fault, quiet, least
         self.over = threading.Event()
         self.did = []
+        self.ended = time.monotonic()  # the last fault
         self.error = None
 
     def run(self):
@@ -341,14 +472,15 @@ class Nemesis(threading.Thread):
                 if self.over.wait(random.uniform(*self.quiet)) or is_over:
                     return
                 kind = KINDS[name](self.stage) if isinstance(name, str) else name
-                self.tell(f"begin f{i} {'errors' if kind.ERRORS else 'calm'}")
+                self.tell(f"begin f{i} {kind.word()}")
                 self.did.append(name if isinstance(name, str) else type(name).__name__)
                 try:
                     kind.begin()
-                    self.over.wait(min(random.uniform(*self.fault), max(1.0, self.until - time.monotonic())))
+                    self.over.wait(min(random.uniform(*(kind.HOLD or self.fault)), max(1.0, self.until - time.monotonic())))
                 finally:
                     kind.end()
                     self.tell(f"end f{i}")
+                    self.ended = time.monotonic()
         except Exception as e:  # noqa: BLE001 - the run is over then, and says why
             self.error = e
 

@@ -2,6 +2,7 @@
 """What an operator, or a failover tool, does to a rig's servers; and clients that keep count meanwhile.
 
     ops = Operator(rig); ops.switchover(1); ops.crash(); ops.promote(2); ops.rejoin(0)
+    ops.semi_sync(); ops.crash(); ops.promote(ops.most_advanced())
     with Load(connect, writers=4) as load: ...; load.acked, load.errors, load.longest()
 
 The operator knows who is the primary by what it did itself; weir finds it out by its probes.
@@ -42,22 +43,25 @@ class Operator:
     def forget_source(self, index):
         self.rig.nodes[index].execute("STOP REPLICA", "RESET REPLICA ALL")
 
-    def follow(self, index, source=None):
+    def follow(self, index, source=None, late=None):
+        """late: seconds; None: as it was."""
         node, source = self.rig.nodes[index], self.rig.nodes[self.at if source is None else source]
         password = self.rig.env["REPL_PASSWORD"]
+        delay = "" if late is None else f", {'SOURCE' if self.flavour == 'mysql' else 'MASTER'}_DELAY={late}"
         if self.flavour == "mysql":
             node.execute("STOP REPLICA", "CHANGE REPLICATION SOURCE TO SOURCE_HOST='127.0.0.1', "
                          f"SOURCE_PORT={source.port}, SOURCE_USER='repl', SOURCE_PASSWORD='{password}', "
                          "SOURCE_AUTO_POSITION=1, GET_SOURCE_PUBLIC_KEY=1, SOURCE_CONNECT_RETRY=1, "
-                         "SOURCE_RETRY_COUNT=864000", "START REPLICA")
+                         f"SOURCE_RETRY_COUNT=864000{delay}", "START REPLICA")
         else:
             demote = ", MASTER_DEMOTE_TO_SLAVE=1" if not node.replica_status() else ""
             node.execute("STOP SLAVE", "CHANGE MASTER TO MASTER_HOST='127.0.0.1', "
                          f"MASTER_PORT={source.port}, MASTER_USER='repl', MASTER_PASSWORD='{password}', "
-                         f"MASTER_USE_GTID=slave_pos, MASTER_CONNECT_RETRY=1{demote}", "START SLAVE")
+                         f"MASTER_USE_GTID=slave_pos, MASTER_CONNECT_RETRY=1{demote}{delay}", "START SLAVE")
 
-    def switchover(self, to):
-        """The planned way: the old one read-only, the new one has everything, the new one writable."""
+    def switchover(self, to, late=None):
+        """The planned way: the old one read-only, the new one has everything, the new one writable. late: by so
+        many seconds the old one follows."""
         old, new = self.at, self.rig.nodes[to]
         self.read_only(old, True)
         if not new.wait_gtid(self.rig.nodes[old].gtid(), 30):
@@ -67,21 +71,71 @@ class Operator:
         self.at = to
         for index in range(len(self.rig.nodes)):
             if index != to and self.rig.nodes[index].pid():
-                self.follow(index)
+                self.follow(index, late=late if index == old else None)
 
     def crash(self):
         os.kill(self.primary.pid(), signal.SIGKILL)
         self.primary.wait_gone(10)
         return self.at
 
-    def promote(self, to):
-        """After a crash: whatever the replica has is what there is."""
+    def promote(self, to, without=()):
+        """After a crash: whatever the replica has is what there is. without: nodes that do not answer."""
         self.forget_source(to)
         self.read_only(to, False)
         self.at = to
         for index in range(len(self.rig.nodes)):
-            if index != to and self.rig.nodes[index].pid():
+            if index != to and index not in without and self.rig.nodes[index].pid():
                 self.follow(index)
+
+    def semi_sync(self, timeout_ms=600000):
+        """What the primary acknowledges has been received by a replica, and nobody has seen it before. Where
+        none answers for so long, it goes on alone."""
+        words = {"mariadb": ("master", "slave"), "mysql": ("source", "replica")}[self.flavour]
+        thread = "SLAVE" if self.flavour == "mariadb" else "REPLICA"
+        for index, node in enumerate(self.rig.nodes):
+            word = words[index != self.at]
+            if self.flavour == "mysql":
+                if index != self.at:
+                    self.read_only(index, False)
+                node.execute("SET sql_log_bin = 0",
+                             f"INSTALL PLUGIN rpl_semi_sync_{word} SONAME 'semisync_{word}.so'")
+                if index != self.at:
+                    self.read_only(index, True)
+            if index == self.at:
+                node.execute(f"SET GLOBAL rpl_semi_sync_{word}_timeout = {timeout_ms}",
+                             f"SET GLOBAL rpl_semi_sync_{word}_wait_point = AFTER_SYNC",
+                             f"SET GLOBAL rpl_semi_sync_{word}_enabled = 1")
+            else:
+                node.execute(f"SET GLOBAL rpl_semi_sync_{word}_enabled = 1", f"STOP {thread} IO_THREAD",
+                             f"START {thread} IO_THREAD")
+        wait_for("replicas answer semi-synchronously", lambda: self._semi_sync_status("clients") == "2", 30)
+
+    def _semi_sync_status(self, what):
+        word = "master" if self.flavour == "mariadb" else "source"
+        return self.primary.rows(f"SHOW GLOBAL STATUS LIKE 'rpl_semi_sync_{word}_{what}'")[0]["Value"]
+
+    def unconfirmed(self):
+        """How many transactions the primary has acknowledged alone since semi_sync()."""
+        return int(self._semi_sync_status("no_tx"))
+
+    def most_advanced(self, without=()):
+        """Which replica has received most; it has applied that by then. For a primary that is gone."""
+        def seen(index):
+            node = self.rig.nodes[index]
+            row = node.rows("SHOW REPLICA STATUS")[0]
+            got = row["Retrieved_Gtid_Set"] if self.flavour == "mysql" else row["Gtid_IO_Pos"]
+            if got and not node.wait_gtid(got.replace("\n", ""), 30):
+                raise AssertionError(f"{node.name} does not apply what it has: {node.replica_status()}")
+            return node.gtid()
+
+        def has(index, gtid):
+            if self.flavour == "mysql":
+                return self.rig.nodes[index].value(f"SELECT GTID_SUBSET('{gtid}', @@global.gtid_executed)") == 1
+            return int(self.rig.nodes[index].gtid().rpartition("-")[2]) >= int(gtid.rpartition("-")[2])
+
+        found = {index: seen(index) for index, node in enumerate(self.rig.nodes)
+                 if index != self.at and index not in without and node.pid()}
+        return next(index for index in found if all(has(index, gtid) for gtid in found.values()))
 
     def start(self, index, read_only=True):
         """It comes back as its file says: node 0 writable."""

@@ -8,6 +8,7 @@
 Everything listens on 127.0.0.1 and free ports, lives in a directory of its own below /tmp, and is
 gone when the block ends. Nothing here starts a database server: tests/rig/rig does.
 """
+import contextlib
 import os
 import re
 import shutil
@@ -44,6 +45,20 @@ def wait_for(what, check, seconds=10.0, pause=0.02):
         if time.monotonic() > end:
             raise AssertionError(f"not within {seconds} s: {what}")
         time.sleep(pause)
+
+
+@contextlib.contextmanager
+def environ(**names):
+    """These in the environment of whatever is started meanwhile; None: not there."""
+    before = {name: os.environ.pop(name, None) for name in names}
+    os.environ.update({name: value for name, value in names.items() if value is not None})
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name, None)
+            if value is not None:
+                os.environ[name] = value
 
 
 class Rig:
