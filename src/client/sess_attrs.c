@@ -57,8 +57,9 @@ void sess_attrs_of_text(struct sess *sess, struct span packet, struct facts *fac
     struct attrs attrs;
     size_t at = 0;
 
-    if ((sess->caps & CAP_QUERY_ATTRIBUTES) != 0 && payload.p[0] == COM_QUERY &&
-        attrs_query_decode(payload, &attrs, &at) == DEC_OK && attrs.count != 0) {
+    /* nearly always there are none: a count of 0 */
+    if ((sess->caps & CAP_QUERY_ATTRIBUTES) != 0 && payload.p[0] == COM_QUERY && payload.len > 1 &&
+        payload.p[1] != 0 && attrs_query_decode(payload, &attrs, &at) == DEC_OK) {
         add(sess, &attrs, facts);
     }
 }

@@ -499,7 +499,9 @@ static bool text_decide(struct sess *sess, uint8_t *packet, size_t len, bool *re
     uint32_t ids = 0;
 
     *ret_is_held = false;
-    if (at == 0) {
+    if (at == 0 && sess->cmd.is_large) {
+        sql = SPAN_LIT("?"); /* its text is further away than weir looks */
+    } else if (at == 0) {
         sess_fail(sess, SESS_ERR_MALFORMED, NULL, 0);
         return false;
     }
