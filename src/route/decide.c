@@ -26,23 +26,8 @@
 
 #include <string.h>
 
-#include "weir/util/assert.h"
-
 #include "decide_priv.h"
 #include "deciding_priv.h"
-
-struct route_step *route_step_add(struct route_decision *ret, enum route_reason reason)
-{
-    struct route_step *step = NULL;
-
-    WR_DASSERT(ret->step_count < ROUTE_STEPS_MAX);
-    if (ret->step_count == ROUTE_STEPS_MAX) {
-        ret->step_count--;
-    }
-    step = &ret->steps[ret->step_count++];
-    *step = (struct route_step){.reason = reason, .server = -1};
-    return step;
-}
 
 void route_hint_step(struct deciding *d, enum route_reason reason, enum classify_hint hint)
 {

@@ -40,7 +40,7 @@ static enum config_raw_mode raw_by_rule(struct deciding *d)
     return by_rule[rule->read_after_write].mode;
 }
 
-static enum config_raw_mode raw_by_hint(struct deciding *d, enum config_raw_mode mode)
+WR_COLD static enum config_raw_mode raw_by_hint(struct deciding *d, enum config_raw_mode mode)
 {
     struct span value = d->facts->hint[HINT_READ_AFTER_WRITE];
 
@@ -74,10 +74,4 @@ bool route_is_in_window(struct deciding *d)
     d->ret->is_held = true;
     route_step_add(d->ret, ROUTE_READ_AFTER_WRITE)->left_us = until_us - d->view->now_us;
     return true;
-}
-
-/* Servers known to have what a read must see. */
-uint64_t route_known_mask(const struct deciding *d, bool is_read)
-{
-    return is_read && d->ret->raw_mode == CONFIG_RAW_GTID ? d->sess->has_mask : UINT64_MAX;
 }

@@ -26,7 +26,16 @@ struct deciding {
     struct route_decision *ret;
 };
 
-struct route_step *route_step_add(struct route_decision *ret, enum route_reason reason);
+/* Here, for it is called at every turn. */
+static inline struct route_step *route_step_add(struct route_decision *ret,
+                                                enum route_reason reason)
+{
+    uint8_t at = ret->step_count < ROUTE_STEPS_MAX ? ret->step_count++ : ROUTE_STEPS_MAX - 1;
+
+    ret->steps[at] = (struct route_step){.reason = reason, .server = -1};
+    return &ret->steps[at];
+}
+
 /* A step about a hint. */
 void route_hint_step(struct deciding *d, enum route_reason reason, enum classify_hint hint);
 
@@ -51,6 +60,9 @@ bool route_is_in_window(struct deciding *d);
 /* "auto", "gtid", "window", "strict", "off": as in settings and hints. */
 const char *route_raw_text(enum config_raw_mode mode);
 /* Servers known to have what a read must see. */
-uint64_t route_known_mask(const struct deciding *d, bool is_read);
+static inline uint64_t route_known_mask(const struct deciding *d, bool is_read)
+{
+    return is_read && d->ret->raw_mode == CONFIG_RAW_GTID ? d->sess->has_mask : UINT64_MAX;
+}
 
 #endif

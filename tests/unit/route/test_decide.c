@@ -1141,7 +1141,7 @@ static void decide(struct world *w, struct route_decision *ret)
     /* What is not written must not be needed. */
     memset(ret, 0xa5, sizeof(*ret));
     route_decide(&w->facts, &w->sess, &w->view, ret);
-    assert_true(ret->step_count > 0 && ret->step_count <= ROUTE_STEPS_MAX);
+    assert_true(ret->step_count > 0 && ret->step_count < ROUTE_STEPS_MAX);
     for (uint8_t i = 0; i < ret->step_count; i++) {
         reason_seen[ret->steps[i].reason] = true;
     }
