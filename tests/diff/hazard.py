@@ -87,16 +87,31 @@ def lost_beside(rig, weir):
     return problems
 
 
+def relayed(weir):
+    return weir.metrics()['weir_traffic_relayed_bytes_total{side="client",direction="out"}']
+
+
+def stalls(weir, before):
+    """Until weir has written more for its clients than before, as much as they take, and no more."""
+    seen = [before]
+
+    def is_still():
+        seen.append(relayed(weir))
+        return seen[-1] > before and len(set(seen[-4:])) == 1
+    weirlab.wait_for("nothing goes out any more", is_still, 20)
+
+
 def reads_late(rig, weir):
     """Commands of 40 MB of replies sent ahead, half the connection closed, and only then read."""
     problems = []
     for close in (False, True):
         with login(rig, weir) as c:
             count = 400 if not close else 40
+            before = relayed(weir)
             c.send(b"".join(command(COM_QUERY, f"SELECT {i}, REPEAT('x', 100000)") for i in range(count)))
             if close:
                 c.sock.shutdown(socket.SHUT_WR)
-            time.sleep(1)
+            stalls(weir, before)
             for i in range(count):
                 got = text_rows(c.reply("query"), c.is_new)
                 if len(got) != 1 or got[0][0] != str(i).encode() or len(got[0][1]) != 100000:
