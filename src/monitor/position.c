@@ -209,6 +209,7 @@ static void take_row(struct poller *poller, const struct db_rows *rows, uint64_t
     struct span uuid = db_rows_named(rows, "uuid", NULL);
     struct position_set *read = set_read(poller, rows, with_written);
     bool is_same_server = false;
+    bool wants_replicated = with_written && poller->is_mariadb;
 
     now.executed = read;
     now.replicated = NULL;
@@ -220,6 +221,8 @@ static void take_row(struct poller *poller, const struct db_rows *rows, uint64_t
     if (poller->last.executed != NULL && read != NULL && is_same_server &&
         now.has_gtids == poller->last.has_gtids &&
         now.is_shown_late == poller->last.is_shown_late &&
+        /* it has just become the primary: what it got as a replica is told, though it wrote nothing yet */
+        wants_replicated == (poller->last.replicated != NULL) &&
         set_equal(&read->set, &poller->last.executed->set)) {
         position_set_unref(read);
         position_clock_set(server->monitor->board.clock, server->index, now.version, began_us);
@@ -229,7 +232,7 @@ static void take_row(struct poller *poller, const struct db_rows *rows, uint64_t
         (!is_same_server || read == NULL || !gtid_has(&read->set, &poller->last.executed->set))) {
         now.incarnation++;
     }
-    if (with_written && poller->is_mariadb) {
+    if (wants_replicated) {
         now.replicated = set_read(poller, rows, false);
     }
     (void)span_copy(uuid, poller->uuid, sizeof(poller->uuid));
