@@ -15,6 +15,7 @@
  * each picture and token, and a read looks at the mask.
  */
 #include <stdlib.h>
+#include <string.h>
 
 #include "weir/config/config.h"
 #include "weir/util/err.h"
@@ -165,26 +166,38 @@ static void token_add(struct sess *sess, struct sess_causal *causal, const struc
     token_changed(sess, causal, more);
 }
 
+/* It wrote that itself: it has it, also when its position was read before. */
+static bool is_its_own(const struct position *primary, const struct gtid_set *token,
+                       const struct gtid_range *range)
+{
+    if (token->kind == GTID_MARIADB) {
+        return range->server == primary->server_id;
+    }
+    return primary->has_uuid &&
+           memcmp(token->sources[range->source].uuid, primary->uuid, sizeof(primary->uuid)) == 0;
+}
+
 /* Another server is the primary: does it have what the old one has answered for? MariaDB compares
  * numbers only, so what another server wrote counts as far as this one has it by replication. */
 static bool token_is_lost(const struct sess *sess, const struct position *primary)
 {
     const struct gtid_set *token = &sess->causal->token;
+    const struct position_set *has =
+        primary->replicated != NULL ? primary->replicated : primary->executed;
 
-    if (token->kind == GTID_MARIADB && primary->replicated != NULL) {
-        for (uint32_t i = 0; i < token->count; i++) {
-            const struct gtid_range *range = &token->ranges[i];
-            struct gtid_range copy = *range;
-            const struct gtid_set one = {
-                .kind = GTID_MARIADB, .count = 1, .cap = 1, .ranges = &copy};
+    for (uint32_t i = 0; i < token->count; i++) {
+        struct gtid_range range = token->ranges[i];
+        const struct gtid_set one = {.kind = token->kind,
+                                     .source_count = token->source_count,
+                                     .count = 1,
+                                     .sources = token->sources,
+                                     .ranges = &range};
 
-            if (range->server != primary->server_id && !gtid_has(&primary->replicated->set, &one)) {
-                return true;
-            }
+        if (!is_its_own(primary, token, &range) && !gtid_has(&has->set, &one)) {
+            return true;
         }
-        return false;
     }
-    return !gtid_has(&primary->executed->set, token);
+    return false;
 }
 
 /* False: not known yet whether the token means anything under this primary. */

@@ -10,6 +10,7 @@
  * A picture is handed on when a set has changed; one that has not only moves the clock.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "weir/util/attr.h"
@@ -201,6 +202,23 @@ static bool set_equal(const struct gtid_set *a, const struct gtid_set *b)
     return a->count == b->count && gtid_has(a, b) && gtid_has(b, a);
 }
 
+/* Read as the source of a GTID, which it is. */
+static void take_uuid(struct span uuid, struct position *position)
+{
+    char text[SAMPLE_ID_MAX + 2];
+    struct gtid_set set;
+
+    position->has_uuid = false;
+    (void)snprintf(text, sizeof(text), "%.*s:1", (int)uuid.len, (const char *)uuid.p);
+    gtid_init(&set);
+    if (uuid.len < SAMPLE_ID_MAX &&
+        gtid_parse(span_of(text), GTID_MYSQL, &GTID_LIMITS_SERVER, &set) == 0 && set.count == 1) {
+        memcpy(position->uuid, set.sources[0].uuid, sizeof(position->uuid));
+        position->has_uuid = true;
+    }
+    gtid_fini(&set);
+}
+
 static void take_row(struct poller *poller, const struct db_rows *rows, uint64_t began_us,
                      bool with_written)
 {
@@ -215,6 +233,7 @@ static void take_row(struct poller *poller, const struct db_rows *rows, uint64_t
     now.replicated = NULL;
     now.is_shown_late = with_written && poller->is_shown_late;
     now.has_gtids = read != NULL && parse_flag(db_rows_named(rows, "has_gtids", NULL));
+    take_uuid(uuid, &now);
     now.server_id = (uint32_t)parse_u64_or(db_rows_named(rows, "server_id", NULL), 0);
     now.began_us = began_us;
     is_same_server = now.server_id == poller->last.server_id && span_eq_text(uuid, poller->uuid);

@@ -55,7 +55,9 @@ struct position {
     /* MySQL's primary: replicas may show a transaction long before it does (semi-synchronous
      * replication that waits between the log and the engine) */
     bool is_shown_late;
-    bool has_gtids;        /* it gives its transactions GTIDs, and logs them */
+    bool has_gtids; /* it gives its transactions GTIDs, and logs them */
+    bool has_uuid;
+    uint8_t uuid[16];      /* MySQL's: its own writes are numbered under it */
     uint32_t server_id;    /* MariaDB's, for whose writes are whose */
     uint64_t version;      /* goes up with each change of the set */
     uint64_t incarnation;  /* goes up when it has less than before, or is not the same any more */
