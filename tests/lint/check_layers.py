@@ -14,7 +14,7 @@ LIBRARIES = [
     (r"^openssl/", r"^src/(io/|util/crypto)"),
     (r"^yaml\.h$", r"^src/config/"),
     (r"^(mysql\.h|mysql/|mariadb/|errmsg\.h|mysqld_error\.h)", r"^src/(monitor/|verify/|cache/binlog)"),
-    (r"^hiredis/", r"^src/cache/"),
+    (r"^hiredis/", r"^src/redis/"),
     (r"^pcre2\.h$", r"^src/route/"),
     (r"^curl/", r"^src/observe/"),
 ]
