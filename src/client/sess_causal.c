@@ -18,6 +18,7 @@
 #include <string.h>
 
 #include "weir/config/config.h"
+#include "weir/util/clock.h"
 #include "weir/util/err.h"
 #include "weir/util/fault.h"
 
@@ -233,15 +234,29 @@ static bool epoch_check(struct sess *sess, struct sess_causal *causal)
 
 /* --- what others wrote --- */
 
+/* What was written then is on every replica that may serve reads: who begins an hour after it need
+ * not ask how far they are. */
+static bool is_with_all(const struct sess *sess, uint64_t at_us)
+{
+    const struct route_conf *conf = &sess->set->route_conf;
+
+    return loop_now_us(sess->env->loop) > at_us + guard_window_default_us(conf->max_lag_us,
+                                                                          conf->sample_max_age_us,
+                                                                          0, CLOCK_US_PER_SECOND);
+}
+
 static void slot_take(struct sess *sess, uint32_t slot, uint64_t *version, uint64_t *unknown_us)
 {
-    struct sess_causal *causal = NULL;
+    struct sess_causal *causal = sess->causal;
     struct causal_mark mark;
 
+    if (causal_board_is_deaf(sess->env->causal, loop_now_us(sess->env->loop))) {
+        *unknown_us = loop_now_us(sess->env->loop); /* another weir may have written just now */
+        floor_raise(sess, causal, *unknown_us);
+    }
     if (!causal_board_is_new(sess->env->causal, slot, *version)) {
         return;
     }
-    causal = sess->causal;
     if (causal_board_take(sess->env->causal, slot, &causal->token, &mark) < 0) {
         token_tidy(sess, causal);
         if (causal_board_take(sess->env->causal, slot, &causal->token, &mark) < 0) {
@@ -255,7 +270,9 @@ static void slot_take(struct sess *sess, uint32_t slot, uint64_t *version, uint6
     *version = mark.version;
     if (mark.unknown_us > *unknown_us) {
         *unknown_us = mark.unknown_us;
-        floor_raise(sess, causal, mark.unknown_us);
+        if (!is_with_all(sess, mark.unknown_us)) {
+            floor_raise(sess, causal, mark.unknown_us);
+        }
     }
     if (mark.blind_until_us > causal->blind_until_us) {
         causal->blind_until_us = mark.blind_until_us;
@@ -283,7 +300,8 @@ static void shared_take(struct sess *sess)
     uint32_t slot = 0;
 
     if (!scope_slot(sess, &slot) || sess->env->causal == NULL ||
-        (sess->causal == NULL && !causal_board_is_new(sess->env->causal, slot, 0)) ||
+        (sess->causal == NULL && !causal_board_is_new(sess->env->causal, slot, 0) &&
+         !causal_board_is_shared(sess->env->causal)) ||
         need(sess) == NULL) {
         return;
     }

@@ -208,6 +208,171 @@ static void from_many_threads(void **unused)
     causal_board_destroy(shared.board);
 }
 
+/* --- shared boards --- */
+
+static void on_wake(void *arg)
+{
+    (void)atomic_fetch_add((_Atomic unsigned *)arg, 1);
+}
+
+static void shared_marks(void **unused)
+{
+    struct causal_board *board = causal_board_create();
+    _Atomic unsigned wakes = 0;
+    struct causal_out out;
+    struct gtid_set token;
+    uint32_t cursor = 0;
+
+    (void)unused;
+    assert_non_null(board);
+    gtid_init(&token);
+    assert_false(causal_board_collect(board, &cursor, &token, &out));
+    add_text(board, 9, U ":1"); /* before it is shared: nobody's business */
+    assert_false(causal_board_is_deaf(board, 1));
+    causal_board_share(board, on_wake, &wakes);
+    assert_true(causal_board_is_shared(board));
+    cursor = 0;
+    assert_false(causal_board_collect(board, &cursor, &token, &out));
+    add_text(board, 9, U ":5");
+    add_text(board, 9, U ":6");
+    causal_board_unknown(board, CAUSAL_SLOTS - 1, 100);
+    causal_board_blind(board, 0, 700);
+    assert_int_equal(wakes, 1);
+    cursor = 0;
+    assert_true(causal_board_collect(board, &cursor, &token, &out));
+    assert_int_equal(out.slot, 0);
+    assert_int_equal(out.blind_until_us, 700);
+    assert_true(gtid_is_empty(&token));
+    assert_true(causal_board_collect(board, &cursor, &token, &out));
+    assert_int_equal(out.slot, 9);
+    assert_false(out.is_unknown);
+    assert_int_equal(out.blind_until_us, 0);
+    assert_true(has_text(&token, U ":5-6"));
+    assert_false(has_text(&token, U ":1"));
+    add_text(board, 9, U ":7"); /* behind the cursor: for the next time, and it wakes */
+    assert_int_equal(wakes, 2);
+    assert_true(causal_board_collect(board, &cursor, &token, &out));
+    assert_int_equal(out.slot, CAUSAL_SLOTS - 1);
+    assert_true(out.is_unknown);
+    assert_false(causal_board_collect(board, &cursor, &token, &out));
+    cursor = 0;
+    assert_true(causal_board_collect(board, &cursor, &token, &out));
+    assert_true(has_text(&token, U ":7"));
+    assert_false(has_text(&token, U ":5"));
+    /* of two flavours: nobody knows */
+    add_text(board, 9, U ":8");
+    add_text(board, 9, "0-1-5");
+    cursor = 0;
+    assert_true(causal_board_collect(board, &cursor, &token, &out));
+    assert_true(out.is_unknown);
+    assert_false(causal_board_collect(board, &cursor, &token, &out));
+    gtid_fini(&token);
+    causal_board_destroy(board);
+}
+
+static void shared_hearing(void **unused)
+{
+    struct causal_board *board = causal_board_create();
+    _Atomic unsigned wakes = 0;
+    struct causal_mark mark = {.version = 0};
+    struct causal_out out = {.slot = 3};
+    struct gtid_set token;
+    struct gtid_set set;
+    uint32_t cursor = 0;
+
+    (void)unused;
+    assert_non_null(board);
+    gtid_init(&token);
+    load(&set, U ":4");
+    causal_board_share(board, on_wake, &wakes);
+    assert_true(causal_board_is_deaf(board, 1));
+    causal_board_hear_until(board, 1000);
+    assert_false(causal_board_is_deaf(board, 999));
+    assert_true(causal_board_is_deaf(board, 1000));
+    causal_board_hear(board, &out, &set, NULL, 50);
+    assert_true(causal_board_is_new(board, 3, 0));
+    assert_int_equal(causal_board_take(board, 3, &token, &mark), 0);
+    assert_true(has_text(&token, U ":4"));
+    assert_int_equal(mark.unknown_us, 0);
+    /* something was missed: new to every slot, each says so */
+    causal_board_missed(board, 60);
+    assert_true(causal_board_is_new(board, 3, mark.version));
+    assert_true(causal_board_is_new(board, 4, 0));
+    assert_int_equal(causal_board_take(board, 4, &token, &mark), 0);
+    assert_int_equal(mark.unknown_us, 60);
+    assert_false(causal_board_is_new(board, 4, mark.version));
+    assert_int_equal(causal_board_take(board, 3, &token, &mark), 0);
+    assert_int_equal(mark.unknown_us, 60);
+    out = (struct causal_out){.slot = 3, .is_unknown = true, .blind_until_us = 500};
+    causal_board_hear(board, &out, NULL, NULL, 70);
+    assert_true(causal_board_is_new(board, 3, mark.version));
+    assert_int_equal(causal_board_take(board, 3, &token, &mark), 0);
+    assert_int_equal(mark.unknown_us, 70);
+    assert_int_equal(mark.blind_until_us, 500);
+    /* what was heard is not told again */
+    assert_int_equal(wakes, 0);
+    assert_false(causal_board_collect(board, &cursor, &token, &out));
+    gtid_fini(&set);
+    gtid_fini(&token);
+    causal_board_destroy(board);
+}
+
+/* One collects while four write: nothing gets lost between a mark and the bit that says so. */
+static void shared_threads(void **unused)
+{
+    static struct shared shared;
+    struct writer writers[THREADS];
+    pthread_t threads[THREADS];
+    _Atomic unsigned wakes = 0;
+    struct gtid_set all;
+    struct gtid_set token;
+    struct causal_out out;
+    unsigned done = 0;
+
+    (void)unused;
+    memset(&shared, 0, sizeof(shared));
+    shared.board = causal_board_create();
+    assert_non_null(shared.board);
+    gtid_init(&all);
+    gtid_init(&token);
+    causal_board_share(shared.board, on_wake, &wakes);
+    for (unsigned i = 0; i < THREADS; i++) {
+        writers[i] = (struct writer){&shared, i};
+        assert_int_equal(pthread_create(&threads[i], NULL, write_and_look, &writers[i]), 0);
+    }
+    while (done < THREADS * WRITES) {
+        unsigned seen[THREADS];
+        uint32_t cursor = 0;
+
+        done = 0;
+        for (unsigned i = 0; i < THREADS; i++) {
+            seen[i] = atomic_load(&shared.done[i]);
+            done += seen[i];
+        }
+        while (causal_board_collect(shared.board, &cursor, &token, &out)) {
+            assert_false(out.is_unknown);
+            assert_false(gtid_is_empty(&token));
+            assert_int_equal(gtid_add(&all, &token, &WIDE), 0);
+        }
+        for (unsigned i = 0; i < THREADS; i++) {
+            char text[64];
+
+            (void)snprintf(text, sizeof(text), "%u-1-%u", i, seen[i]);
+            assert_true(seen[i] == 0 || has_text(&all, text));
+        }
+    }
+    assert_true(wakes > 0);
+    for (unsigned i = 0; i < THREADS; i++) {
+        void *ret = NULL;
+
+        assert_int_equal(pthread_join(threads[i], &ret), 0);
+        assert_ptr_equal(ret, &writers[i]);
+    }
+    gtid_fini(&all);
+    gtid_fini(&token);
+    causal_board_destroy(shared.board);
+}
+
 /* --- positions --- */
 
 static void set_of(struct position *at, const char *text, uint64_t version, uint64_t began_us)
@@ -269,9 +434,9 @@ static void pictures(void **unused)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(marks_and_takes),
-        cmocka_unit_test(no_room),
-        cmocka_unit_test(from_many_threads),
+        cmocka_unit_test(marks_and_takes),   cmocka_unit_test(no_room),
+        cmocka_unit_test(from_many_threads), cmocka_unit_test(shared_marks),
+        cmocka_unit_test(shared_hearing),    cmocka_unit_test(shared_threads),
         cmocka_unit_test(pictures),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
