@@ -12,6 +12,7 @@
 #include "load_priv.h"
 #include "value_priv.h"
 
+#define CHECK_SECRET_MIN        16u      /* bytes */
 #define CHECK_LAG_RESOLUTION_US 1000000u /* Seconds_Behind_Source counts whole seconds */
 
 /* The node of one setting of a list's element; the element itself when it is not given. */
@@ -340,6 +341,61 @@ static void check_window(struct loader *l, const struct yaml_node *root)
     }
 }
 
+/* At most one way to give it; the first node that is given, NULL: none. */
+static const struct yaml_node *check_one_of(struct loader *l, const struct yaml_node *map,
+                                            const char *const *words, size_t count)
+{
+    const struct yaml_node *first = NULL;
+
+    for (size_t i = 0; i < count; i++) {
+        const struct yaml_node *node = yaml_get(map, words[i]);
+
+        if (node != NULL && first != NULL) {
+            errors_add(l->errs, node, "redis has %s and %s; keep one of them", first->key->text,
+                       words[i]);
+            return first;
+        }
+        first = first != NULL ? first : node;
+    }
+    return first;
+}
+
+static void check_redis(struct loader *l, const struct yaml_node *root)
+{
+    static const char *const secrets[] = {"secret", "secret_file", "secret_env"};
+    const struct config_redis *redis = &l->config->redis;
+    const struct yaml_node *map = yaml_get(root, "redis");
+    const struct yaml_node *password = NULL;
+    const struct yaml_node *secret = NULL;
+
+    if (map == NULL || map->kind != YAML_KIND_MAP) {
+        return;
+    }
+    password = check_one_of(l, map, check_kinds, WR_ARRAY_LEN(check_kinds));
+    secret = check_one_of(l, map, secrets, WR_ARRAY_LEN(secrets));
+    if (secret != NULL && redis->secret.p != NULL && redis->secret.len < CHECK_SECRET_MIN) {
+        errors_add(l->errs, secret, "the secret is shorter than %u bytes and could be guessed",
+                   (unsigned)CHECK_SECRET_MIN);
+    }
+    if (redis->user != NULL && password == NULL) {
+        errors_add(l->errs, check_node(map, "user"),
+                   "redis.user has no password; add password_file (or password: \"\")");
+    }
+    if (redis->tls != CONFIG_REDIS_TLS_VERIFY &&
+        (redis->tls_ca != NULL || redis->tls_server_name != NULL)) {
+        errors_warn(l->errs, check_node(map, redis->tls_ca != NULL ? "tls_ca" : "tls_server_name"),
+                    "nothing is verified unless tls is verify; write tls: verify");
+    }
+    if (redis->tls == CONFIG_REDIS_TLS_VERIFY && redis->address.kind == CONFIG_ADDR_UNIX &&
+        redis->tls_server_name == NULL) {
+        errors_add(l->errs, check_node(map, "tls"),
+                   "a unix socket has no name to verify; set tls_server_name, or tls: off");
+    }
+    if (redis->address.kind == CONFIG_ADDR_NONE && yaml_get(map, "address") == NULL) {
+        errors_warn(l->errs, map, "redis has no address, and is not used; add redis.address");
+    }
+}
+
 void check_all(struct loader *l, const struct yaml_node *root)
 {
     const struct config *c = l->config;
@@ -366,5 +422,6 @@ void check_all(struct loader *l, const struct yaml_node *root)
     }
     check_heartbeat(l, root);
     check_window(l, root);
+    check_redis(l, root);
     check_rules(l, root);
 }

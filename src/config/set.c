@@ -116,7 +116,7 @@ static void set_address(struct loader *l, const struct schema_setting *s,
     struct config_addr addr = {.kind = CONFIG_ADDR_NONE};
     const char *problem = NULL;
 
-    if (strcmp(s->unit, "listen|off") == 0 && strcmp(text, "off") == 0) {
+    if (strchr(s->unit, '|') != NULL && strcmp(text, "off") == 0) {
         addr.text = "off";
         *ret_addr = addr;
         return;

@@ -303,6 +303,28 @@ enum config_admin_role {
     CONFIG_ADMIN_OPERATE /* drains, kills, weighs, reloads */
 };
 
+enum config_redis_tls {
+    CONFIG_REDIS_TLS_OFF,
+    CONFIG_REDIS_TLS_REQUIRED,
+    CONFIG_REDIS_TLS_VERIFY
+};
+
+struct config_redis {
+    struct config_addr address; /* kind NONE: off */
+    const char *user;           /* NULL: the default one */
+    struct config_secret password;
+    uint32_t database;
+    enum config_redis_tls tls;
+    const char *tls_ca;
+    const char *tls_server_name;
+    const char *prefix;
+    uint64_t connect_timeout_us;
+    uint64_t timeout_us;
+    bool share;
+    uint64_t forget_us;
+    struct config_secret secret; /* p NULL: nothing is signed */
+};
+
 struct config_admin_user {
     const char *name;
     enum config_admin_role role;
@@ -376,6 +398,7 @@ struct config {
     struct config_limits limits;
     struct config_http http;
     struct config_admin admin;
+    struct config_redis redis;
     struct config_observe observe;
     struct config_log log;
     struct config_drain drain;

@@ -37,6 +37,7 @@
     X("balance", "how reads are spread")                                           \
     X("read_after_write", "who sees their own writes, and how")                    \
     X("failover", "what waits while there is no primary")                          \
+    X("redis", "what weirs share; without it each is alone")                       \
     X("functions", "what an operator knows of functions that weir cannot tell")    \
     X("limits", "bounds on what clients may use")                                  \
     X("http", "where /metrics and /health are served")                             \
@@ -287,6 +288,42 @@
       "time", "gtid: how long a read waits for a replica to get there; then the primary has it")   \
     X("read_after_write.monotonic", BOOL, config, read_after_write.monotonic, "true", 0, 0, "",    \
       "gtid: no read of a session sees less than one before it did, whatever servers they ran on") \
+    X("redis.address", ADDRESS, config, redis.address, "off", 0, 0, "server|off",                  \
+      "HOST:PORT, [IPv6]:PORT or unix:/PATH; the same Redis for all weirs; off: none")             \
+    X("redis.user", USER, config, redis.user, "", 0, 0, "text",                                    \
+      "ACL user; not set: the default one")                                                        \
+    X("redis.password", SECRET, config, redis.password, "", 0, 0, "text",                          \
+      "its password; the file must then be readable by its owner alone")                           \
+    X("redis.password_file", SECRET_FILE, config, redis.password, "", 0, 0, "file",                \
+      "a file that holds the password and nothing else")                                           \
+    X("redis.password_env", SECRET_ENV, config, redis.password, "", 0, 0, "name",                  \
+      "an environment variable that holds the password")                                           \
+    X("redis.database", COUNT, config, redis.database, "0", 0, 65535, "number",                    \
+      "selected after login; channels are the same in all of them")                                \
+    X("redis.tls", ENUM, config, redis.tls, "off", 0, 0, "off|required|verify",                    \
+      "required: encrypted, whoever answers; verify: certificate and name are checked")            \
+    X("redis.tls_ca", PATH, config, redis.tls_ca, "", 0, 0, "file",                                \
+      "authorities trusted for it; not set: tls.ca")                                               \
+    X("redis.tls_server_name", STRING, config, redis.tls_server_name, "", 0, 0, "text",            \
+      "the name that its certificate must have; not set: the host of its address")                 \
+    X("redis.prefix", NAME, config, redis.prefix, "weir", 0, 0, "text",                            \
+      "of all names that weir uses there; weirs of other clusters on the same Redis need "         \
+      "another one")                                                                               \
+    X("redis.connect_timeout", DURATION, config, redis.connect_timeout_us, "1s", 10000, 60000000,  \
+      "time", "for connecting and logging in")                                                     \
+    X("redis.timeout", DURATION, config, redis.timeout_us, "500ms", 10000, 60000000, "time",       \
+      "for a reply; then the connection is made anew")                                             \
+    X("redis.share", BOOL, config, redis.share, "true", 0, 0, "",                                  \
+      "weirs tell each other what was written, for the scopes user and global and the hint key")   \
+    X("redis.forget", DURATION, config, redis.forget_us, "10m", 1000000, 86400000000, "time",      \
+      "a weir that fell silent without having been stopped is no longer waited for after it")      \
+    X("redis.secret", SECRET, config, redis.secret, "", 0, 0, "text",                              \
+      "signs what weirs tell each other; the same for all of them. The file must then be "         \
+      "readable by its owner alone")                                                               \
+    X("redis.secret_file", SECRET_FILE, config, redis.secret, "", 0, 0, "file",                    \
+      "a file that holds the secret and nothing else")                                             \
+    X("redis.secret_env", SECRET_ENV, config, redis.secret, "", 0, 0, "name",                      \
+      "an environment variable that holds the secret")                                             \
     X("functions.replica", FUNCTIONS, config, functions.replica, "", 0, 0, "list",                 \
       "SCHEMA.NAME of stored functions that only read, whatever their bodies look like; NAME "     \
       "of loadable ones")                                                                          \
@@ -340,7 +377,6 @@
 /* X(name): known words of later versions, so that the mistake can say so */
 #define CONFIG_LATER(X) \
     X("cache")          \
-    X("redis")          \
     X("alarms")         \
     X("cloudwatch")
 

@@ -57,8 +57,8 @@ static const struct broken_case cases[] = {
     {SERVER MONITOR "max_lag: 5s\n",
      {"3:1: unknown setting max_lag; did you mean monitor.max_lag?"}},
     {SERVER MONITOR "cache: {memory: 1GiB}\n", {"3:1: cache is not in this version of weir"}},
-    {SERVER MONITOR "redis: {}\ncloudwatch: {}\nalarms: {}\n",
-     {"3:1: redis is not in", "4:1: cloudwatch is not in", "5:1: alarms is not in"}},
+    {SERVER MONITOR "cache: {}\ncloudwatch: {}\nalarms: {}\n",
+     {"3:1: cache is not in", "4:1: cloudwatch is not in", "5:1: alarms is not in"}},
     /* rules */
     {SERVER MONITOR "rules: {name: a}\n", {"3:8: rules must be a list"}},
     {SERVER MONITOR "rules: [a]\n", {"3:9: an entry of rules must hold settings"}},
