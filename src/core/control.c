@@ -30,6 +30,7 @@
 #include "control_priv.h"
 #include "mail_priv.h"
 #include "settings_priv.h"
+#include "share_priv.h"
 
 #define WATCHDOG_US   UINT64_C(100000)
 #define SLOW_TURN_US  UINT64_C(100000)
@@ -196,6 +197,9 @@ static void take_snapshot(struct control *control, struct mail *mail)
     } else if (kind == SNAPSHOT_POSITIONS) {
         positions_unref(control->positions);
         control->positions = snapshot;
+        if (control->house != NULL) {
+            share_on_positions(control->house->share, control->positions, control->topo);
+        }
     } else {
         accounts_unref(control->accounts);
         control->accounts = snapshot;
@@ -209,6 +213,14 @@ static void take_answer(struct control *control, struct mail *mail)
 
     ask_take(mail, &answer);
     admin_on_answer(control->admin, &answer);
+}
+
+static void take_fresh(struct control *control, struct mail *mail)
+{
+    enum event_kind kind = EVENT_REDIS_UP;
+    const char *text = share_mail_text(mail, &kind);
+
+    control_event(control, kind, "", text);
 }
 
 static void take_killed(struct control *control, struct mail *mail)
@@ -235,6 +247,9 @@ static void on_mail(void *arg, struct mail *mail)
         break;
     case CONTROL_MAIL_ANSWER:
         take_answer(control, mail);
+        break;
+    case CONTROL_MAIL_FRESH:
+        take_fresh(control, mail);
         break;
     case CONTROL_MAIL_KILLED:
         take_killed(control, mail);

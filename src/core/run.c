@@ -34,6 +34,7 @@
 
 #include "panic_priv.h"
 #include "settings_priv.h"
+#include "share_priv.h"
 
 #define FIRST_PROBE_US  (3 * CLOCK_US_PER_SECOND)
 #define MONITOR_STOP_US (1 * CLOCK_US_PER_SECOND)
@@ -52,6 +53,7 @@ struct run {
     struct users *users;
     struct guard_board *board;
     struct causal_board *causal;
+    struct share *share;
     bool has_library;
     struct monitor *monitor;
     struct slots *slots;
@@ -234,6 +236,24 @@ static int users_step(struct run *run)
     return run->board == NULL || run->causal == NULL ? -ENOMEM : 0;
 }
 
+static int share_step(struct run *run)
+{
+    const struct share_conf conf = {
+        .config = run->config,
+        .board = run->causal,
+        .registry = run->registry,
+        .logger = run->logger,
+        .control = control_mailbox(run->control),
+    };
+    char why[SETTINGS_WHY_BYTES];
+    int rc = share_create(&conf, why, &run->share);
+
+    if (rc < 0) {
+        log_error(run->log, "redis_failed", "%s", why[0] == '\0' ? err_text(rc) : why);
+    }
+    return rc;
+}
+
 static int monitor_step(struct run *run)
 {
     struct monitor_calls calls;
@@ -374,6 +394,7 @@ static void run_stop(struct run *run, int status)
     if (run->has_library) {
         monitor_library_fini();
     }
+    share_destroy(run->share); /* the last marks of the workers are told */
     guard_board_destroy(run->board);
     causal_board_destroy(run->causal);
     users_destroy(run->users);
@@ -406,6 +427,7 @@ static int run_start(struct run *run, const char *config_path)
         {"TLS of listeners", server_tls_step},
         {"TLS of servers", conn_tls_step},
         {"users", users_step},
+        {"redis", share_step},
         {"monitor", monitor_step},
         {"connection slots", slots_step},
         {"workers", workers_step},
@@ -451,6 +473,7 @@ int run_serve(const char *config_path)
             .users = run->users,
             .slots = run->slots,
             .board = run->board,
+            .share = run->share,
             .instance_tag = run->instance_tag,
         };
 

@@ -41,6 +41,7 @@ static struct redis_value *place(const redisReadTask *task)
     return task->idx >= 0 && (uint32_t)task->idx < parent->count ? &parent->items[task->idx] : NULL;
 }
 
+/* NOLINTNEXTLINE(readability-non-const-parameter): the type is hiredis' */
 static void *on_string(const redisReadTask *task, char *text, size_t len)
 {
     struct redis_reader *reader = task->privdata;

@@ -2,12 +2,14 @@
 #include "weir/util/crypto.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
+#include <openssl/hmac.h>
 #include <openssl/rand.h>
 
 #include "weir/util/assert.h"
@@ -82,6 +84,18 @@ void crypto_sha256(const struct span *parts, size_t count, uint8_t ret_hash[CRYP
 {
     EVP_MD_CTX *context = thread_context();
     hash(context, state.sha256, parts, count, ret_hash);
+}
+
+void crypto_hmac_sha256(struct span key, struct span bytes, uint8_t ret_mac[CRYPTO_SHA256_SIZE])
+{
+    static const uint8_t none[1];
+    unsigned len = 0;
+
+    WR_ASSERT(key.len <= INT_MAX);
+    const uint8_t *mac = HMAC(EVP_sha256(), key.p == NULL ? none : key.p, (int)key.len, bytes.p,
+                              bytes.len, ret_mac, &len);
+
+    WR_ASSERT(mac != NULL && len == CRYPTO_SHA256_SIZE);
 }
 
 bool crypto_equal(const void *a, const void *b, size_t len)

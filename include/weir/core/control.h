@@ -29,6 +29,7 @@ struct metric_registry;
 struct monitor;
 struct monitor_calls;
 struct settings;
+struct share;
 struct slots;
 struct users;
 
@@ -48,6 +49,7 @@ struct control_house {
     struct users *users;
     struct slots *slots;
     struct guard_board *board;
+    struct share *share; /* may be NULL */
     uint8_t instance_tag;
 };
 

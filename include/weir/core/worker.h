@@ -50,6 +50,7 @@ enum snapshot_kind {
 enum control_mail {
     CONTROL_MAIL_DRAINED = SNAPSHOT_COUNT, /* a worker has no session left */
     CONTROL_MAIL_ANSWER,                   /* of a worker, to a question of the admin's */
+    CONTROL_MAIL_FRESH,                    /* what has become of Redis, or of another weir */
     CONTROL_MAIL_KILLED,                   /* the outcome of an operator's KILL */
 };
 

@@ -40,6 +40,12 @@
     X(UNDRAIN, "undrain", false)                  \
     X(WEIGHT, "weight", false)                    \
     X(KILL, "kill", false)                        \
+    X(REDIS_UP, "redis_up", false)                \
+    X(REDIS_DOWN, "redis_down", true)             \
+    X(WEIR_FOUND, "weir_found", false)            \
+    X(WEIR_LEFT, "weir_left", false)              \
+    X(WEIR_SILENT, "weir_silent", true)           \
+    X(WEIR_FORGOTTEN, "weir_forgotten", true)     \
     X(RELOAD, "reload", false)                    \
     X(RELOAD_FAILED, "reload_failed", true)
 

@@ -30,6 +30,8 @@
  * (no memory, or a provider that is missing): there is nothing sensible to answer then. */
 void crypto_sha1(const struct span *parts, size_t count, uint8_t ret_hash[CRYPTO_SHA1_SIZE]);
 void crypto_sha256(const struct span *parts, size_t count, uint8_t ret_hash[CRYPTO_SHA256_SIZE]);
+/* HMAC with SHA-256: who does not have the key cannot make it. */
+void crypto_hmac_sha256(struct span key, struct span bytes, uint8_t ret_mac[CRYPTO_SHA256_SIZE]);
 
 /* Takes the same time wherever the bytes differ. */
 bool crypto_equal(const void *a, const void *b, size_t len);

@@ -98,6 +98,12 @@
     X(EVENT, UNDRAIN, "kind=\"undrain\"")                   \
     X(EVENT, WEIGHT, "kind=\"weight\"")                     \
     X(EVENT, KILL, "kind=\"kill\"")                         \
+    X(EVENT, REDIS_UP, "kind=\"redis_up\"")                 \
+    X(EVENT, REDIS_DOWN, "kind=\"redis_down\"")             \
+    X(EVENT, WEIR_FOUND, "kind=\"weir_found\"")             \
+    X(EVENT, WEIR_LEFT, "kind=\"weir_left\"")               \
+    X(EVENT, WEIR_SILENT, "kind=\"weir_silent\"")           \
+    X(EVENT, WEIR_FORGOTTEN, "kind=\"weir_forgotten\"")     \
     X(EVENT, RELOAD, "kind=\"reload\"")                     \
     X(EVENT, RELOAD_FAILED, "kind=\"reload_failed\"")
 
@@ -243,6 +249,25 @@
       "Reads that took a part of the primary's budget because no replica would do.")               \
     X(BUDGET_REFUSED, "weir_budget_reads_refused_total", COUNTER, NONE,                            \
       "Reads that were refused because the primary's budget was used up.")                         \
+    X(REDIS_UP, "weir_redis_up", GAUGE, NONE, "1 when both connections to Redis are logged in.")   \
+    X(REDIS_BROKEN, "weir_redis_connections_broken_total", COUNTER, NONE,                          \
+      "Connections to Redis that broke or could not be made.")                                     \
+    X(FRESH_HEARS, "weir_fresh_hears", GAUGE, NONE,                                                \
+      "1 when all that other weirs write is known to be heard; else reads of the shared scopes "   \
+      "go to the primary.")                                                                        \
+    X(FRESH_PEERS, "weir_fresh_peers", GAUGE, NONE, "Other weirs that are heard, or waited for.")  \
+    X(FRESH_SENT, "weir_fresh_messages_sent_total", COUNTER, NONE,                                 \
+      "Messages to other weirs given to Redis, heartbeats included.")                              \
+    X(FRESH_UNSENT, "weir_fresh_messages_unsent_total", COUNTER, NONE,                             \
+      "Messages that could not be given to Redis, or that it refused.")                            \
+    X(FRESH_RECEIVED, "weir_fresh_messages_received_total", COUNTER, NONE,                         \
+      "Messages of other weirs, heartbeats included.")                                             \
+    X(FRESH_MARKS, "weir_fresh_marks_heard_total", COUNTER, NONE,                                  \
+      "Users and keys that another weir said were written to.")                                    \
+    X(FRESH_LOST, "weir_fresh_messages_lost_total", COUNTER, NONE,                                 \
+      "Messages of weirs that did not come, by the number of the next one.")                       \
+    X(FRESH_BAD, "weir_fresh_messages_bad_total", COUNTER, NONE,                                   \
+      "Messages that nobody understands, or without the right signature.")                         \
     X(EVENTS, "weir_events_total", COUNTER, EVENT, "Events by kind, see SHOW EVENTS.")             \
     X(DIGESTS, "weir_digests_tracked", GAUGE, NONE, "Statement digests held, by all workers.")     \
     X(DIGESTS_EVICTED, "weir_digests_evicted_total", COUNTER, NONE,                                \
