@@ -661,6 +661,23 @@ static uint64_t window_end_us(const struct sess *sess)
     return sess->raw_mark_us + sess->set->route_conf.raw_window_us;
 }
 
+/* Windows are kept by the guard's board; other weirs hear of writes by this one. */
+static void window_tell(const struct sess *sess)
+{
+    uint64_t now_us = loop_now_us(sess->env->loop);
+    uint32_t slot = 0;
+
+    if (sess->env->causal == NULL || !causal_board_is_shared(sess->env->causal)) {
+        return;
+    }
+    if (scope_slot(sess, &slot)) {
+        causal_board_unknown(sess->env->causal, slot, now_us);
+    }
+    if (sess->key_slot != 0) {
+        causal_board_unknown(sess->env->causal, guard_causal_key(sess->key_slot), now_us);
+    }
+}
+
 void sess_causal_written(struct sess *sess)
 {
     struct sess_causal *causal = NULL;
@@ -668,6 +685,7 @@ void sess_causal_written(struct sess *sess)
     unsigned count = 0;
 
     if (!sess->set->wants_gtids) {
+        window_tell(sess);
         return;
     }
     causal = need(sess);
@@ -696,7 +714,11 @@ void sess_causal_lost(struct sess *sess)
     uint32_t slots[2];
     unsigned count = 0;
 
-    if (!sess->set->wants_gtids || need(sess) == NULL) {
+    if (!sess->set->wants_gtids) {
+        window_tell(sess);
+        return;
+    }
+    if (need(sess) == NULL) {
         return;
     }
     sess->causal->blind_until_us = until_us;

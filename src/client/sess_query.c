@@ -142,6 +142,22 @@ static void facts_to_command(struct sess *sess, const struct facts *facts)
 
 /* --- where it goes --- */
 
+/* Until when its reads need the primary, by the window in force. */
+static uint64_t raw_until_us(const struct sess *sess)
+{
+    const struct sess_env *env = sess->env;
+    const struct route_conf *conf = &sess->set->route_conf;
+    uint64_t until_us =
+        guard_until_us(env->board, conf, sess->raw_mark_us, sess->user_slot, sess->key_slot);
+    uint64_t now_us = loop_now_us(env->loop);
+
+    if (env->causal != NULL && guard_is_shared(conf, sess->key_slot) &&
+        causal_board_is_deaf(env->causal, now_us)) {
+        until_us = now_us + guard_window_us(env->board, conf); /* another weir may write just now */
+    }
+    return until_us;
+}
+
 void sess_route_fill(struct sess *sess, struct route_sess *ret_route, struct route_view *ret_view)
 {
     const struct sess_env *env = sess->env;
@@ -157,8 +173,7 @@ void sess_route_fill(struct sess *sess, struct route_sess *ret_route, struct rou
         .isolation = sess->isolation,
         .pins = sess->pins,
         .failed_mask = sess->cmd.failed_mask,
-        .raw_until_us = guard_until_us(env->board, &set->route_conf, sess->raw_mark_us,
-                                       sess->user_slot, sess->key_slot),
+        .raw_until_us = raw_until_us(sess),
         .schema = svec_get(&sess->svec, SVEC_SCHEMA),
     };
     if (sess_is_execute(sess)) {

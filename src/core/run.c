@@ -241,6 +241,7 @@ static int share_step(struct run *run)
     const struct share_conf conf = {
         .config = run->config,
         .board = run->causal,
+        .guard = run->board,
         .registry = run->registry,
         .logger = run->logger,
         .control = control_mailbox(run->control),

@@ -103,6 +103,7 @@ int share_create(const struct share_conf *conf, char ret_why[SETTINGS_WHY_BYTES]
         .secret = {.p = redis->secret.p, .len = redis->secret.len},
         .forget_us = redis->forget_us,
         .board = conf->board,
+        .guard = conf->guard,
         .registry = conf->registry,
         .logger = conf->logger,
         .on_event = on_event,

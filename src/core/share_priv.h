@@ -20,6 +20,7 @@
 
 struct causal_board;
 struct config;
+struct guard_board;
 struct logger;
 struct mail;
 struct mailbox;
@@ -31,6 +32,7 @@ struct topo;
 struct share_conf {
     const struct config *config; /* borrowed, with what it points at, for the share's life */
     struct causal_board *board;
+    struct guard_board *guard;
     struct metric_registry *registry;
     struct logger *logger;
     struct mailbox *control;

@@ -22,6 +22,7 @@
 #include "weir/io/resolve.h"
 #include "weir/io/timer.h"
 #include "weir/io/watch.h"
+#include "weir/route/guard.h"
 #include "weir/util/crypto.h"
 #include "weir/util/err.h"
 #include "weir/util/log.h"
@@ -93,6 +94,7 @@ static void lease(struct fresh *fresh)
 
 static void missed(struct fresh *fresh)
 {
+    guard_missed(fresh->conf.guard, loop_now_us(fresh->loop));
     causal_board_missed(fresh->conf.board, loop_now_us(fresh->loop));
 }
 
@@ -114,6 +116,7 @@ static bool marks_take(struct fresh *fresh, struct wire *marks)
 
     while (rc == DEC_OK) {
         causal_board_hear(fresh->conf.board, &out, &fresh->heard, whole, now_us);
+        guard_hear(fresh->conf.guard, out.slot, now_us);
         metric_inc(fresh->metrics, METRIC_FRESH_MARKS, METRIC_NONE);
         rc = message_next(marks, &out, &fresh->heard, now_us);
     }

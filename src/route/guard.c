@@ -8,6 +8,7 @@
 #include <xxhash.h>
 
 #include "weir/backend/topo.h"
+#include "weir/route/causal.h"
 #include "weir/util/fault.h"
 
 #define LAG_RESOLUTION_US 1000000u /* of a source that counts whole seconds */
@@ -15,6 +16,7 @@
 struct guard_board {
     _Atomic uint64_t lag_us; /* GUARD_LAG_UNKNOWN */
     _Atomic uint64_t all_us;
+    _Atomic uint64_t missed_us; /* what other weirs wrote has not all been heard */
     _Atomic uint64_t user_us[GUARD_SLOTS];
     _Atomic uint64_t key_us[GUARD_SLOTS];
 };
@@ -57,6 +59,7 @@ struct guard_board *guard_board_create(void)
     if (board) {
         atomic_init(&board->lag_us, GUARD_LAG_UNKNOWN);
         atomic_init(&board->all_us, 0);
+        atomic_init(&board->missed_us, 0);
         for (size_t i = 0; i < GUARD_SLOTS; i++) {
             atomic_init(&board->user_us[i], 0);
             atomic_init(&board->key_us[i], 0);
@@ -222,6 +225,39 @@ uint64_t guard_mark(struct guard_board *board, uint32_t user_slot, uint32_t key_
     return now_us;
 }
 
+/* There are more slots here, of the same hash. */
+_Static_assert(GUARD_SLOTS % CAUSAL_USERS == 0, "a slot of tokens is a whole number of these");
+_Static_assert(GUARD_SLOTS == CAUSAL_KEYS, "a slot of tokens is one of these");
+
+uint32_t guard_causal_key(uint32_t key_slot)
+{
+    return 1U + CAUSAL_USERS + (key_slot - 1) % CAUSAL_KEYS;
+}
+
+void guard_hear(struct guard_board *board, uint32_t causal_slot, uint64_t now_us)
+{
+    if (causal_slot == CAUSAL_SLOT_ALL) {
+        mark_raise(&board->all_us, now_us);
+    } else if (causal_slot <= CAUSAL_USERS) {
+        for (uint32_t slot = causal_slot - 1; slot < GUARD_SLOTS; slot += CAUSAL_USERS) {
+            mark_raise(&board->user_us[slot], now_us);
+        }
+    } else {
+        mark_raise(&board->key_us[(causal_slot - 1 - CAUSAL_USERS) % GUARD_SLOTS], now_us);
+    }
+}
+
+void guard_missed(struct guard_board *board, uint64_t now_us)
+{
+    mark_raise(&board->missed_us, now_us);
+}
+
+bool guard_is_shared(const struct route_conf *conf, uint32_t key_slot)
+{
+    return key_slot != 0 || conf->raw_scope == CONFIG_SCOPE_USER ||
+           conf->raw_scope == CONFIG_SCOPE_GLOBAL;
+}
+
 uint64_t guard_until_us(const struct guard_board *board, const struct route_conf *conf,
                         uint64_t session_mark_us, uint32_t user_slot, uint32_t key_slot)
 {
@@ -244,6 +280,11 @@ uint64_t guard_until_us(const struct guard_board *board, const struct route_conf
             board_us = atomic_load_explicit(&board->all_us, memory_order_seq_cst);
             break;
         }
+    }
+    if (board && guard_is_shared(conf, key_slot)) {
+        uint64_t missed_us = atomic_load_explicit(&board->missed_us, memory_order_seq_cst);
+
+        board_us = missed_us > board_us ? missed_us : board_us;
     }
     mark_us = board_us > mark_us ? board_us : mark_us;
     if (board && key_slot != 0) {

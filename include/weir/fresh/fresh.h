@@ -26,6 +26,7 @@
 
 struct causal_board;
 struct fresh;
+struct guard_board;
 struct logger;
 struct metric_registry;
 struct position_set;
@@ -48,6 +49,7 @@ struct fresh_conf {
     struct span secret;      /* p NULL: messages are not signed */
     uint64_t forget_us;
     struct causal_board *board;
+    struct guard_board *guard; /* for who reads by windows */
     struct metric_registry *registry;
     struct logger *logger;
     fresh_event_fn on_event;

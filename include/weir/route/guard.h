@@ -94,6 +94,16 @@ uint32_t guard_key_slot(struct span key);
 uint64_t guard_mark(struct guard_board *board, uint32_t user_slot, uint32_t key_slot,
                     uint64_t now_us);
 
+/* Another weir says that somebody of this slot of the board of tokens wrote. */
+void guard_hear(struct guard_board *board, uint32_t causal_slot, uint64_t now_us);
+/* The slot there of a key's slot here. */
+uint32_t guard_causal_key(uint32_t key_slot);
+/* What another weir says has been missed: anybody may have written, now. */
+void guard_missed(struct guard_board *board, uint64_t now_us);
+
+/* Whether what others wrote counts for a read: by the scope, or by its key. */
+bool guard_is_shared(const struct route_conf *conf, uint32_t key_slot);
+
 /* Until when this session's reads need the primary, by the scope in force, and by the key (0: none): session_mark_us is its
  * own mark. 0: no mark. With mode off the time is still given; route_decide() weighs it. */
 uint64_t guard_until_us(const struct guard_board *board, const struct route_conf *conf,

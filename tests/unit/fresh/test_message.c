@@ -149,7 +149,7 @@ static void cut_and_changed(void **unused)
 /* A slot that says nothing, and a set with nothing in it, are nobody's message. */
 static void nothing(void **unused)
 {
-    static const uint8_t head[MESSAGE_HEAD] = "weir\x01\x01\x05\0\0\0\0\0\0\0\x01\0\0\0\0\0\0\0";
+    const struct span head = SPAN_LIT("weir\x01\x01\x05\0\0\0\0\0\0\0\x01\0\0\0\0\0\0\0");
     static const char *const marks[] = {"\x01\x01\x00", "\x01\x01\x08", "\x01\x01\x04\x01\x20",
                                         "\x01\x01\x04\x00"};
     static const size_t lens[] = {3, 3, 5, 4};
@@ -158,7 +158,8 @@ static void nothing(void **unused)
     for (size_t i = 0; i < sizeof(lens) / sizeof(lens[0]); i++) {
         uint8_t bytes[MESSAGE_HEAD + 8];
 
-        memcpy(bytes, head, MESSAGE_HEAD);
+        assert_int_equal(head.len, MESSAGE_HEAD);
+        memcpy(bytes, head.p, head.len);
         memcpy(bytes + MESSAGE_HEAD, marks[i], lens[i]);
         assert_int_equal(read_all(bytes, MESSAGE_HEAD, &OPEN), DEC_MORE);
         assert_int_equal(read_all(bytes, MESSAGE_HEAD + lens[i], &OPEN), DEC_BAD);

@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "weir/backend/topo.h"
+#include "weir/route/causal.h"
 #include "weir/route/guard.h"
 
 static void test_window_default(void **state)
@@ -112,6 +113,37 @@ static void test_keys(void **state)
     assert_int_equal(guard_mark(board, 2, 0, 9000), 9000);
     assert_int_equal(guard_until_us(board, &conf, 0, 3, cart), 6000);
     assert_int_equal(guard_until_us(NULL, &conf, 0, 3, cart), 0);
+    guard_board_destroy(board);
+}
+
+/* What other weirs say, by the slots of the board of tokens. */
+static void test_heard(void **state)
+{
+    struct guard_board *board = guard_board_create();
+    struct route_conf conf = {.raw_window_us = 1000, .raw_scope = CONFIG_SCOPE_USER};
+    uint32_t ann = guard_user_slot(SPAN_LIT("ann"));
+    uint32_t bob = guard_user_slot(SPAN_LIT("bob"));
+    uint32_t key = guard_key_slot(SPAN_LIT("bob"));
+
+    (void)state;
+    guard_hear(board, causal_slot_user(SPAN_LIT("ann")), 5000);
+    assert_int_equal(guard_until_us(board, &conf, 0, ann, 0), 6000);
+    assert_int_equal(guard_until_us(board, &conf, 0, bob, 0), 0);
+    guard_hear(board, causal_slot_key(SPAN_LIT("bob")), 5000);
+    assert_int_equal(guard_until_us(board, &conf, 0, bob, key), 6000);
+    assert_int_equal(guard_until_us(board, &conf, 0, bob, guard_key_slot(SPAN_LIT("ann"))), 0);
+    assert_int_equal(guard_causal_key(key), causal_slot_key(SPAN_LIT("bob")));
+    guard_hear(board, CAUSAL_SLOT_ALL, 5000);
+    assert_int_equal(guard_until_us(board, &conf, 0, bob, 0), 0);
+    conf.raw_scope = CONFIG_SCOPE_GLOBAL;
+    assert_int_equal(guard_until_us(board, &conf, 0, bob, 0), 6000);
+    guard_missed(board, 7000);
+    assert_int_equal(guard_until_us(board, &conf, 0, bob, 0), 8000);
+    conf.raw_scope = CONFIG_SCOPE_USER;
+    assert_int_equal(guard_until_us(board, &conf, 0, bob, 0), 8000);
+    conf.raw_scope = CONFIG_SCOPE_SESSION;
+    assert_int_equal(guard_until_us(board, &conf, 0, bob, 0), 0);
+    assert_int_equal(guard_until_us(board, &conf, 0, bob, key), 8000);
     guard_board_destroy(board);
 }
 
@@ -290,15 +322,11 @@ static void test_marks_from_threads(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_window_default),
-        cmocka_unit_test(test_conf),
-        cmocka_unit_test(test_scopes),
-        cmocka_unit_test(test_keys),
-        cmocka_unit_test(test_strict),
-        cmocka_unit_test(test_lags),
-        cmocka_unit_test(test_lag_rounding),
-        cmocka_unit_test(test_adaptive),
-        cmocka_unit_test(test_marks_from_threads),
+        cmocka_unit_test(test_window_default), cmocka_unit_test(test_conf),
+        cmocka_unit_test(test_scopes),         cmocka_unit_test(test_keys),
+        cmocka_unit_test(test_heard),          cmocka_unit_test(test_strict),
+        cmocka_unit_test(test_lags),           cmocka_unit_test(test_lag_rounding),
+        cmocka_unit_test(test_adaptive),       cmocka_unit_test(test_marks_from_threads),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
