@@ -34,6 +34,7 @@
 #define CHANNEL_BYTES 128
 #define TEXT_BYTES    (REDIS_WHY_BYTES + 64)
 #define REPLY_MAX     (MESSAGE_MAX * 2)
+#define BAD_SAID_US   UINT64_C(60000000)
 #define ECHO_LATE_US  UINT64_C(2000000) /* then the subscription is made anew */
 
 enum fresh_mail {
@@ -66,6 +67,7 @@ struct fresh {
     struct timer beat;
     struct timer bye;
     uint64_t subscribed_us;
+    uint64_t bad_said_us; /* 0: never */
     pthread_t thread;
     bool is_started;
     bool is_up;     /* both connections are, and that was told */
@@ -138,6 +140,20 @@ static void peer_news(struct fresh *fresh, const struct message_head *head,
     }
 }
 
+/* Another secret elsewhere makes ten a second: it is said once a minute. */
+static void bad_log(struct fresh *fresh, size_t len)
+{
+    uint64_t now_us = loop_now_us(fresh->loop);
+
+    if (fresh->bad_said_us == 0 || now_us >= fresh->bad_said_us + BAD_SAID_US) {
+        fresh->bad_said_us = now_us;
+        log_warn(&fresh->log, "fresh_message_bad",
+                 "%zu bytes on channel %s are not a message of a weir of this version with this "
+                 "secret: taken for a write that nobody knows (weir_fresh_messages_bad_total)",
+                 len, fresh->channel);
+    }
+}
+
 static void on_message(void *arg, struct span payload)
 {
     struct fresh *fresh = arg;
@@ -153,10 +169,7 @@ static void on_message(void *arg, struct span payload)
     }
     if (!is_good) {
         metric_inc(fresh->metrics, METRIC_FRESH_BAD, METRIC_NONE);
-        log_warn(&fresh->log, "fresh_message_bad",
-                 "%zu bytes on channel %s are not a message of a weir of this version with this "
-                 "secret: taken for a write that nobody knows",
-                 payload.len, fresh->channel);
+        bad_log(fresh, payload.len);
         missed(fresh);
         return;
     }
