@@ -135,15 +135,6 @@ void positions_unref(const struct positions *positions)
     }
 }
 
-const struct position *positions_of(const struct positions *positions, int16_t server)
-{
-    if (positions == NULL || server < 0 || server >= (int16_t)positions->server_count ||
-        positions->servers[server].executed == NULL) {
-        return NULL;
-    }
-    return &positions->servers[server];
-}
-
 uint64_t positions_seen_us(const struct positions *positions, int16_t server)
 {
     const struct position *at = positions_of(positions, server);

@@ -279,25 +279,41 @@ static int put_source(struct buf *out, const struct gtid_source *source, size_t 
     return r < 0 ? r : buf_append(out, source->tag, source->tag_len, max);
 }
 
-static int put_behind(struct buf *out, const char *mark, uint64_t number, size_t max)
+/* The digits of number ahead of end; returns where they begin. */
+static char *digits_before(char *end, uint64_t number)
 {
-    int r = buf_append(out, mark, 1, max);
-    return r < 0 ? r : buf_append_number(out, number, 1, max);
+    do {
+        *--end = (char)('0' + number % 10);
+        number /= 10;
+    } while (number != 0);
+    return end;
 }
 
 static int put_range(struct buf *out, const struct gtid_range *range, size_t max)
 {
-    int r = put_behind(out, ":", range->from, max);
-    return r < 0 || range->from == range->to ? r : put_behind(out, "-", range->to, max);
+    char text[42]; /* two marks, twice UINT64_MAX */
+    char *end = text + sizeof(text);
+    char *at = digits_before(end, range->to);
+
+    if (range->from != range->to) {
+        *--at = '-';
+        at = digits_before(at, range->from);
+    }
+    *--at = ':';
+    return buf_append(out, at, (size_t)(end - at), max);
 }
 
 static int put_position(struct buf *out, const struct gtid_range *range, size_t max)
 {
-    int r = buf_append_number(out, range->source, 1, max);
-    if (r >= 0) {
-        r = put_behind(out, "-", range->server, max);
-    }
-    return r < 0 ? r : put_behind(out, "-", range->to, max);
+    char text[42]; /* two marks, twice UINT32_MAX, UINT64_MAX */
+    char *end = text + sizeof(text);
+    char *at = digits_before(end, range->to);
+
+    *--at = '-';
+    at = digits_before(at, range->server);
+    *--at = '-';
+    at = digits_before(at, range->source);
+    return buf_append(out, at, (size_t)(end - at), max);
 }
 
 int gtid_format(const struct gtid_set *set, struct buf *out, size_t max)

@@ -16,6 +16,7 @@
 
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "weir/backend/topo.h"
@@ -86,7 +87,13 @@ void positions_unref(const struct positions *positions); /* NULL is fine */
 uint64_t positions_seen_us(const struct positions *positions, int16_t server);
 /* Servers known to have all of want. positions may be NULL: nobody is. */
 uint64_t positions_have(const struct positions *positions, const struct gtid_set *want);
-/* NULL: not known. Borrowed from positions. */
-const struct position *positions_of(const struct positions *positions, int16_t server);
+/* NULL: not known. Borrowed from positions. Asked several times for each statement. */
+static inline const struct position *positions_of(const struct positions *positions, int16_t server)
+{
+    bool is_known = positions != NULL && server >= 0 && server < (int16_t)positions->server_count &&
+                    positions->servers[server].executed != NULL;
+
+    return is_known ? &positions->servers[server] : NULL;
+}
 
 #endif
