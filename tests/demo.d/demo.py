@@ -96,6 +96,7 @@ servers:
 {"users: {source: [passthrough, server]}" if cluster.flavour == "mariadb" else "users: {source: passthrough}"}
 tls: {{dir: {daemon.tls}}}
 http: {{address: "127.0.0.1:{HTTP_PORT}"}}
+redis: {{address: "127.0.0.1:{cluster.env["REDIS_PORT"]}"}}
 admin:
   address: "127.0.0.1:{ADMIN_PORT}"
   users: [{{name: {ADMIN_USER}, role: operate, password_file: {daemon.admin_password}}}]
