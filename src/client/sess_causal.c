@@ -751,7 +751,7 @@ static bool hint_wants_other(const struct sess *sess, const struct facts *facts,
 
 int16_t sess_causal_fetch_from(const struct sess *sess, const struct facts *facts,
                                const struct route_sess *route,
-                               const struct route_decision *decision)
+                               const struct route_decision *decision, enum route_reason reason)
 {
     const struct sess_causal *causal = sess->causal;
     uint64_t now_us = loop_now_us(sess->env->loop);
@@ -759,7 +759,7 @@ int16_t sess_causal_fetch_from(const struct sess *sess, const struct facts *fact
     bool is_due = false;
 
     if (causal == NULL || causal->floor_server < 0 ||
-        (sess->cmd.reason != ROUTE_BEHIND && (facts->hints & HINT_BIT(HINT_SERVER)) == 0 &&
+        (reason != ROUTE_BEHIND && (facts->hints & HINT_BIT(HINT_SERVER)) == 0 &&
          now_us <= causal->stuck_us + STUCK_US)) {
         return -1; /* nearly always */
     }
@@ -770,10 +770,10 @@ int16_t sess_causal_fetch_from(const struct sess *sess, const struct facts *fact
         return -1;
     }
     if (causal->floor_server == sess->env->topo->primary) {
-        is_due = sess->cmd.reason == ROUTE_BEHIND;
+        is_due = reason == ROUTE_BEHIND;
     } else {
         is_due = hint_wants_other(sess, facts, route, decision->server) ||
-                 (sess->cmd.reason == ROUTE_BALANCED && now_us > causal->stuck_us + STUCK_US &&
+                 (reason == ROUTE_BALANCED && now_us > causal->stuck_us + STUCK_US &&
                   has_other(decision));
     }
     from = is_due ? positions_of(sess->env->positions, causal->floor_server) : NULL;

@@ -21,6 +21,7 @@
 
 #include "weir/backend/positions.h"
 #include "weir/route/causal.h"
+#include "weir/route/decide.h"
 #include "weir/util/str.h"
 
 #define SESS_WAITERS_MAX   16U
@@ -28,9 +29,6 @@
 #define SESS_WAIT_RANGES   96U /* of a set that is asked for: as text below the other */
 
 struct conn;
-struct facts;
-struct route_decision;
-struct route_sess;
 struct sess;
 
 struct sess_causal {
@@ -88,7 +86,7 @@ void sess_causal_lost(struct sess *sess);
  * does, once in a while. -1: nobody is asked. */
 int16_t sess_causal_fetch_from(const struct sess *sess, const struct facts *facts,
                                const struct route_sess *route,
-                               const struct route_decision *decision);
+                               const struct route_decision *decision, enum route_reason reason);
 /* The statement in hand goes to the primary, where it could see less than the session has seen on a
  * replica: a wait there goes ahead of it. */
 bool sess_causal_is_ahead(const struct sess *sess, const struct facts *facts);

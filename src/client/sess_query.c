@@ -249,6 +249,13 @@ static void stay_behind(struct sess_cmd *cmd, int16_t primary)
     }
 }
 
+/* What may be asked of another server: proven reads outside transactions. */
+static bool may_move(const struct sess *sess, uint64_t bits, enum route_target target)
+{
+    return (bits & FACT(READ)) != 0 && !sess->tx_open && !sess->autocommit_off &&
+           sess->ro_tx_server < 0 && sess->pins == 0 && target != ROUTE_TO_LAST;
+}
+
 static bool decide(struct sess *sess, const struct facts *facts)
 {
     struct sess_cmd *cmd = &sess->cmd;
@@ -294,11 +301,10 @@ static bool decide(struct sess *sess, const struct facts *facts)
     }
     /* what may be asked of another server when this one fails: proven reads outside transactions,
      * whatever server was chosen for them */
-    cmd->is_read = (cmd->bits & FACT(READ)) != 0 && !sess->tx_open && !sess->autocommit_off &&
-                   sess->ro_tx_server < 0 && sess->pins == 0 && cmd->target != ROUTE_TO_LAST;
+    cmd->is_read = may_move(sess, cmd->bits, cmd->target);
     cmd->no_vars = is_without_vars(sess, facts);
     if (sess->causal != NULL && cmd->is_read && cmd->com != COM_STMT_PREPARE) {
-        int16_t from = sess_causal_fetch_from(sess, facts, &route, &decision);
+        int16_t from = sess_causal_fetch_from(sess, facts, &route, &decision, cmd->reason);
 
         if (from >= 0) {
             cmd->needs_fetch = true;
@@ -369,6 +375,28 @@ static void explain_row(void *arg, const char *item, const char *text)
     result_put_row(explain->result, row, 2);
 }
 
+/* What the decision leaves to be found out when the statement comes. */
+static void explain_fetch(const struct sess *sess, const struct facts *facts,
+                          const struct route_sess *route, const struct route_decision *decision,
+                          struct explain *explain)
+{
+    char text[256];
+    int16_t from = -1;
+
+    if (sess->causal != NULL && may_move(sess, facts->bits, decision->target)) {
+        from =
+            sess_causal_fetch_from(sess, facts, route, decision, route_decision_reason(decision));
+    }
+    if (from >= 0) {
+        (void)snprintf(
+            text, sizeof(text),
+            "%s is asked how far it is; a replica that is known to be as far then, or gets "
+            "there in time, runs it instead",
+            sess->env->topo->servers[from].name);
+        explain_row(explain, "first", text);
+    }
+}
+
 void sess_explain(struct sess *sess, struct span sql, struct span packet)
 {
     static const struct result_column columns[2] = {
@@ -396,6 +424,7 @@ void sess_explain(struct sess *sess, struct span sql, struct span packet)
     sess_result_init(sess, &out, &result);
     result_put_columns(&result, columns, 2);
     route_explain(&facts, &route, &view, &decision, explain_row, &explain);
+    explain_fetch(sess, &facts, &route, &decision, &explain);
     result_put_end(&result, 0);
     sess_answer(sess, &bytes);
 }
