@@ -11,6 +11,9 @@
  *   heartbeat     rows of a table that something on the primary renews. Where the log's places
  *                 cannot be compared, and through replicas of replicas.
  *
+ * Where the log's places cannot be compared, for the replica follows another server, its GTIDs are: which
+ * it was seen to lack, and since when. One that follows somebody else's primary lacks them for good.
+ *
  * A heartbeat's stamp is only compared with the primary's stamps of the same row, which one clock
  * wrote; how long ago that was comes from weir's notes of them. So neither time zones nor clocks
  * that differ look like lag. A row that stands still on the primary says nothing.
@@ -323,6 +326,12 @@ struct lag_verdict lag_judge(const struct lag_trail *trail, const struct sample 
     }
     if (j.has_beat && worst.why == TOPO_WHY_NONE) {
         verdict_hear(&worst, TOPO_LAG_BY_HEARTBEAT, j.beat_us);
+    }
+    if (worst.why == TOPO_WHY_NONE && replica->lacks_us != 0 &&
+        worst.by_us[TOPO_LAG_BY_LOG] == TOPO_LAG_UNKNOWN) {
+        /* its source is another server: what it lacks of the primary's transactions counts */
+        verdict_hear(&worst, TOPO_LAG_BY_LOG,
+                     j.now_us > replica->lacks_us ? j.now_us - replica->lacks_us : 0);
     }
     return worst;
 }

@@ -500,6 +500,7 @@ void monitor_judge(struct monitor *monitor, bool is_publish_forced)
         (void)pthread_mutex_lock(&monitor->lock);
         memcpy(monitor->mark.gtid, good->gtid, sizeof(monitor->mark.gtid));
         monitor->mark.at_us = good->begin_us;
+        monitor->mark.server = monitor->next_primary;
         (void)pthread_mutex_unlock(&monitor->lock);
     }
     for (uint16_t i = 0; i < monitor->server_count; i++) {

@@ -353,29 +353,49 @@ static void probe_gtid(struct db *db, const struct probe_state *state, struct sa
     }
 }
 
-/* Positions of an idle primary's log and of its replica may differ for good: a rotated log holds
- * events that no replica applies. What counts is whether the replica has the transactions. */
-static void probe_has_all(struct db *db, const struct probe_state *state,
-                          const struct probe_mark *mark, struct sample *sample)
+static bool probe_has(struct db *db, const struct probe_state *state, const struct probe_mark *mark,
+                      bool *ret_has)
 {
     char sql[SAMPLE_GTID_MAX + 64];
     struct db_rows *rows = NULL;
 
-    if (mark->gtid[0] == '\0') {
-        return;
-    }
     (void)snprintf(sql, sizeof(sql),
                    state->flavour == TOPO_FLAVOUR_MARIADB
                        ? "SELECT MASTER_GTID_WAIT('%s', 0) = 0"
                        : "SELECT GTID_SUBSET('%s', @@global.gtid_executed)",
                    mark->gtid);
     if (db_query(db, sql, &rows) < 0) {
+        return false;
+    }
+    *ret_has = db_rows_next(rows) && span_eq_text(db_rows_get(rows, 0), "1");
+    db_rows_free(rows);
+    return true;
+}
+
+/*
+ * Positions of an idle primary's log and of its replica may differ for good: a rotated log holds
+ * events that no replica applies. What counts is whether the replica has the transactions. One that
+ * never gets those of a moment follows somebody else, whatever it says of how late it is.
+ */
+static void probe_has_all(struct db *db, struct probe_state *state, const struct probe_mark *mark,
+                          struct sample *sample)
+{
+    struct probe_mark *lacking = &state->lacking;
+    bool has = false;
+
+    if (mark->gtid[0] == '\0' || !probe_has(db, state, mark, &has)) {
         return;
     }
-    if (db_rows_next(rows) && span_eq_text(db_rows_get(rows, 0), "1")) {
+    if (has) {
         sample->has_all_us = mark->at_us;
+        lacking->at_us = 0;
+        return;
     }
-    db_rows_free(rows);
+    if (lacking->at_us == 0 || lacking->server != mark->server ||
+        (probe_has(db, state, lacking, &has) && has)) {
+        *lacking = *mark;
+    }
+    sample->lacks_us = lacking->at_us;
 }
 
 bool probe_run(struct db *db, struct probe_state *state, const struct probe_mark *mark,

@@ -15,6 +15,13 @@
 
 #include "sample_priv.h"
 
+/* What the primary had executed, and when it was asked: a replica is asked whether it has it. */
+struct probe_mark {
+    char gtid[SAMPLE_GTID_MAX]; /* empty: not known */
+    uint64_t at_us;
+    int16_t server; /* whose it is, by index */
+};
+
 /* What a connection keeps between probes. Zeroed is fresh; reset it with each new connection. */
 struct probe_state {
     bool is_started;
@@ -38,12 +45,8 @@ struct probe_state {
         char stamp[64]; /* of its row, as last seen */
     } aurora_members[SAMPLE_MEMBERS_MAX];
     uint8_t aurora_member_count;
-};
 
-/* What the primary had executed, and when it was asked: a replica is asked whether it has it. */
-struct probe_mark {
-    char gtid[SAMPLE_GTID_MAX]; /* empty: not known */
-    uint64_t at_us;
+    struct probe_mark lacking; /* a replica: the oldest that it has not been seen to have */
 };
 
 /* begin_us is set by the caller. mark may be NULL. */

@@ -94,6 +94,7 @@ struct sample {
     struct log_place written;   /* end of its own binary log */
     char gtid[SAMPLE_GTID_MAX]; /* what it has executed, of a writable one; empty: not known */
     uint64_t has_all_us;        /* a replica: has all that the primary had then; 0: not known */
+    uint64_t lacks_us; /* a replica: lacks something that the primary had then; 0: not known to */
 
     uint8_t channel_count;
     bool has_more_channels;

@@ -133,6 +133,31 @@ static void test_has_all(void **state)
     assert_int_equal(lag_judge(&trail, &replica, false, INTERVAL).lag_us, 6 * SECOND);
 }
 
+/* It follows another server than the primary, and says that it is not late: by GTIDs. */
+static void test_lacks(void **state)
+{
+    struct lag_trail trail;
+    struct sample replica;
+
+    (void)state;
+    trail_fill(&trail);
+    replica_init(&replica, 111 * SECOND, 1, 2000);
+    (void)snprintf(replica.channels[0].source_uuid, sizeof(replica.channels[0].source_uuid),
+                   "other");
+    replica.channels[0].source_id = 99;
+    replica.channels[0].behind_us = 0;
+    replica.channels[0].has_fine = true;
+    replica.channels[0].fine_us = 0;
+    assert_int_equal(lag_judge(&trail, &replica, false, INTERVAL).lag_us, 0);
+    replica.lacks_us = 104 * SECOND;
+    assert_int_equal(lag_judge(&trail, &replica, false, INTERVAL).lag_us, 7 * SECOND);
+    assert_int_equal(lag_judge(&trail, &replica, false, INTERVAL).source, TOPO_LAG_BY_LOG);
+    /* one whose place in the log is known is judged by that */
+    replica_init(&replica, 111 * SECOND, 1, 2000);
+    replica.lacks_us = 104 * SECOND;
+    assert_true(lag_judge(&trail, &replica, false, INTERVAL).lag_us < 2 * SECOND);
+}
+
 static void test_gtids_that_may_be_quoted(void **state)
 {
     (void)state;
@@ -356,6 +381,7 @@ int main(void)
         cmocka_unit_test(test_trail),
         cmocka_unit_test(test_hanging_receiver),
         cmocka_unit_test(test_has_all),
+        cmocka_unit_test(test_lacks),
         cmocka_unit_test(test_gtids_that_may_be_quoted),
         cmocka_unit_test(test_sources),
         cmocka_unit_test(test_channels),
