@@ -38,6 +38,16 @@ def base_dir():
     return os.path.join(rigserver.cache_dir(), "demo")
 
 
+def parted(flavour):
+    return os.path.join(base_dir(), f"{flavour}.parted")
+
+
+def wipe(flavour):
+    subprocess.run([RIG, "wipe", flavour, "--base", base_dir()], check=False)
+    if os.path.exists(parted(flavour)):
+        os.unlink(parted(flavour))
+
+
 class Daemon(rigserver.Process):
     """weir itself; known again by pid, start time and the path of its configuration."""
 
@@ -245,11 +255,15 @@ def admin_events(daemon):
 
 
 def show_failover(cluster, daemon):
-    """Returns (switchovers, complaints), as show() does."""
+    """Returns (switchovers, complaints), as show() does. One that does not come to its end leaves servers behind that
+    have parted: the next demo makes them anew."""
+    write_private(parted(cluster.flavour), "")
     wrong = failover.show(cluster, lambda: connect(cluster), lambda: admin_events(daemon),
                           lambda text: print(text, flush=True))
     for complaint in wrong:
         print(f"   DIFFERENT: {complaint}")
+    if not wrong:
+        os.unlink(parted(cluster.flavour))
     return 2, len(wrong)
 
 
@@ -261,8 +275,14 @@ def start(flavour, what):
     daemon.end()
     if os.path.isdir(os.path.join(base_dir(), other)):
         subprocess.run([RIG, "down", other, "--base", base_dir()], check=True)
-    if subprocess.run([RIG, "up", flavour, "--base", base_dir(), "--ports", "demo"], check=False).returncode:
-        raise DemoError("the servers did not start")
+    if os.path.exists(parted(flavour)):
+        wipe(flavour)
+    up = [RIG, "up", flavour, "--base", base_dir(), "--ports", "demo"]
+    if subprocess.run(up, check=False).returncode:
+        print("demo: once more, with new servers", flush=True)
+        wipe(flavour)
+        if subprocess.run(up, check=False).returncode:
+            raise DemoError("the servers did not start")
     cluster = rigcluster.Cluster(flavour, base_dir())
     print("== weir", flush=True)
     write_conf(cluster, daemon)

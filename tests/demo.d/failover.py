@@ -21,9 +21,9 @@ class Shown(failoverlab.Operator):
         self.say(f"operator: {self.rig.nodes[index].name} {'takes no writes any more' if yes else 'takes writes'}")
         super().read_only(index, yes)
 
-    def follow(self, index, source=None):
+    def follow(self, index, source=None, late=None):
         self.say(f"operator: {self.rig.nodes[index].name} follows {self.primary.name}")
-        super().follow(index, source)
+        super().follow(index, source, late)
 
 
 class View(threading.Thread):
