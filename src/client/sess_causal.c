@@ -29,10 +29,6 @@
  * a moment before its primary does: a set counts for what was seen when it was asked for this much
  * later. */
 #define FLOOR_MARGIN_US UINT64_C(20000)
-/* A lag is known as of the last probe, and from above. */
-#define LAG_SLACK_US UINT64_C(500000)
-/* A session that keeps reading is let go by its replica that often. */
-#define STUCK_US UINT64_C(2000000)
 /* Longer than between two good probes of a primary that answers writes. */
 #define ACKED_KEEP_US UINT64_C(2000000)
 /* A token of more ranges is tidied; one that is no shorter then, when it is twice as long. */
@@ -66,14 +62,14 @@ void sess_causal_destroy(struct sess_causal *causal)
     }
 }
 
-static const struct position *primary_position(const struct sess *sess)
+const struct position *sess_causal_primary(const struct sess *sess)
 {
     return positions_of(sess->env->positions, sess->env->topo->primary);
 }
 
 static const struct gtid_set *primary_set(const struct sess *sess)
 {
-    const struct position *primary = primary_position(sess);
+    const struct position *primary = sess_causal_primary(sess);
 
     return primary == NULL ? NULL : &primary->executed->set;
 }
@@ -108,7 +104,7 @@ static void floor_raise(struct sess *sess, struct sess_causal *causal, uint64_t 
 }
 
 /* The set that says what the floor is; NULL: not told yet. */
-static const struct position *floor_position(const struct sess *sess)
+const struct position *sess_causal_floor(const struct sess *sess)
 {
     const struct sess_causal *causal = sess->causal;
 
@@ -214,7 +210,7 @@ static bool epoch_check(struct sess *sess, struct sess_causal *causal)
         causal->epoch = sess->env->topo->epoch;
         return true;
     }
-    primary = primary_position(sess);
+    primary = sess_causal_primary(sess);
     if (primary == NULL ||
         positions_seen_us(sess->env->positions, sess->env->topo->primary) < set->epoch_us) {
         return false;
@@ -336,50 +332,6 @@ static void masks_make(struct sess *sess, struct sess_causal *causal)
     causal->is_stale = false;
 }
 
-/* Whom waiting for is of any use, of a topology: who is not too late anyway. */
-static uint64_t soon_mask(struct sess_set *set, uint64_t wait_us)
-{
-    const struct topo *topo = set->env->topo;
-    uint64_t most_us = wait_us + LAG_SLACK_US;
-    uint64_t mask = 0;
-
-    if (set->soon_of == topo->snap.generation && set->soon_wait_us == wait_us) {
-        return set->soon_mask;
-    }
-    for (uint16_t i = 0; i < topo->server_count; i++) {
-        if (topo->servers[i].lag_us <= most_us + topo->servers[i].lag_resolution_us) {
-            mask |= UINT64_C(1) << i;
-        }
-    }
-    set->soon_of = topo->snap.generation;
-    set->soon_wait_us = wait_us;
-    set->soon_mask = mask;
-    return mask;
-}
-
-/* Who may be waited for: not who has just been waited for in vain, nor who is too late anyway. */
-static uint64_t wait_mask(const struct sess *sess, uint32_t ranges)
-{
-    struct sess_set *set = sess->set;
-    uint64_t wait_us = sess->env->config->read_after_write.wait_us;
-    uint64_t now_us = loop_now_us(sess->env->loop);
-    uint64_t mask = 0;
-
-    if (wait_us == 0 || sess->cmd.no_wait || ranges > SESS_WAIT_RANGES) {
-        return 0;
-    }
-    mask = soon_mask(set, wait_us);
-    if (now_us >= set->last_no_wait_us && set->all_waiters < SESS_WAITERS_MAX) {
-        return mask;
-    }
-    for (uint16_t i = 0; i < sess->env->topo->server_count; i++) {
-        if (now_us < set->no_wait_until_us[i] || set->waiters[i] >= SESS_WAITERS_MAX) {
-            mask &= ~(UINT64_C(1) << i);
-        }
-    }
-    return mask;
-}
-
 static void fill_masks(struct sess *sess, struct sess_causal *causal, struct route_sess *ret_route)
 {
     const struct positions *positions = sess->env->positions;
@@ -391,7 +343,7 @@ static void fill_masks(struct sess *sess, struct sess_causal *causal, struct rou
     if (causal->floor_server >= 0) {
         uint64_t self = UINT64_C(1) << causal->floor_server;
 
-        floor = floor_position(sess);
+        floor = sess_causal_floor(sess);
         if (floor == NULL) {
             floor_mask = self;
             floor_waits = self;
@@ -410,7 +362,7 @@ static void fill_masks(struct sess *sess, struct sess_causal *causal, struct rou
     }
     ret_route->has_mask = causal->has_mask & floor_mask;
     ret_route->wait_mask =
-        ret_route->has_mask == UINT64_MAX ? 0 : wait_mask(sess, ranges) & floor_waits;
+        ret_route->has_mask == UINT64_MAX ? 0 : sess_causal_wait_mask(sess, ranges) & floor_waits;
 }
 
 void sess_causal_fill(struct sess *sess, struct route_sess *ret_route)
@@ -421,7 +373,7 @@ void sess_causal_fill(struct sess *sess, struct route_sess *ret_route)
     if (!set->wants_gtids) {
         return;
     }
-    primary = primary_position(sess);
+    primary = sess_causal_primary(sess);
     if (primary != NULL) {
         set->has_gtids = primary->has_gtids;
     }
@@ -728,96 +680,6 @@ void sess_causal_lost(struct sess *sess)
     }
 }
 
-/* A replica that would be chosen if it were known to be as far. */
-static bool has_other(const struct route_decision *decision)
-{
-    for (uint8_t i = 0; i < decision->candidate_count; i++) {
-        if (decision->candidates[i].exclude == ROUTE_EX_BEHIND) {
-            return true;
-        }
-    }
-    return false;
-}
-
-static bool hint_wants_other(const struct sess *sess, const struct facts *facts,
-                             const struct route_sess *route, int16_t chosen)
-{
-    int found = (facts->hints & HINT_BIT(HINT_SERVER)) == 0
-                    ? -1
-                    : topo_find(sess->env->topo, facts->hint[HINT_SERVER]);
-
-    return found >= 0 && found != chosen && (route->has_mask >> found & 1) == 0;
-}
-
-int16_t sess_causal_fetch_from(const struct sess *sess, const struct facts *facts,
-                               const struct route_sess *route,
-                               const struct route_decision *decision, enum route_reason reason)
-{
-    const struct sess_causal *causal = sess->causal;
-    uint64_t now_us = loop_now_us(sess->env->loop);
-    const struct position *from = NULL;
-    bool is_due = false;
-
-    if (causal == NULL || causal->floor_server < 0 ||
-        (reason != ROUTE_BEHIND && (facts->hints & HINT_BIT(HINT_SERVER)) == 0 &&
-         now_us <= causal->stuck_us + STUCK_US)) {
-        return -1; /* nearly always */
-    }
-    if (sess->cmd.no_wait || decision->raw_mode != CONFIG_RAW_GTID ||
-        now_us < causal->no_fetch_until_us || sess->env->config->read_after_write.wait_us == 0 ||
-        (sess->cmd.failed_mask >> causal->floor_server & 1) != 0 ||
-        sess->env->topo->servers[causal->floor_server].state == TOPO_ST_DOWN) {
-        return -1;
-    }
-    if (causal->floor_server == sess->env->topo->primary) {
-        is_due = reason == ROUTE_BEHIND;
-    } else {
-        is_due = hint_wants_other(sess, facts, route, decision->server) ||
-                 (reason == ROUTE_BALANCED && now_us > causal->stuck_us + STUCK_US &&
-                  has_other(decision));
-    }
-    from = is_due ? positions_of(sess->env->positions, causal->floor_server) : NULL;
-    return from != NULL && from->executed->set.count <= GTID_LIMITS_TOKEN.ranges
-               ? causal->floor_server
-               : -1;
-}
-
-/* It shows rows, or fixes what the rows are that others will show. */
-static bool is_looking(const struct sess *sess, const struct facts *facts)
-{
-    const uint64_t plain = FACT(DML) | FACT(MULTI);
-
-    switch (facts->verb) {
-    case VERB_SHOW:
-    case VERB_SET:
-    case VERB_USE:
-        return false;
-    default:
-        return sess->cmd.com != COM_STMT_PREPARE && (facts->bits & plain) != FACT(DML) &&
-               (facts->bits & FACT(ENDS_TX)) == 0;
-    }
-}
-
-bool sess_causal_is_ahead(const struct sess *sess, const struct facts *facts)
-{
-    const struct sess_causal *causal = sess->causal;
-    const struct position *primary = primary_position(sess);
-    int16_t index = sess->env->topo->primary;
-    const struct position *floor = NULL;
-
-    if (primary == NULL || !primary->is_shown_late || sess->cmd.server != index || sess->tx_open ||
-        !sess->set->route_conf.raw_monotonic || !is_looking(sess, facts)) {
-        return false;
-    }
-    if (causal->floor_server < 0) {
-        return causal->floor_set != NULL &&
-               !gtid_has(&primary->executed->set, &causal->floor_set->set);
-    }
-    floor = causal->floor_server == index ? NULL : floor_position(sess);
-    return causal->floor_server != index &&
-           (floor == NULL || (floor->covered_mask >> index & 1) == 0);
-}
-
 void sess_causal_level(struct sess *sess)
 {
     floor_at(sess->causal, sess->env->topo->primary, loop_now_us(sess->env->loop));
@@ -827,7 +689,7 @@ void sess_causal_level(struct sess *sess)
 
 int sess_causal_add_seen(const struct sess *sess, uint64_t at_us, struct gtid_set *set)
 {
-    const struct position *primary = primary_position(sess);
+    const struct position *primary = sess_causal_primary(sess);
 
     if (primary == NULL || positions_seen_us(sess->env->positions, sess->env->topo->primary) <
                                at_us + FLOOR_MARGIN_US) {

@@ -81,6 +81,14 @@ void sess_causal_level(struct sess *sess);
 /* Something that may have written has no answer: it may still come until the window ends. */
 void sess_causal_lost(struct sess *sess);
 
+/* Of the primary, and of the server where the floor is; NULL: not known. */
+const struct position *sess_causal_primary(const struct sess *sess);
+const struct position *sess_causal_floor(const struct sess *sess);
+
+/* --- sess_causal_ask.c --- */
+/* Who may be waited for by a read that asks for so many ranges. */
+uint64_t sess_causal_wait_mask(const struct sess *sess, uint32_t ranges);
+
 /* The server where it has seen what it saw, when that one is to be asked how far it is, so that the
  * statement in hand may run elsewhere: off the primary, where a hint wants it, or where the balance
  * does, once in a while. -1: nobody is asked. */
