@@ -242,7 +242,7 @@ static struct lag_verdict channel_judge(const struct judging *j,
     uint64_t seconds_us = channel->behind_us;
 
     if (WR_MUTANT("lag.null")) {
-        verdict.lag_us = 0;
+        verdict_hear(&verdict, TOPO_LAG_BY_LOG, 0);
         return verdict;
     }
     if (channel->applier != SAMPLE_THREAD_YES) {
