@@ -64,7 +64,7 @@ void sess_causal_destroy(struct sess_causal *causal)
 
 const struct position *sess_causal_primary(const struct sess *sess)
 {
-    return positions_of(sess->env->positions, sess->env->topo->primary);
+    return positions_of_primary(sess->env->positions, sess->env->topo->primary);
 }
 
 static const struct gtid_set *primary_set(const struct sess *sess)
@@ -108,10 +108,13 @@ const struct position *sess_causal_floor(const struct sess *sess)
 {
     const struct sess_causal *causal = sess->causal;
 
-    return positions_seen_us(sess->env->positions, causal->floor_server) >=
-                   causal->floor_us + FLOOR_MARGIN_US
-               ? positions_of(sess->env->positions, causal->floor_server)
-               : NULL;
+    if (positions_seen_us(sess->env->positions, causal->floor_server) <
+        causal->floor_us + FLOOR_MARGIN_US) {
+        return NULL;
+    }
+    return causal->floor_server == sess->env->topo->primary
+               ? sess_causal_primary(sess)
+               : positions_of(sess->env->positions, causal->floor_server);
 }
 
 /* --- the token --- */

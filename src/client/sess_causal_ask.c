@@ -182,7 +182,9 @@ static int wanted(const struct sess *sess, struct gtid_set *ret_set)
         r = gtid_add(ret_set, &causal->floor_set->set, &GTID_LIMITS_SERVER);
     }
     if (r >= 0 && causal->floor_server >= 0 && causal->floor_server != sess->cmd.server) {
-        floor = positions_of(sess->env->positions, causal->floor_server);
+        floor = causal->floor_server == sess->env->topo->primary
+                    ? sess_causal_primary(sess)
+                    : positions_of(sess->env->positions, causal->floor_server);
         r = floor == NULL ? -WR_E_STATE
                           : gtid_add(ret_set, &floor->executed->set, &GTID_LIMITS_SERVER);
     }

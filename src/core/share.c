@@ -149,7 +149,7 @@ void share_on_positions(struct share *share, const struct positions *positions,
                         const struct topo *topo)
 {
     const struct position *primary =
-        share == NULL || topo == NULL ? NULL : positions_of(positions, topo->primary);
+        share == NULL || topo == NULL ? NULL : positions_of_primary(positions, topo->primary);
 
     if (primary != NULL) {
         fresh_post_positions(share->fresh, position_set_ref(primary->executed));

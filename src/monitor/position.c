@@ -280,12 +280,13 @@ static void semi_ask(struct poller *poller, uint64_t now_us)
 static bool poll_once(struct poller *poller)
 {
     struct db_rows *rows = NULL;
-    bool with_written = is_primary(poller->server->monitor, poller->server->index);
+    bool with_written = false;
     uint64_t began_us = 0;
 
     if (poller->db == NULL && !poller_connect(poller)) {
         return false;
     }
+    with_written = is_primary(poller->server->monitor, poller->server->index);
     if (with_written && !poller->is_mariadb) {
         semi_ask(poller, clock_now_us());
     }

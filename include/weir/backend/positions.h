@@ -95,5 +95,15 @@ static inline const struct position *positions_of(const struct positions *positi
 
     return is_known ? &positions->servers[server] : NULL;
 }
+/* The same of the primary. NULL also while the picture is one of a replica: MariaDB's tells then what
+ * came by replication, and none of its own writes. */
+static inline const struct position *positions_of_primary(const struct positions *positions,
+                                                          int16_t primary)
+{
+    const struct position *at = positions_of(positions, primary);
+
+    return at != NULL && at->executed->set.kind == GTID_MARIADB && at->replicated == NULL ? NULL
+                                                                                          : at;
+}
 
 #endif

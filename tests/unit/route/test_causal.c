@@ -431,13 +431,33 @@ static void pictures(void **unused)
     position_clock_unref(NULL);
 }
 
+/* MariaDB's primary is one in the picture when it says what came by replication; MySQL's set is whole. */
+static void pictures_of_primaries(void **unused)
+{
+    struct position_clock *clock = position_clock_create();
+    struct positions *positions = clock == NULL ? NULL : positions_create(3, 1, clock);
+
+    (void)unused;
+    assert_non_null(positions);
+    set_of(&positions->servers[0], "0-1-5", 1, 100);
+    set_of(&positions->servers[1], U ":1-10", 1, 100);
+    assert_null(positions_of_primary(positions, 0));
+    assert_ptr_equal(positions_of_primary(positions, 1), &positions->servers[1]);
+    assert_null(positions_of_primary(positions, 2));
+    assert_null(positions_of_primary(positions, -1));
+    positions->servers[0].replicated = position_set_ref(positions->servers[0].executed);
+    assert_ptr_equal(positions_of_primary(positions, 0), &positions->servers[0]);
+    position_clock_unref(clock);
+    positions_unref(positions);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(marks_and_takes),   cmocka_unit_test(no_room),
         cmocka_unit_test(from_many_threads), cmocka_unit_test(shared_marks),
         cmocka_unit_test(shared_hearing),    cmocka_unit_test(shared_threads),
-        cmocka_unit_test(pictures),
+        cmocka_unit_test(pictures),          cmocka_unit_test(pictures_of_primaries),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
