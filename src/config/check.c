@@ -396,6 +396,24 @@ static void check_redis(struct loader *l, const struct yaml_node *root)
     }
 }
 
+static void check_cache(struct loader *l, const struct yaml_node *root)
+{
+    const struct config_cache *cache = &l->config->cache;
+    const struct yaml_node *map = yaml_get(root, "cache");
+
+    if (map == NULL || map->kind != YAML_KIND_MAP) {
+        return;
+    }
+    if (cache->memory_bytes == 0 && yaml_get(map, "memory") == NULL) {
+        errors_warn(l->errs, map,
+                    "cache has no memory, and is not used; add cache.memory, as in 256MiB");
+    }
+    if (cache->memory_bytes != 0 && cache->max_entry_bytes > cache->memory_bytes) {
+        errors_add(l->errs, check_node(map, "max_entry"),
+                   "cache.max_entry is above cache.memory; lower it");
+    }
+}
+
 void check_all(struct loader *l, const struct yaml_node *root)
 {
     const struct config *c = l->config;
@@ -423,5 +441,6 @@ void check_all(struct loader *l, const struct yaml_node *root)
     check_heartbeat(l, root);
     check_window(l, root);
     check_redis(l, root);
+    check_cache(l, root);
     check_rules(l, root);
 }

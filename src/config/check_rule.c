@@ -155,7 +155,34 @@ static bool has_condition(const struct config_rule *rule)
 static bool is_freeing(const struct config_rule *rule)
 {
     return rule->route_text != NULL || rule->max_lag_us != UINT64_MAX || rule->timeout_us != 0 ||
-           rule->read_after_write != CONFIG_RULE_RAW_DEFAULT;
+           rule->read_after_write != CONFIG_RULE_RAW_DEFAULT || rule->cache_us != UINT64_MAX;
+}
+
+/* What belongs to an answer that is kept, where nothing is said of that. cache: off may stand beside
+ * it, as who tries something out writes it. */
+static void check_cache(struct loader *l, const struct yaml_node *node,
+                        const struct config_rule *rule)
+{
+    static const char *const details[] = {"cache_coherence", "cache_share", "cache_max_entry",
+                                          "cache_stale_while_revalidate", "cache_stale_if_error"};
+    bool is_kept = rule->cache_us != UINT64_MAX && rule->cache_us != 0;
+
+    for (size_t i = 0; rule->cache_us == UINT64_MAX && i < WR_ARRAY_LEN(details); i++) {
+        if (yaml_get(node, details[i]) != NULL) {
+            errors_add(l->errs, word_node(node, details[i], 0),
+                       "%s is given without cache, and has no effect; add it, as in cache: 5m",
+                       details[i]);
+        }
+    }
+    if (is_kept && l->config->cache.memory_bytes == 0) {
+        errors_warn(l->errs, word_node(node, "cache", 0),
+                    "it has no effect while cache.memory is off; set it, as in 256MiB");
+    }
+    if (rule->cache_max_entry_bytes > l->config->cache.memory_bytes &&
+        l->config->cache.memory_bytes != 0) {
+        errors_add(l->errs, word_node(node, "cache_max_entry", 0),
+                   "cache_max_entry is above cache.memory; lower it");
+    }
 }
 
 static void check_name(struct loader *l, const struct yaml_node *node, uint32_t index)
@@ -192,6 +219,7 @@ void check_rules(struct loader *l, const struct yaml_node *root)
         check_name(l, n, i);
         check_words(l, n, rule);
         check_route(l, n, rule);
+        check_cache(l, n, rule);
         if (catch_all != NULL) {
             errors_warn(l->errs, n,
                         "never reached: the rule in line %u has no condition and takes everything",

@@ -48,11 +48,12 @@ static void print_number(const struct schema_setting *s, uint64_t value, FILE *o
 {
     char text[32];
 
-    const char *other = s->type == SCHEMA_T_DURATION ? strchr(s->unit, '|') : NULL;
+    uint64_t other_value = 0;
+    const char *other = schema_other_word(s, &other_value);
     bool is_auto_time = s->type == SCHEMA_T_DURATION && strcmp(s->text, "auto") == 0;
 
-    if (other != NULL && value == UINT64_MAX - 1) {
-        (void)fputs(other + 1, out);
+    if (other != NULL && value == other_value) {
+        (void)fputs(other, out);
         return;
     }
     if (is_auto_time
@@ -63,7 +64,7 @@ static void print_number(const struct schema_setting *s, uint64_t value, FILE *o
     }
     if (s->type == SCHEMA_T_DURATION) {
         value_format_duration(value, text, sizeof text);
-    } else if (s->type == SCHEMA_T_SIZE) {
+    } else if (s->type == SCHEMA_T_SIZE || s->type == SCHEMA_T_LARGE) {
         value_format_size(value, text, sizeof text);
     } else {
         (void)snprintf(text, sizeof text, "%" PRIu64, value);
@@ -107,6 +108,7 @@ bool print_is_set(const struct schema_setting *s, const void *target)
     case SCHEMA_T_COUNT:
     case SCHEMA_T_DURATION:
     case SCHEMA_T_SIZE:
+    case SCHEMA_T_LARGE:
     case SCHEMA_T_ENUM:
     case SCHEMA_T_SOURCES:
     case SCHEMA_T_ADDRESS:
@@ -127,6 +129,7 @@ void print_value(const struct config *config, const struct schema_setting *s, co
         print_number(s, *(const uint32_t *)target, out);
         break;
     case SCHEMA_T_DURATION:
+    case SCHEMA_T_LARGE:
         print_number(s, *(const uint64_t *)target, out);
         break;
     case SCHEMA_T_STRING:

@@ -13,6 +13,7 @@
 #define SIZEOF_COUNT       sizeof(uint32_t)
 #define SIZEOF_DURATION    sizeof(uint64_t)
 #define SIZEOF_SIZE        sizeof(uint32_t)
+#define SIZEOF_LARGE       sizeof(uint64_t)
 #define SIZEOF_STRING      sizeof(const char *)
 #define SIZEOF_USER        sizeof(const char *)
 #define SIZEOF_NAME        sizeof(const char *)
@@ -85,6 +86,17 @@ bool schema_is_reloadable(const char *path)
         }
     }
     return false;
+}
+
+const char *schema_other_word(const struct schema_setting *setting, uint64_t *ret_value)
+{
+    const char *bar = setting->type == SCHEMA_T_DURATION ? strchr(setting->unit, '|') : NULL;
+
+    if (bar == NULL) {
+        return NULL;
+    }
+    *ret_value = strcmp(bar + 1, "off") == 0 ? 0 : UINT64_MAX - 1;
+    return bar + 1;
 }
 
 const struct schema_setting *schema_find(const char *path)

@@ -22,6 +22,7 @@
     X(COUNT)            \
     X(DURATION)         \
     X(SIZE)             \
+    X(LARGE)            \
     X(STRING)           \
     X(USER)             \
     X(NAME)             \
@@ -74,6 +75,8 @@ const struct schema_setting *schema_find(const char *path);
 const struct schema_list *schema_find_list(const char *path);
 bool schema_is_section(const char *path);
 bool schema_is_later(const char *path);
+/* What a DURATION's other word stands for, and that word; NULL: it has none. */
+const char *schema_other_word(const struct schema_setting *setting, uint64_t *ret_value);
 /* path: of a setting, or "rules[]" for the entries of a list. */
 bool schema_is_reloadable(const char *path);
 /* Whether setting lies directly below prefix ("tls.", "servers[].", ""); then its last word. */

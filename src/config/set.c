@@ -57,7 +57,7 @@ static void set_complain_range(struct loader *l, const struct schema_setting *s,
 
     if (s->type == SCHEMA_T_DURATION) {
         value_format_duration(bound, shown, sizeof shown);
-    } else if (s->type == SCHEMA_T_SIZE) {
+    } else if (s->type == SCHEMA_T_SIZE || s->type == SCHEMA_T_LARGE) {
         value_format_size(bound, shown, sizeof shown);
     } else {
         (void)snprintf(shown, sizeof shown, "%" PRIu64, bound);
@@ -66,18 +66,19 @@ static void set_complain_range(struct loader *l, const struct schema_setting *s,
                is_low ? "more" : "less");
 }
 
-/* COUNT, DURATION and SIZE: parsed, words of their own understood, range checked. */
+/* COUNT, DURATION, SIZE and LARGE: parsed, words of their own understood, range checked. */
 static bool set_number(struct loader *l, const struct schema_setting *s,
                        const struct yaml_node *node, const char *name, const char *text,
                        uint64_t *ret_value)
 {
     bool has_word = strcmp(s->text, "auto") == 0 || strcmp(s->text, "off") == 0;
-    const char *other = s->type == SCHEMA_T_DURATION ? strchr(s->unit, '|') : NULL;
     const char *problem = NULL;
+    uint64_t other_value = 0;
+    const char *other = schema_other_word(s, &other_value);
     uint64_t value = 0;
 
-    if (other != NULL && strcmp(text, other + 1) == 0) {
-        *ret_value = UINT64_MAX - 1;
+    if (other != NULL && strcmp(text, other) == 0) {
+        *ret_value = other_value;
         return true;
     }
     if (has_word && strcmp(text, s->text) == 0) {
@@ -88,7 +89,7 @@ static bool set_number(struct loader *l, const struct schema_setting *s,
     }
     if (s->type == SCHEMA_T_DURATION) {
         problem = value_parse_duration(span_of(text), &value);
-    } else if (s->type == SCHEMA_T_SIZE) {
+    } else if (s->type == SCHEMA_T_SIZE || s->type == SCHEMA_T_LARGE) {
         problem = value_parse_size(span_of(text), &value);
     } else {
         problem = value_parse_count(span_of(text), &value);
@@ -96,7 +97,7 @@ static bool set_number(struct loader *l, const struct schema_setting *s,
     if (problem != NULL) {
         errors_add(l->errs, node, "%s is \"%.40s\"; %s%s%s%s%s", name, text, problem,
                    has_word ? ", or " : "", has_word ? s->text : "", other != NULL ? ", or " : "",
-                   other != NULL ? other + 1 : "");
+                   other != NULL ? other : "");
         return false;
     }
     if (value < s->min || value > s->max) {
@@ -208,6 +209,7 @@ void set_value(struct loader *l, const struct schema_setting *s, void *base,
         }
         break;
     case SCHEMA_T_DURATION:
+    case SCHEMA_T_LARGE:
         if (set_number(l, s, node, name, text, &number)) {
             *(uint64_t *)target = number;
         }

@@ -21,6 +21,7 @@ static const struct value_unit size_units[] = {
     {"KiB", 1024},
     {"MiB", 1024 * 1024},
     {"GiB", 1024 * 1024 * 1024},
+    {"TiB", UINT64_C(1024) * 1024 * 1024 * 1024},
 };
 
 const char *value_parse_bool(struct span text, bool *ret_value)

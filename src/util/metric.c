@@ -31,6 +31,10 @@ static const char *const labels_PIN[] = {METRIC_SET_PIN(X)};
 static const char *const labels_ERROR[] = {METRIC_SET_ERROR(X)};
 static const char *const labels_RELOAD[] = {METRIC_SET_RELOAD(X)};
 static const char *const labels_EVENT[] = {METRIC_SET_EVENT(X)};
+static const char *const labels_MISS[] = {METRIC_SET_MISS(X)};
+static const char *const labels_UNFILLED[] = {METRIC_SET_UNFILLED(X)};
+static const char *const labels_PASS[] = {METRIC_SET_PASS(X)};
+static const char *const labels_SOURCE[] = {METRIC_SET_SOURCE(X)};
 #undef X
 static const char *const labels_NONE[] = {""};
 static const char *const *const labels_SERVER = NULL;

@@ -42,18 +42,17 @@ def main():
             print(f"{SOURCE}: {name} is there twice, or a counter without _total (or the reverse)")
             return 1
         names.add(name)
+    readme = lintlib.read(TARGET)
+    start, end = readme.index(BEGIN) + len(BEGIN), readme.index(END)
+    if readme[start:end] != table and "--check" in sys.argv:
+        print(f"{TARGET}: the table of metrics is not that of {SOURCE}; run tests/lint/gen_metrics.py")
+        return 1
+    if readme[start:end] != table:
+        with open(os.path.join(lintlib.ROOT, TARGET), "w", encoding="utf-8") as f:
+            f.write(readme[:start] + table + readme[end:])
     if idle(text):
         print(f"{SOURCE}: nothing writes {', '.join(idle(text))}")
         return 1
-    readme = lintlib.read(TARGET)
-    start, end = readme.index(BEGIN) + len(BEGIN), readme.index(END)
-    if readme[start:end] == table:
-        return 0
-    if "--check" in sys.argv:
-        print(f"{TARGET}: the table of metrics is not that of {SOURCE}; run tests/lint/gen_metrics.py")
-        return 1
-    with open(os.path.join(lintlib.ROOT, TARGET), "w", encoding="utf-8") as f:
-        f.write(readme[:start] + table + readme[end:])
     return 0
 
 

@@ -62,6 +62,12 @@ EXAMPLES = {
     "rules[].read_after_write": "off",
     "rules[].timeout": "30s",
     "rules[].deny": '"not on this server"',
+    "rules[].cache": "5m",
+    "rules[].cache_coherence": "own",
+    "rules[].cache_share": "shop",
+    "rules[].cache_max_entry": "256KiB",
+    "rules[].cache_stale_while_revalidate": "10s",
+    "rules[].cache_stale_if_error": "1h",
     "rules[].log": "true",
 }
 # What is written out, not commented, so that the file works once the names are right.
@@ -147,8 +153,9 @@ class Setting:
         units = {
             "DURATION": [("d", 86400000000), ("h", 3600000000), ("m", 60000000),
                          ("s", 1000000), ("ms", 1000), ("us", 1)],
-            "SIZE": [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10), ("B", 1)],
+            "SIZE": [("TiB", 1 << 40), ("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10), ("B", 1)],
         }
+        units["LARGE"] = units["SIZE"]
         if value == 0 or self.type not in units:
             return str(value)
         return next("%d%s" % (value // f, u) for u, f in units[self.type] if value % f == 0)
@@ -158,7 +165,7 @@ class Setting:
             return ", ".join(self.unit.split("|"))
         if self.type == "BOOL":
             return "true, false"
-        if self.type in ("COUNT", "DURATION", "SIZE"):
+        if self.type in ("COUNT", "DURATION", "SIZE", "LARGE"):
             text = "%s to %s" % (self.show(self.min), self.show(self.max))
             if self.type == "COUNT":
                 text += " " + self.unit if self.unit != "%" else " %"

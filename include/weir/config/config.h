@@ -180,6 +180,22 @@ struct config_failover {
     uint32_t max_held_bytes; /* of them */
 };
 
+enum config_coherence {      /* what ends a kept answer before its time */
+    CONFIG_COHERENCE_BINLOG, /* every write to its tables */
+    CONFIG_COHERENCE_OWN,    /* those that pass through this weir */
+    CONFIG_COHERENCE_TTL     /* nothing */
+};
+
+struct config_cache {
+    uint64_t memory_bytes; /* 0: no cache at all */
+    uint64_t ttl_us;
+    uint32_t max_entry_bytes;
+    enum config_coherence coherence;
+    bool hints;
+    uint64_t stale_while_revalidate_us; /* 0: off */
+    uint64_t stale_if_error_us;         /* 0: off */
+};
+
 enum config_raw_mode {
     CONFIG_RAW_AUTO, /* GTID where the servers have such, else WINDOW */
     CONFIG_RAW_GTID,
@@ -236,6 +252,13 @@ enum config_rule_raw {
     CONFIG_RULE_RAW_OFF,
 };
 
+enum config_rule_coherence {
+    CONFIG_RULE_COHERENCE_DEFAULT, /* as without the rule; the others as enum config_coherence */
+    CONFIG_RULE_COHERENCE_BINLOG,
+    CONFIG_RULE_COHERENCE_OWN,
+    CONFIG_RULE_COHERENCE_TTL
+};
+
 /* Conditions that are given must all hold; of several words of one, any. */
 struct config_rule {
     const char *name;  /* NULL: not given */
@@ -258,6 +281,12 @@ struct config_rule {
     enum config_rule_raw read_after_write;
     uint64_t timeout_us; /* 0: none */
     const char *deny;    /* the message; NULL: not denied */
+    uint64_t cache_us;   /* UINT64_MAX: the rule says nothing; 0: never */
+    enum config_rule_coherence cache_coherence;
+    const char *cache_share;                  /* NULL: each user has its own */
+    uint32_t cache_max_entry_bytes;           /* 0: cache.max_entry */
+    uint64_t cache_stale_while_revalidate_us; /* UINT64_MAX: that of cache; 0: off */
+    uint64_t cache_stale_if_error_us;         /* likewise */
     bool log;
 };
 
@@ -393,6 +422,7 @@ struct config {
     struct config_pool pool;
     struct config_balance balance;
     struct config_failover failover;
+    struct config_cache cache;
     struct config_raw read_after_write;
     struct config_functions functions;
     struct config_limits limits;

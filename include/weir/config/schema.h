@@ -20,7 +20,8 @@
  *   default  as it would be written; "" = not set; "-" = must be given
  *   unit     ENUM: the words, in the order of the enum; ADDRESS: what it is for; WORDS: the words
  *            that are known, when there is a "|" in it
- *   DURATION: a word behind "|" may be written too, and is UINT64_MAX - 1
+ *   DURATION: a word behind "|" may be written too, and is UINT64_MAX - 1; "off" is 0
+ *   SIZE: below 4 GiB; LARGE: any
  *   A default of "auto" or "off" is a word that the file may use too: "auto" is UINT64_MAX for a
  *   DURATION until checked and 0 for a COUNT, "off" is 0.
  */
@@ -37,6 +38,7 @@
     X("balance", "how reads are spread")                                           \
     X("read_after_write", "who sees their own writes, and how")                    \
     X("failover", "what waits while there is no primary")                          \
+    X("cache", "answers that are kept, of the reads that rules or hints name")     \
     X("redis", "what weirs share; without it each is alone")                       \
     X("functions", "what an operator knows of functions that weir cannot tell")    \
     X("limits", "bounds on what clients may use")                                  \
@@ -68,30 +70,36 @@
 /* X(path): what a running weir takes over from a file that is read again; "rules[]" stands for a
  * list's entries as such and for all in them, "limits." for a whole section. What is not here needs
  * a restart. */
-#define CONFIG_RELOADABLE(X)         \
-    X("listeners[].tls")             \
-    X("servers[].weight")            \
-    X("servers[].max_connections")   \
-    X("rules[]")                     \
-    X("tls.cert")                    \
-    X("tls.key")                     \
-    X("users.")                      \
-    X("users.list[]")                \
-    X("auth.")                       \
-    X("monitor.interval")            \
-    X("monitor.timeout")             \
-    X("monitor.max_lag")             \
-    X("monitor.lag_recover_percent") \
-    X("monitor.failures")            \
-    X("monitor.recover")             \
-    X("monitor.catalogue_interval")  \
-    X("pool.")                       \
-    X("balance.")                    \
-    X("read_after_write.")           \
-    X("failover.")                   \
-    X("limits.")                     \
-    X("log.level")                   \
-    X("log.file")                    \
+#define CONFIG_RELOADABLE(X)          \
+    X("listeners[].tls")              \
+    X("servers[].weight")             \
+    X("servers[].max_connections")    \
+    X("rules[]")                      \
+    X("tls.cert")                     \
+    X("tls.key")                      \
+    X("users.")                       \
+    X("users.list[]")                 \
+    X("auth.")                        \
+    X("monitor.interval")             \
+    X("monitor.timeout")              \
+    X("monitor.max_lag")              \
+    X("monitor.lag_recover_percent")  \
+    X("monitor.failures")             \
+    X("monitor.recover")              \
+    X("monitor.catalogue_interval")   \
+    X("pool.")                        \
+    X("balance.")                     \
+    X("read_after_write.")            \
+    X("failover.")                    \
+    X("cache.ttl")                    \
+    X("cache.max_entry")              \
+    X("cache.coherence")              \
+    X("cache.hints")                  \
+    X("cache.stale_while_revalidate") \
+    X("cache.stale_if_error")         \
+    X("limits.")                      \
+    X("log.level")                    \
+    X("log.file")                     \
     X("drain.")
 
 #define CONFIG_SETTINGS(X)                                                                         \
@@ -139,6 +147,23 @@
       "commits implicitly")                                                                        \
     X("rules[].deny", STRING, config_rule, deny, "", 0, 0, "text",                                 \
       "action: not sent to any server; the client gets error 1227 (42000) with this message")      \
+    X("rules[].cache", DURATION, config_rule, cache_us, "auto", 1000000, 2678400000000,            \
+      "time|off",                                                                                  \
+      "action: answers to these reads are kept for so long; off: never; auto: the rule says "      \
+      "nothing of it")                                                                             \
+    X("rules[].cache_coherence", ENUM, config_rule, cache_coherence, "default", 0, 0,              \
+      "default|binlog|own|ttl",                                                                    \
+      "cache: what ends these answers before their time; default: cache.coherence")                \
+    X("rules[].cache_share", NAME, config_rule, cache_share, "", 0, 0, "text",                     \
+      "cache: users whose rules name the same group get each other's answers, and should have "    \
+      "equal grants; not set: each user has its own")                                              \
+    X("rules[].cache_max_entry", SIZE, config_rule, cache_max_entry_bytes, "auto", 1024, 67108864, \
+      "size", "cache: the largest of these answers that is kept; auto: cache.max_entry")           \
+    X("rules[].cache_stale_while_revalidate", DURATION, config_rule,                               \
+      cache_stale_while_revalidate_us, "auto", 0, 2678400000000, "time|off",                       \
+      "cache: as cache.stale_while_revalidate, for these; auto: that")                             \
+    X("rules[].cache_stale_if_error", DURATION, config_rule, cache_stale_if_error_us, "auto", 0,   \
+      2678400000000, "time|off", "cache: as cache.stale_if_error, for these; auto: that")          \
     X("rules[].log", BOOL, config_rule, log, "false", 0, 0, "",                                    \
       "action: a line of level info for each statement")                                           \
     X("tls.cert", PATH, config, tls.cert, "", 0, 0, "file",                                        \
@@ -288,6 +313,25 @@
       "time", "gtid: how long a read waits for a replica to get there; then the primary has it")   \
     X("read_after_write.monotonic", BOOL, config, read_after_write.monotonic, "true", 0, 0, "",    \
       "gtid: no read of a session sees less than one before it did, whatever servers they ran on") \
+    X("cache.memory", LARGE, config, cache.memory_bytes, "off", 1048576, 1099511627776, "size",    \
+      "for all that is kept, the tables of it included; off: no cache")                            \
+    X("cache.ttl", DURATION, config, cache.ttl_us, "5m", 1000000, 2678400000000, "time",           \
+      "how long an answer is kept when a hint says no time")                                       \
+    X("cache.max_entry", SIZE, config, cache.max_entry_bytes, "1MiB", 1024, 67108864, "size",      \
+      "the largest answer that is kept")                                                           \
+    X("cache.coherence", ENUM, config, cache.coherence, "binlog", 0, 0, "binlog|own|ttl",          \
+      "what ends an answer before its time. binlog: a write to its tables, whoever made it, as "   \
+      "the primary's binary log tells; while that is not read, nothing is kept. Weaker: own: a "   \
+      "write to its tables that passes through this weir; ttl: nothing does")                      \
+    X("cache.hints", BOOL, config, cache.hints, "true", 0, 0, "",                                  \
+      "statements may ask to be cached by the hint cache; false: rules decide. The hint no-cache " \
+      "always counts")                                                                             \
+    X("cache.stale_while_revalidate", DURATION, config, cache.stale_while_revalidate_us, "off", 0, \
+      2678400000000, "time",                                                                       \
+      "an answer whose time is over, and of whose tables none has been written since, is given "   \
+      "for so long while one client fetches a new one")                                            \
+    X("cache.stale_if_error", DURATION, config, cache.stale_if_error_us, "off", 0, 2678400000000,  \
+      "time", "the same while no server can be asked")                                             \
     X("redis.address", ADDRESS, config, redis.address, "off", 0, 0, "server|off",                  \
       "HOST:PORT, [IPv6]:PORT or unix:/PATH; the same Redis for all weirs; off: none")             \
     X("redis.user", USER, config, redis.user, "", 0, 0, "text",                                    \
@@ -376,7 +420,6 @@
 
 /* X(name): known words of later versions, so that the mistake can say so */
 #define CONFIG_LATER(X) \
-    X("cache")          \
     X("alarms")         \
     X("cloudwatch")
 

@@ -107,6 +107,56 @@
     X(EVENT, RELOAD, "kind=\"reload\"")                     \
     X(EVENT, RELOAD_FAILED, "kind=\"reload_failed\"")
 
+/* Why what may be cached was not there. */
+#define METRIC_SET_MISS(X)                                                                   \
+    X(MISS, ABSENT, "reason=\"absent\"")                                                     \
+    X(MISS, WRITTEN, "reason=\"written\"") /* its tables, or something that it depends on */ \
+    X(MISS, EXPIRED, "reason=\"expired\"")                                                   \
+    X(MISS, TOKEN, "reason=\"token\"") /* the session must see what it may not hold */       \
+    X(MISS, FLIGHT_FAILED, "reason=\"flight_failed\"") /* another client's fetch, awaited */
+
+/* Why an answer that was fetched was not kept. */
+#define METRIC_SET_UNFILLED(X)                                      \
+    X(UNFILLED, WRITTEN, "reason=\"written\"")                      \
+    X(UNFILLED, REPLICA_BEHIND, "reason=\"replica_behind\"")        \
+    X(UNFILLED, ERROR, "reason=\"error\"")                          \
+    X(UNFILLED, WARNINGS, "reason=\"warnings\"")                    \
+    X(UNFILLED, TOO_LARGE, "reason=\"too_large\"")                  \
+    X(UNFILLED, SHAPE, "reason=\"shape\"") /* not one result set */ \
+    X(UNFILLED, MEMORY, "reason=\"memory\"")                        \
+    X(UNFILLED, LOST, "reason=\"lost\"")     /* it did not end */   \
+    X(UNFILLED, STREAM, "reason=\"stream\"") /* the primary's log is not heard */
+
+/* Why what a rule or a hint wants cached was not looked for. */
+#define METRIC_SET_PASS(X)                                 \
+    X(PASS, NO_CACHE_HINT, "reason=\"no_cache_hint\"")     \
+    X(PASS, NOT_A_READ, "reason=\"not_a_read\"")           \
+    X(PASS, NOT_REPEATABLE, "reason=\"not_repeatable\"")   \
+    X(PASS, USER_VARIABLE, "reason=\"user_variable\"")     \
+    X(PASS, TRANSACTION, "reason=\"transaction\"")         \
+    X(PASS, PINNED, "reason=\"pinned\"")                   \
+    X(PASS, AUTOCOMMIT_OFF, "reason=\"autocommit_off\"")   \
+    X(PASS, ISOLATION, "reason=\"isolation\"")             \
+    X(PASS, TABLE, "reason=\"table\"")                     \
+    X(PASS, VIEW, "reason=\"view\"")                       \
+    X(PASS, NAMES, "reason=\"names\"")                     \
+    X(PASS, TOO_MANY_TABLES, "reason=\"too_many_tables\"") \
+    X(PASS, TOO_LARGE, "reason=\"too_large\"")             \
+    X(PASS, LONG_DATA, "reason=\"long_data\"")             \
+    X(PASS, CURSOR, "reason=\"cursor\"")                   \
+    X(PASS, STREAM, "reason=\"stream\"")                   \
+    X(PASS, HINTS_OFF, "reason=\"hints_off\"")             \
+    X(PASS, OTHER, "reason=\"other\"")
+
+/* Who ended what was kept. */
+#define METRIC_SET_SOURCE(X)                       \
+    X(SOURCE, OWN, "source=\"own\"")               \
+    X(SOURCE, BINLOG, "source=\"binlog\"")         \
+    X(SOURCE, DEFINITION, "source=\"definition\"") \
+    X(SOURCE, PURGE, "source=\"purge\"")           \
+    X(SOURCE, PRIMARY, "source=\"primary\"")       \
+    X(SOURCE, ALL, "source=\"all\"")
+
 #define METRIC_SETS(X) \
     X(CLASS)           \
     X(LOGIN)           \
@@ -114,7 +164,11 @@
     X(PIN)             \
     X(ERROR)           \
     X(RELOAD)          \
-    X(EVENT)
+    X(EVENT)           \
+    X(MISS)            \
+    X(UNFILLED)        \
+    X(PASS)            \
+    X(SOURCE)
 
 /* X(name, prometheus name, kind, label set, help); add at the end of its block. */
 #define METRIC_LIST(X)                                                                             \
@@ -268,6 +322,39 @@
       "Messages of weirs that did not come, by the number of the next one.")                       \
     X(FRESH_BAD, "weir_fresh_messages_bad_total", COUNTER, NONE,                                   \
       "Messages that nobody understands, or without the right signature.")                         \
+    X(CACHE_HITS, "weir_cache_hits_total", COUNTER, NONE,                                          \
+      "Statements answered from the cache, stale ones included.")                                  \
+    X(CACHE_STALE_HITS, "weir_cache_stale_hits_total", COUNTER, NONE,                              \
+      "Of those, by an answer whose time was over.")                                               \
+    X(CACHE_MISSES, "weir_cache_misses_total", COUNTER, MISS,                                      \
+      "Statements that may be cached, sent to a server.")                                          \
+    X(CACHE_WAITS, "weir_cache_flights_joined_total", COUNTER, NONE,                               \
+      "Statements that waited for the answer that another client was fetching.")                   \
+    X(CACHE_FILLS, "weir_cache_fills_total", COUNTER, NONE, "Answers that were kept.")             \
+    X(CACHE_UNFILLED, "weir_cache_fills_refused_total", COUNTER, UNFILLED,                         \
+      "Answers that were fetched and not kept.")                                                   \
+    X(CACHE_PASSED, "weir_cache_passed_total", COUNTER, PASS,                                      \
+      "Statements that a rule or hint wants cached, and that cannot be.")                          \
+    X(CACHE_INVALIDATIONS, "weir_cache_invalidations_total", COUNTER, SOURCE,                      \
+      "Writes that ended what was kept: through this weir (own), heard in the primary's log "      \
+      "(binlog), of definitions, operators' (purge), a change of primary, or of nobody knows "     \
+      "what (all).")                                                                               \
+    X(CACHE_RULE_HITS, "weir_cache_rule_hits_total", COUNTER, RULE, "Hits by rule.")               \
+    X(CACHE_RULE_MISSES, "weir_cache_rule_misses_total", COUNTER, RULE, "Misses by rule.")         \
+    X(CACHE_ENTRIES, "weir_cache_entries", GAUGE, NONE, "Answers held now.")                       \
+    X(CACHE_BYTES, "weir_cache_bytes", GAUGE, NONE,                                                \
+      "Memory for answers held, being sent and being fetched.")                                    \
+    X(CACHE_INSERTED, "weir_cache_inserted_total", COUNTER, NONE, "Answers put into memory.")      \
+    X(CACHE_REPLACED, "weir_cache_replaced_total", COUNTER, NONE,                                  \
+      "Answers that took the place of an older one.")                                              \
+    X(CACHE_EVICTED, "weir_cache_evicted_total", COUNTER, NONE,                                    \
+      "Answers that made room for others.")                                                        \
+    X(CACHE_DROPPED, "weir_cache_dropped_total", COUNTER, NONE,                                    \
+      "Answers taken away because they were written to, too old, or purged.")                      \
+    X(CACHE_RETURNED, "weir_cache_returned_total", COUNTER, NONE,                                  \
+      "Answers put again soon after an eviction: with more memory they would have been there.")    \
+    X(CACHE_REFUSED, "weir_cache_refused_total", COUNTER, NONE,                                    \
+      "Times there was no room for an answer.")                                                    \
     X(EVENTS, "weir_events_total", COUNTER, EVENT, "Events by kind, see SHOW EVENTS.")             \
     X(DIGESTS, "weir_digests_tracked", GAUGE, NONE, "Statement digests held, by all workers.")     \
     X(DIGESTS_EVICTED, "weir_digests_evicted_total", COUNTER, NONE,                                \
@@ -304,6 +391,18 @@ enum metric_reload {
 };
 enum metric_event {
     METRIC_SET_EVENT(X) METRIC_EVENT_COUNT_
+};
+enum metric_miss {
+    METRIC_SET_MISS(X) METRIC_MISS_COUNT_
+};
+enum metric_unfilled {
+    METRIC_SET_UNFILLED(X) METRIC_UNFILLED_COUNT_
+};
+enum metric_pass {
+    METRIC_SET_PASS(X) METRIC_PASS_COUNT_
+};
+enum metric_source {
+    METRIC_SET_SOURCE(X) METRIC_SOURCE_COUNT_
 };
 #undef X
 enum metric_none {

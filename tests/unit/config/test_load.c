@@ -195,6 +195,47 @@ static void test_values(void **state)
     config_unref(c);
 }
 
+static void test_cache(void **state)
+{
+    struct config *off = parse(SERVER "monitor: {user: m, password: x}\nrules: [{table: t}]\n");
+    struct config *c =
+        parse(SERVER "monitor: {user: m, password: x}\n"
+                     "cache: {memory: 5GiB, coherence: own, hints: false, stale_if_error: 1h}\n"
+                     "rules:\n"
+                     "  - {table: t, cache: 30s, cache_coherence: ttl, cache_share: g,\n"
+                     "     cache_max_entry: 8KiB, cache_stale_while_revalidate: 5s,\n"
+                     "     cache_stale_if_error: off}\n"
+                     "  - {table: u, cache: off}\n");
+
+    (void)state;
+    assert_true(off->cache.memory_bytes == 0);
+    assert_true(off->cache.ttl_us == 300000000);
+    assert_int_equal(off->cache.max_entry_bytes, 1024 * 1024);
+    assert_int_equal(off->cache.coherence, CONFIG_COHERENCE_BINLOG);
+    assert_true(off->cache.hints);
+    assert_true(off->cache.stale_while_revalidate_us == 0);
+    assert_true(off->cache.stale_if_error_us == 0);
+    assert_true(off->rules[0].cache_us == UINT64_MAX);
+    assert_int_equal(off->rules[0].cache_coherence, CONFIG_RULE_COHERENCE_DEFAULT);
+    assert_null(off->rules[0].cache_share);
+    assert_int_equal(off->rules[0].cache_max_entry_bytes, 0);
+    assert_true(off->rules[0].cache_stale_while_revalidate_us == UINT64_MAX);
+    assert_true(off->rules[0].cache_stale_if_error_us == UINT64_MAX);
+    assert_true(c->cache.memory_bytes == UINT64_C(5) << 30);
+    assert_int_equal(c->cache.coherence, CONFIG_COHERENCE_OWN);
+    assert_false(c->cache.hints);
+    assert_true(c->cache.stale_if_error_us == 3600000000);
+    assert_true(c->rules[0].cache_us == 30000000);
+    assert_int_equal(c->rules[0].cache_coherence, CONFIG_RULE_COHERENCE_TTL);
+    assert_string_equal(c->rules[0].cache_share, "g");
+    assert_int_equal(c->rules[0].cache_max_entry_bytes, 8192);
+    assert_true(c->rules[0].cache_stale_while_revalidate_us == 5000000);
+    assert_true(c->rules[0].cache_stale_if_error_us == 0);
+    assert_true(c->rules[1].cache_us == 0);
+    config_unref(off);
+    config_unref(c);
+}
+
 struct secret_case {
     const char *content;
     const char *want; /* NULL: refused */
@@ -534,7 +575,7 @@ int main(void)
         cmocka_unit_test(test_file_mode),     cmocka_unit_test(test_key_mode),
         cmocka_unit_test(test_no_such_file),  cmocka_unit_test(test_print_hides_secrets),
         cmocka_unit_test(test_functions),     cmocka_unit_test(test_refs),
-        cmocka_unit_test(test_shipped_file),
+        cmocka_unit_test(test_shipped_file),  cmocka_unit_test(test_cache),
 #ifdef WEIR_DEBUG
         cmocka_unit_test(test_no_memory),
 #endif
