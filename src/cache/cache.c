@@ -40,8 +40,8 @@ void cache_destroy(struct cache *cache)
     }
 }
 
-void cache_flush(struct cache *cache, uint64_t now_us)
+uint64_t cache_flush(struct cache *cache, uint64_t now_us)
 {
     version_bump(cache->board, VERSION_SLOT_ALL, now_us);
-    (void)cache_memory_flush(cache->memory);
+    return cache_memory_flush(cache->memory);
 }

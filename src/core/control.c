@@ -175,6 +175,7 @@ static void take_topo(struct control *control, const struct topo *topo)
     topo_gauges(control);
     note_lags(control);
     control_topo_events(control, old, topo);
+    control_cache_topo(control, topo);
     topo_unref(old);
     hand_on(control, SNAPSHOT_TOPO, topo);
     if (control->admin != NULL) {
@@ -333,7 +334,7 @@ static void on_watchdog(void *arg)
 
 static void on_status(void *arg, struct admin_status *ret_status)
 {
-    const struct control *control = arg;
+    struct control *control = arg;
     uint64_t now_us = loop_now_us(control->loop);
 
     const struct topo_server *primary = topo_primary(control->topo);
@@ -341,6 +342,7 @@ static void on_status(void *arg, struct admin_status *ret_status)
     metric_set(control->metrics, METRIC_LOG_DROPS, METRIC_NONE,
                (int64_t)log_drops(control->logger));
     metric_set(control->metrics, METRIC_CHECKS_FAILED, METRIC_NONE, (int64_t)assert_check_count());
+    control_cache_gauges(control);
     *ret_status = (struct admin_status){
         .is_draining = control->is_draining,
         /* A configured primary is one even while nobody answers there. */

@@ -24,8 +24,9 @@
 
 static void on_view(void *arg, struct admin_view *ret_view)
 {
-    const struct control *control = arg;
+    struct control *control = arg;
 
+    control_cache_gauges(control);
     *ret_view = (struct admin_view){
         .config = control->config,
         .topo = control->topo,
@@ -33,6 +34,7 @@ static void on_view(void *arg, struct admin_view *ret_view)
         .positions = control->positions,
         .rules = control->settings->rules,
         .board = control->house->board,
+        .cache = control->house->cache,
         .tls = control->settings->server_tls,
         .events = control->events,
         .registry = control->registry,

@@ -66,6 +66,7 @@ struct control {
     uint64_t slow_turn_us[WORKERS_MAX]; /* start of the turn that was counted last */
     uint64_t started_us;
     uint64_t drain_began_us;
+    uint64_t cache_epoch; /* of the primary whose data the cache may hold */
     uint32_t drain_left; /* workers that still have sessions */
     bool is_draining;
     bool is_drained;
@@ -85,6 +86,12 @@ void control_event(struct control *control, enum event_kind kind, const char *se
                    const char *text);
 /* What the new picture says that the old one (NULL: there was none) did not. */
 void control_topo_events(struct control *control, const struct topo *old, const struct topo *topo);
+
+/* --- control_cache.c --- */
+/* Before the workers have the new picture. */
+void control_cache_topo(struct control *control, const struct topo *topo);
+/* What the memory says of itself, for who is about to read metrics. */
+void control_cache_gauges(struct control *control);
 
 /* --- control_admin.c --- */
 /* The admin listener, when it is configured. */

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,6 +17,7 @@
 #include <unistd.h>
 
 #include "weir/backend/topo.h"
+#include "weir/cache/cache.h"
 #include "weir/client/listener.h"
 #include "weir/client/users.h"
 #include "weir/config/config.h"
@@ -38,6 +40,7 @@
 
 #define FIRST_PROBE_US  (3 * CLOCK_US_PER_SECOND)
 #define MONITOR_STOP_US (1 * CLOCK_US_PER_SECOND)
+#define MIB             (UINT64_C(1024) * 1024)
 
 struct run {
     struct settings *settings; /* the first; strings of it are in use until the end */
@@ -54,6 +57,7 @@ struct run {
     struct guard_board *board;
     struct causal_board *causal;
     struct share *share;
+    struct cache *cache; /* NULL: off */
     bool has_library;
     struct monitor *monitor;
     struct slots *slots;
@@ -255,6 +259,27 @@ static int share_step(struct run *run)
     return rc;
 }
 
+/* Before the monitor: who reads the primary's log begins with it. */
+static int cache_step(struct run *run)
+{
+    uint64_t bytes = run->config->cache.memory_bytes;
+    int rc = 0;
+
+    if (bytes == 0) {
+        return 0;
+    }
+    rc = cache_create(bytes, &run->cache);
+    if (rc < 0) {
+        log_error(run->log, "cache_failed",
+                  "there is no memory for the tables of cache.memory, %" PRIu64
+                  " MiB: %s; make it smaller",
+                  bytes / MIB, err_text(rc));
+        return rc;
+    }
+    log_info(run->log, "cache", "answers are kept in %" PRIu64 " MiB", bytes / MIB);
+    return 0;
+}
+
 static int monitor_step(struct run *run)
 {
     struct monitor_calls calls;
@@ -346,6 +371,7 @@ static int workers_step(struct run *run)
         .users = run->users,
         .board = run->board,
         .causal = run->causal,
+        .cache = run->cache,
         .slots = run->slots,
         .conn_tls = run->conn_tls,
         .conn_tls_count = run->config->server_count,
@@ -395,6 +421,7 @@ static void run_stop(struct run *run, int status)
     if (run->has_library) {
         monitor_library_fini();
     }
+    cache_destroy(run->cache); /* nobody of those who used it is left */
     share_destroy(run->share); /* the last marks of the workers are told */
     guard_board_destroy(run->board);
     causal_board_destroy(run->causal);
@@ -429,6 +456,7 @@ static int run_start(struct run *run, const char *config_path)
         {"TLS of servers", conn_tls_step},
         {"users", users_step},
         {"redis", share_step},
+        {"cache", cache_step},
         {"monitor", monitor_step},
         {"connection slots", slots_step},
         {"workers", workers_step},
@@ -475,6 +503,7 @@ int run_serve(const char *config_path)
             .slots = run->slots,
             .board = run->board,
             .share = run->share,
+            .cache = run->cache,
             .instance_tag = run->instance_tag,
         };
 

@@ -380,6 +380,7 @@ int worker_init(struct workers *workers, uint32_t index, const struct worker_sta
         .users = shared->users,
         .board = shared->board,
         .causal = shared->causal,
+        .cache = shared->cache,
         .pool = worker->pool,
         .digests = worker->digests,
         .conn_env = &worker->conn_env,

@@ -30,6 +30,7 @@
 #define ADMIN_WORKERS_MAX  64
 
 struct admin;
+struct cache;
 struct catalogue;
 struct positions;
 struct config;
@@ -54,6 +55,7 @@ struct admin_view {
     const struct positions *positions; /* may be NULL: nobody asks, or nothing is known */
     const struct rules *rules;
     const struct guard_board *board; /* may be NULL */
+    struct cache *cache;             /* NULL: off */
     struct tls_ctx *tls;             /* NULL: not offered */
     const struct events *events;
     struct metric_registry *registry;

@@ -31,7 +31,7 @@ struct cache {
 WR_NODISCARD int cache_create(size_t memory_bytes, struct cache **ret_cache);
 void cache_destroy(struct cache *cache); /* NULL is fine */
 
-/* Nothing that is kept is given any more. */
-void cache_flush(struct cache *cache, uint64_t now_us);
+/* Nothing that is kept is given any more. Returns how many answers there were. */
+uint64_t cache_flush(struct cache *cache, uint64_t now_us);
 
 #endif

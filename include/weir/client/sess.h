@@ -24,6 +24,7 @@
 
 struct accounts;
 struct catalogue;
+struct cache;
 struct causal_board;
 struct config;
 struct conn_env;
@@ -73,6 +74,7 @@ struct sess_env {
     struct users *users;               /* verifiers, shared by all workers */
     struct guard_board *board;         /* read-after-write marks of users and of all */
     struct causal_board *causal;       /* tokens of users, keys and all */
+    struct cache *cache;               /* of all workers; NULL: off */
     struct pool *pool;                 /* this worker's connections to servers */
     struct digests *digests;           /* this worker's; NULL: none are remembered */
     const struct conn_env *conn_env;   /* for opening backend connections */

@@ -314,7 +314,7 @@
     X("read_after_write.monotonic", BOOL, config, read_after_write.monotonic, "true", 0, 0, "",    \
       "gtid: no read of a session sees less than one before it did, whatever servers they ran on") \
     X("cache.memory", LARGE, config, cache.memory_bytes, "off", 1048576, 1099511627776, "size",    \
-      "for all that is kept, the tables of it included; off: no cache")                            \
+      "for the answers; half a per cent more is for finding them. off: no cache")                  \
     X("cache.ttl", DURATION, config, cache.ttl_us, "5m", 1000000, 2678400000000, "time",           \
       "how long an answer is kept when a hint says no time")                                       \
     X("cache.max_entry", SIZE, config, cache.max_entry_bytes, "1MiB", 1024, 67108864, "size",      \

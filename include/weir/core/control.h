@@ -19,6 +19,7 @@
 #include "weir/core/worker.h"
 #include "weir/util/attr.h"
 
+struct cache;
 struct control;
 struct guard_board;
 struct listener_set;
@@ -50,6 +51,7 @@ struct control_house {
     struct slots *slots;
     struct guard_board *board;
     struct share *share; /* may be NULL */
+    struct cache *cache; /* NULL: off */
     uint8_t instance_tag;
 };
 

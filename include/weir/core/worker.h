@@ -25,6 +25,7 @@
 
 #define WORKERS_MAX 64
 
+struct cache;
 struct logger;
 struct metric_registry;
 struct monitor;
@@ -63,6 +64,7 @@ struct worker_shared {
     struct users *users;
     struct guard_board *board;
     struct causal_board *causal;
+    struct cache *cache; /* NULL: off */
     struct slots *slots;
     const struct conn_tls *conn_tls;
     size_t conn_tls_count;

@@ -70,6 +70,7 @@ static int setup(void **state)
                    "tls: {dir: %s/tls}\n"
                    "log: {file: %s}\n"
                    "http: {address: \"127.0.0.1:0\"}\n"
+                   "cache: {memory: 8MiB}\n"
                    "drain: {timeout: 300ms}\n",
                    rig->sock, rig->dir, rig->log);
     file_put(rig->conf, text);
@@ -195,6 +196,7 @@ static void test_life(void **state)
 
     launch(rig);
     (void)log_wait(rig, "event=\"ready\"");
+    (void)log_wait(rig, "answers are kept in 8 MiB");
 
     uint16_t http = port_behind(log_wait(rig, "http_listening"), "port ");
     uint16_t port = port_behind(log_wait(rig, "event=\"listening\""), "127.0.0.1:");
@@ -208,6 +210,7 @@ static void test_life(void **state)
     http_get(http, "/metrics", answer, sizeof(answer));
     assert_non_null(strstr(answer, "weir_server_up{server=\"a\"} 0"));
     assert_non_null(strstr(answer, "weir_server_lag_us{server=\"b\"} -1"));
+    assert_non_null(strstr(answer, "weir_cache_entries 0"));
     assert_int_equal(stat(rig->sock, &st), 0);
 
     /* The log is rotated: what comes after SIGHUP is in a new file. */
