@@ -162,7 +162,8 @@ void admin_show_rules(struct admin_sess *sess, const struct words *words, size_t
     if (!admin_filter(sess, words, at, &filter)) {
         return;
     }
-    rows_begin(&rows, sess, "number#,name,match,action,hits#", &filter, false);
+    rows_begin(&rows, sess, "number#,name,match,action,hits#,cache_hits#,cache_misses#", &filter,
+               false);
     if (calls->rules(calls->arg, each_rule, &rows) < 0) {
         rows.failed = true;
     }

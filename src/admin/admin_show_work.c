@@ -196,7 +196,8 @@ static void row_statement(struct admin_rows *rows, const struct digest_row *row,
     rows_u64(rows, row->count);
     rows_u64(rows, row->errors);
     rows_u64(rows, row->on_replica);
-    rows_u64(rows, row->count - row->on_replica);
+    rows_u64(rows, row->count - row->on_replica - row->cache_hits);
+    rows_u64(rows, row->cache_hits);
     row_ms(rows, row->total_us);
     row_ms(rows, row->count > 0 ? row->total_us / row->count : 0);
     row_ms(rows, digest_quantile_us(row, 0.5));
@@ -227,10 +228,11 @@ static void digests_ready(struct admin_sess *sess)
     } else if (list->left_off > 0) {
         admin_warn(sess, "%u digests that took less time are not shown", (unsigned)list->left_off);
     }
-    rows_begin(&rows, sess,
-               "digest,count#,errors#,on_replicas#,on_primary#,total_ms,avg_ms,p50_ms,p95_ms,"
-               "p99_ms,max_ms,bytes#,first_s#,last_s#,text",
-               &wait->filter, false);
+    rows_begin(
+        &rows, sess,
+        "digest,count#,errors#,on_replicas#,on_primary#,cache_hits#,total_ms,avg_ms,p50_ms,p95_ms,"
+        "p99_ms,max_ms,bytes#,first_s#,last_s#,text",
+        &wait->filter, false);
     for (uint32_t i = 0; i < list->count; i++) {
         if (list->rows[i].count > 0) { /* else its first one still runs */
             row_statement(&rows, &list->rows[i], now_us);

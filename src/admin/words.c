@@ -292,6 +292,44 @@ bool words_filter(const struct words *words, size_t at, struct words_filter *ret
     return at == words->count;
 }
 
+bool words_table(const struct words *words, size_t at, char schema[WORDS_TEXT_MAX],
+                 char name[WORDS_TEXT_MAX])
+{
+    char *const parts[2] = {schema, name};
+    size_t part = 0;
+
+    schema[0] = '\0';
+    name[0] = '\0';
+    for (; at < words->count; at++) {
+        const struct word *word = &words->item[at];
+        char text[WORDS_TEXT_MAX];
+        const char *dot = NULL;
+
+        if (word_is_mark(word, '.')) {
+            if (part++ == 1) {
+                return false;
+            }
+            continue;
+        }
+        if (!word_text(word, text) || parts[part][0] != '\0') {
+            return false;
+        }
+        dot = word->kind == WORD_QUOTED ? NULL : strchr(text, '.');
+        if (dot == NULL) {
+            (void)span_copy(span_of(text), parts[part], WORDS_TEXT_MAX);
+            continue;
+        }
+        if (part == 1 || strchr(dot + 1, '.') != NULL) {
+            return false;
+        }
+        (void)span_copy((struct span){(const uint8_t *)text, (size_t)(dot - text)}, schema,
+                        WORDS_TEXT_MAX);
+        (void)span_copy(span_of(dot + 1), name, WORDS_TEXT_MAX);
+        part = 1;
+    }
+    return schema[0] != '\0' && name[0] != '\0' && !words->has_more && !words->is_cut;
+}
+
 size_t words_match(const struct words *words, const char *name)
 {
     size_t count = 0;

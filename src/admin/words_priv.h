@@ -74,6 +74,11 @@ bool words_filter(const struct words *words, size_t at, struct words_filter *ret
  * than text times pattern. */
 bool words_like(struct span text, const char *pattern);
 
+/* SCHEMA.NAME from word `at` to the end: one word or three, bare, in `...` or in '...'. A bare word
+ * and a string may hold the dot; between backticks it is a letter. */
+bool words_table(const struct words *words, size_t at, char schema[WORDS_TEXT_MAX],
+                 char name[WORDS_TEXT_MAX]);
+
 /* How many of the statement's words the command's name ("SHOW SERVERS") takes: all or 0. */
 size_t words_match(const struct words *words, const char *name);
 

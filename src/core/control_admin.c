@@ -141,7 +141,9 @@ static void rule_row(struct rule_rows *rows)
     const struct rules *rules = rows->control->settings->rules;
     const char *cells[ADMIN_RULE_CELLS];
     char number[16];
-    char hits[24];
+    char counts[3][24];
+    static const enum metric counted[] = {METRIC_RULE_MATCHES, METRIC_CACHE_RULE_HITS,
+                                          METRIC_CACHE_RULE_MISSES};
     size_t label = 0;
 
     if (rows->at == 0) {
@@ -149,13 +151,15 @@ static void rule_row(struct rule_rows *rows)
     }
     label = rules_label(rules, rows->at - 1);
     (void)snprintf(number, sizeof(number), "%u", (unsigned)rows->at);
-    (void)snprintf(hits, sizeof(hits), "%" PRId64,
-                   metric_read(rows->control->registry, METRIC_RULE_MATCHES, label));
+    for (size_t i = 0; i < WR_ARRAY_LEN(counted); i++) {
+        (void)snprintf(counts[i], sizeof(counts[i]), "%" PRId64,
+                       metric_read(rows->control->registry, counted[i], label));
+        cells[4 + i] = counts[i];
+    }
     cells[0] = number;
     cells[1] = rules_get(rules, rows->at - 1)->label;
     cells[2] = buf_len(&rows->match) == 0 ? "" : (const char *)buf_span(&rows->match).p;
     cells[3] = buf_len(&rows->action) == 0 ? "" : (const char *)buf_span(&rows->action).p;
-    cells[4] = hits;
     rows->row(rows->row_arg, cells);
     buf_clear(&rows->match);
     buf_clear(&rows->action);
@@ -166,6 +170,9 @@ static bool is_action(const char *word)
     static const char *const words[] = {"route",   "max_lag", "read_after_write",
                                         "timeout", "deny",    "log"};
 
+    if (strncmp(word, "cache", 5) == 0) {
+        return true;
+    }
     for (size_t i = 0; i < WR_ARRAY_LEN(words); i++) {
         if (strcmp(word, words[i]) == 0) {
             return true;

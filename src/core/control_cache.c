@@ -35,8 +35,8 @@ void control_cache_topo(struct control *control, const struct topo *topo)
     answers = cache_flush(cache, clock_now_us());
     metric_inc(control->metrics, METRIC_CACHE_INVALIDATIONS, METRIC_SOURCE_PRIMARY);
     log_info(&control->log, "cache_flushed",
-             "the primary is another one (epoch %" PRIu64 "): %" PRIu64 " answers dropped",
-             topo->epoch, answers);
+             "%s is the primary (epoch %" PRIu64 "): %" PRIu64 " answers from before dropped",
+             topo_primary(topo)->name, topo->epoch, answers);
 }
 
 void control_cache_gauges(struct control *control)

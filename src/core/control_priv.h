@@ -67,7 +67,7 @@ struct control {
     uint64_t started_us;
     uint64_t drain_began_us;
     uint64_t cache_epoch; /* of the primary whose data the cache may hold */
-    uint32_t drain_left; /* workers that still have sessions */
+    uint32_t drain_left;  /* workers that still have sessions */
     bool is_draining;
     bool is_drained;
     bool is_split;                         /* a second writer has been told of */

@@ -272,7 +272,8 @@ void digests_record(struct digests *digests, uint32_t place, uint64_t hash,
     row = &entry_at(digests, place)->row;
     row->count++;
     row->errors += sample->is_error ? 1 : 0;
-    row->on_replica += sample->is_on_replica ? 1 : 0;
+    row->on_replica += sample->is_on_replica && !sample->is_cache_hit ? 1 : 0;
+    row->cache_hits += sample->is_cache_hit ? 1 : 0;
     row->bytes += sample->bytes;
     row->total_us += sample->latency_us;
     row->max_us = sample->latency_us > row->max_us ? sample->latency_us : row->max_us;
@@ -402,6 +403,7 @@ static void row_add(struct digest_row *to, const struct digest_row *from)
     to->count += from->count;
     to->errors += from->errors;
     to->on_replica += from->on_replica;
+    to->cache_hits += from->cache_hits;
     to->bytes += from->bytes;
     to->total_us += from->total_us;
     to->max_us = from->max_us > to->max_us ? from->max_us : to->max_us;

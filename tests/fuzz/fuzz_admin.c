@@ -33,6 +33,14 @@ static void check_words(struct span text)
     }
     for (size_t i = 0; i <= words.count && i < 4; i++) {
         struct words_filter filter;
+        char schema[WORDS_TEXT_MAX];
+        char table[WORDS_TEXT_MAX];
+
+        if (words_table(&words, i, schema, table) &&
+            (schema[0] == '\0' || strlen(schema) >= WORDS_TEXT_MAX || table[0] == '\0' ||
+             strlen(table) >= WORDS_TEXT_MAX)) {
+            abort();
+        }
 
         if (words_filter(&words, i, &filter) && filter.has_like) {
             (void)words_like(text, filter.like);

@@ -46,6 +46,7 @@ class Admin:
         cls.weir = Weir(cls.rig)
         cls.weir.settings["admin"]["users"].append({"name": "hashed", "password_hash": HASHED})
         cls.weir.settings["admin"]["max_clients"] = 8
+        cls.weir.settings["cache"] = {"memory": "8MiB"}
         cls.weir.__enter__()
         cls.addClassCleanup(cls.weir.__exit__, None, None, None)
         with cls.weir.connect(database="test") as c, c.cursor() as cur:
@@ -104,7 +105,8 @@ class Admin:
 
     def test_roles(self):
         for statement in ("DRAIN replica1", "UNDRAIN replica1", "SET WEIGHT replica1 5", "KILL 1", "RELOAD",
-                          "KILL QUERY 1"):
+                          "KILL QUERY 1", "CACHE FLUSH", "CACHE PURGE TABLE a.b", "CACHE PURGE SCHEMA a",
+                          "CACHE PURGE TAG 'a'"):
             number, text = error_of(self.rows, statement, user="look")
             self.assertEqual(number, 1227, statement)
             self.assertIn("role read", text)
@@ -263,7 +265,7 @@ class Admin:
                 self.read(c, 1, f"SELECT id /* {i} */ FROM operated WHERE id = {i} AND 'x' = 'x'")
             row = digest("SELECT id FROM operated WHERE id = ? AND ? = ?")[0]
             self.assertEqual((int(row["count"]), int(row["errors"])), (7, 0))
-            self.assertEqual(int(row["on_replicas"]) + int(row["on_primary"]), 7)
+            self.assertEqual(int(row["on_replicas"]) + int(row["on_primary"]) + int(row["cache_hits"]), 7)
             self.assertEqual(int(row["on_replicas"]), 7)
             self.assertGreater(int(row["bytes"]), 7 * 20)
             self.assertLessEqual(float(row["p50_ms"]), float(row["p99_ms"]))
@@ -443,6 +445,50 @@ class Admin:
                 other.ping(reconnect=False)
         self.assertIn("kill", [r["kind"] for r in self.rows("SHOW EVENTS")])
 
+    def test_cache(self):
+        def items(like="%"):
+            return {r["item"]: r["value"] for r in self.rows(f"SHOW CACHE LIKE '{like}'", user="look")}
+
+        shown = items()
+        self.assertEqual(int(shown["memory_bytes"]), 8 << 20)
+        self.assertLess(int(shown["bytes"]), 8 << 20)
+        for name in ("entries", "hits", "misses_absent", "fills_refused_replica_behind", "passed_hints_off", "evicted"):
+            self.assertGreaterEqual(int(shown[name]), 0, name)
+        self.assertIn(shown["binlog_is_heard"], ("yes", "no"))
+        self.assertNotIn(shown["binlog"], ("", None))
+        self.assertEqual(set(items("invalidations%")), {"invalidations_" + s for s in (
+            "own", "binlog", "definition", "purge", "primary", "all")})
+        before = int(shown["invalidations_purge"])
+        self.assertRegex(self.rows("CACHE FLUSH")[0]["result"], r"^\d+ answers dropped$")
+        for statement, what in (("TABLE test.operated", "read from test.operated"),
+                                ("TABLE `test`.`operated`;", "read from test.operated"),
+                                ("SCHEMA test", "read from tables of test"), ("TAG 'device:5'", "with the tag device:5")):
+            with self.weir.connect_admin() as c, c.cursor() as cur:
+                cur.execute(f"CACHE PURGE {statement}")
+                self.assertEqual(cur.fetchall(), ((f"answers {what} are not given any more",),))
+                cur.execute("SHOW WARNINGS")
+                self.assertEqual(cur.fetchall(), ())
+        with self.weir.connect_admin() as c, c.cursor() as cur:
+            cur.execute("CACHE PURGE TABLE test.no_such_table_here")
+            self.assertEqual(len(cur.fetchall()), 1)
+            cur.execute("SHOW WARNINGS")
+            self.assertIn("not seen to have a table test.no_such_table_here", str(cur.fetchall()))
+        self.assertIn("nor any others", self.rows("CACHE PURGE SCHEMA 'sch\u00f6n'")[0]["result"])
+        self.assertEqual(int(items()["invalidations_purge"]), before + 7)
+        self.assertEqual(self.weir.metrics()['weir_cache_invalidations_total{source="purge"}'], before + 7)
+        for wrong in ("CACHE FLUSH x", "CACHE PURGE TABLE", "CACHE PURGE TABLE operated", "CACHE PURGE TABLE a.b.c",
+                      "CACHE PURGE SCHEMA", "CACHE PURGE SCHEMA a b", "CACHE PURGE TAG ''", "SHOW CACHE x", "CACHE"):
+            self.assertEqual(error_of(self.rows, wrong)[0], 1064, wrong)
+
+    def test_cache_is_off(self):
+        with Weir(self.rig) as plain:
+            for statement in ("SHOW CACHE", "CACHE FLUSH", "CACHE PURGE TABLE a.b", "CACHE PURGE SCHEMA a",
+                              "CACHE PURGE TAG 'a'"):
+                number, text = error_of(plain.admin, statement)
+                self.assertEqual(number, 1105, statement)
+                self.assertIn("cache.memory is off; set it", text)
+            self.assertEqual(plain.metrics()["weir_cache_bytes"], 0)
+
     def test_reload(self):
         self.rows("DRAIN replica2")
         self.rows("SET WEIGHT replica1 7")
@@ -456,7 +502,7 @@ class Admin:
         self.rows("SET WEIGHT replica1 DEFAULT")
 
     def test_reload_of_rules_and_weights(self):
-        rules = [{"name": "ours", "user": "app", "class": "read", "table": ["operated", "x.*"], "route": "server replica2"},
+        rules = [{"name": "ours", "user": "app", "class": "read", "table": ["operated", "x.*"], "route": "server replica2", "cache": "off", "cache_share": "g"},
                  {"match": "BENCH", "match_caseless": True, "deny": "not here"}]
         before = self.weir.settings["servers"][1]
         self.rows("SET WEIGHT replica1 7")
@@ -473,7 +519,7 @@ class Admin:
                                                                if r["name"] != "primary"] == [50, 9])
             shown = [[str(v) for v in r.values()] for r in self.rows("SHOW RULES")]
             self.assertEqual([row[:4] for row in shown], [
-                ["1", "ours", 'table: ["operated", "x.*"], user: ["app"], class: ["read"]', 'route: "server replica2"'],
+                ["1", "ours", 'table: ["operated", "x.*"], user: ["app"], class: ["read"]', 'route: "server replica2", cache: off, cache_share: "g"'],
                 ["2", "rule-2", 'match: "BENCH", match_caseless: true', 'deny: "not here"']])
             said = {r["item"]: r["value"] for r in self.rows(
                 "EXPLAIN ROUTE AS app IN test SELECT id FROM operated")}
@@ -554,7 +600,11 @@ class Admin:
         wait_for("split_brain", lambda: "split_brain" in kinds("replica1"), 20)
         self.assertGreaterEqual(self.weir.metrics()['weir_events_total{kind="split_brain"}'], 1)
         self.assertIn('event="split_brain"', self.weir.log())
+        ended = 'weir_cache_invalidations_total{source="primary"}'
+        before = self.weir.metrics()[ended]
         os.kill(self.rig.nodes[0].pid(), signal.SIGKILL)
+        wait_for("another primary ends what was kept", lambda: self.weir.metrics()[ended] > before, 20)
+        self.assertIn('event="cache_flushed"', self.weir.log())
         wait_for("primary gone", lambda: {"primary_lost", "switch"} & {r["kind"] for r in self.rows("SHOW EVENTS")}, 20)
         times = [r["time_utc"] for r in self.rows("SHOW EVENTS")]
         self.assertEqual(times, sorted(times, reverse=True))

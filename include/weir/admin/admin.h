@@ -109,11 +109,11 @@ struct admin_calls {
     /* Read the configuration again. Rows of one cell, a line of the report each; when
      * it is refused, those that say why. */
     int (*reload)(void *arg, admin_row_fn row, void *row_arg);
-    /* Rows of ADMIN_RULE_CELLS: number, name, match, action, hits. */
+    /* Rows of ADMIN_RULE_CELLS: number, name, match, action, hits, cache hits and misses. */
     int (*rules)(void *arg, admin_row_fn row, void *row_arg);
     void *arg;
 };
-#define ADMIN_RULE_CELLS 5
+#define ADMIN_RULE_CELLS 7
 
 struct admin_conf {
     struct loop *loop;

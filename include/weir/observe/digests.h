@@ -36,6 +36,7 @@ struct digest_row {
     uint64_t count;
     uint64_t errors;
     uint64_t on_replica; /* of count */
+    uint64_t cache_hits; /* of count: no server was asked */
     uint64_t bytes;      /* sent to clients */
     uint64_t total_us;
     uint64_t max_us;
@@ -50,6 +51,7 @@ struct digest_sample {
     uint64_t bytes;
     bool is_error;
     bool is_on_replica;
+    bool is_cache_hit; /* answered from the cache */
 };
 
 struct digest_list {

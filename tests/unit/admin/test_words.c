@@ -155,6 +155,53 @@ static void test_filter(void **state)
     }
 }
 
+static void test_table_names(void **state)
+{
+    static const struct {
+        const char *text;
+        const char *schema; /* NULL: no such thing */
+        const char *name;
+    } rows[] = {
+        {"shop.orders", "shop", "orders"},
+        {"`shop`.`orders`;", "shop", "orders"},
+        {"shop.`or.ders`", "shop", "or.ders"},
+        {"`s.hop`.orders", "s.hop", "orders"},
+        {"shop . orders", "shop", "orders"},
+        {"'shop.orders'", "shop", "orders"},
+        {"\"shop\".'2020'", "shop", "2020"},
+        {"shop.2020", "shop", "2020"},
+        {"`sh``op`.o", "sh`op", "o"},
+        {"orders", NULL, NULL},
+        {"`shop.orders`", NULL, NULL},
+        {"shop.", NULL, NULL},
+        {".orders", NULL, NULL},
+        {"a.b.c", NULL, NULL},
+        {"a..b", NULL, NULL},
+        {"a.b c", NULL, NULL},
+        {"a b.c", NULL, NULL},
+        {"`a`.b.c", NULL, NULL},
+        {"a.b, c.d", NULL, NULL},
+        {"`a`.`b", NULL, NULL},
+        {"a.b /* ", NULL, NULL},
+        {"``.b", NULL, NULL},
+        {"", NULL, NULL},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < WR_ARRAY_LEN(rows); i++) {
+        char schema[WORDS_TEXT_MAX];
+        char name[WORDS_TEXT_MAX];
+        struct words words;
+
+        words_parse(span_of(rows[i].text), &words);
+        assert_int_equal(words_table(&words, 0, schema, name), rows[i].schema != NULL);
+        if (rows[i].schema != NULL) {
+            assert_string_equal(schema, rows[i].schema);
+            assert_string_equal(name, rows[i].name);
+        }
+    }
+}
+
 static void test_table(void **state)
 {
     static const struct {
@@ -173,6 +220,10 @@ static void test_table(void **state)
         {"SHOW DIGEST LIMIT 5", NULL, "SHOW DIGESTS"},
         {"DRIAN db1", NULL, "DRAIN"},
         {"relaod", NULL, "RELOAD"},
+        {"show cache", "SHOW CACHE", NULL},
+        {"cache purge table a.b", "CACHE PURGE TABLE", NULL},
+        {"CACHE FLSH", NULL, "CACHE FLUSH"},
+        {"CACHE PURGE TAGS 'a'", NULL, "CACHE PURGE TAG"},
         {"explain rout select 1", NULL, "EXPLAIN ROUTE"},
         {"DELETE FROM t", NULL, NULL},
         {"(((", NULL, NULL},
@@ -271,8 +322,10 @@ static void test_explain(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_words),  cmocka_unit_test(test_text),  cmocka_unit_test(test_like),
-        cmocka_unit_test(test_filter), cmocka_unit_test(test_table), cmocka_unit_test(test_explain),
+        cmocka_unit_test(test_words),   cmocka_unit_test(test_text),
+        cmocka_unit_test(test_like),    cmocka_unit_test(test_filter),
+        cmocka_unit_test(test_table),   cmocka_unit_test(test_table_names),
+        cmocka_unit_test(test_explain),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

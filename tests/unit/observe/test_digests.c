@@ -23,7 +23,8 @@ static struct span text_of(uint64_t hash, char dst[64])
 static uint32_t put(struct digests *digests, uint64_t hash, uint64_t latency_us, bool *ret_evicted)
 {
     char text[64];
-    const struct digest_sample sample = {.now_us = 7, .latency_us = latency_us, .bytes = 10};
+    const struct digest_sample sample = {
+        .now_us = 7, .latency_us = latency_us, .bytes = 10, .is_cache_hit = latency_us < 100};
     uint32_t place = digests_find(digests, hash);
 
     *ret_evicted = false;
@@ -236,7 +237,9 @@ static void test_merge(void **state)
     assert_int_equal(all->rows[0].total_us, 120);
     assert_int_equal(all->rows[0].count, 2);
     assert_int_equal(all->rows[0].max_us, 70);
+    assert_int_equal(all->rows[0].cache_hits, 2);
     assert_int_equal(all->rows[1].hash, 1);
+    assert_int_equal(all->rows[1].cache_hits, 0);
     assert_int_equal(all->rows[2].hash, 3);
     digest_list_free(lists[0]);
     digest_list_free(lists[2]);
