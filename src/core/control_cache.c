@@ -49,6 +49,8 @@ void control_cache_gauges(struct control *control)
         return;
     }
     cache_memory_stats(cache->memory, &stats);
+    metric_set(metrics, METRIC_CACHE_HEARS, METRIC_NONE,
+               cache_stream_is_heard(&cache->stream, clock_now_us()));
     metric_set(metrics, METRIC_CACHE_ENTRIES, METRIC_NONE, (int64_t)stats.entries);
     metric_set(metrics, METRIC_CACHE_BYTES, METRIC_NONE, (int64_t)stats.bytes);
     metric_set(metrics, METRIC_CACHE_INSERTED, METRIC_NONE, (int64_t)stats.inserted);

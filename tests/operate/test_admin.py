@@ -456,6 +456,7 @@ class Admin:
             self.assertGreaterEqual(int(shown[name]), 0, name)
         self.assertIn(shown["binlog_is_heard"], ("yes", "no"))
         self.assertNotIn(shown["binlog"], ("", None))
+        self.assertIn(self.weir.metrics()["weir_cache_binlog_heard"], (0, 1))
         self.assertEqual(set(items("invalidations%")), {"invalidations_" + s for s in (
             "own", "binlog", "definition", "purge", "primary", "all")})
         before = int(shown["invalidations_purge"])

@@ -355,6 +355,8 @@
       "Answers put again soon after an eviction: with more memory they would have been there.")    \
     X(CACHE_REFUSED, "weir_cache_refused_total", COUNTER, NONE,                                    \
       "Times there was no room for an answer.")                                                    \
+    X(CACHE_HEARS, "weir_cache_binlog_heard", GAUGE, NONE,                                         \
+      "1 when all that is written on the primary is heard by its binary log.")                     \
     X(EVENTS, "weir_events_total", COUNTER, EVENT, "Events by kind, see SHOW EVENTS.")             \
     X(DIGESTS, "weir_digests_tracked", GAUGE, NONE, "Statement digests held, by all workers.")     \
     X(DIGESTS_EVICTED, "weir_digests_evicted_total", COUNTER, NONE,                                \
