@@ -11,6 +11,8 @@
  * ERRORS    Builder functions: 0, or a negative err code; a failed builder builds nothing.
  * BOUNDS    CATALOGUE_OBJECTS_MAX objects; a primary with more has its catalogue left "not loaded".
  *           Of CATALOGUE_NOTES_MAX functions a note is kept, each CATALOGUE_NOTE_MAX bytes at most.
+ *           Of CATALOGUE_LISTS_MAX tables and views it is known what else is written or read, each
+ *           CATALOGUE_LIST_MAX tables at most; CATALOGUE_LINKS_MAX in all. More is "not known".
  */
 #ifndef WEIR_BACKEND_CATALOGUE_H
 #define WEIR_BACKEND_CATALOGUE_H
@@ -26,6 +28,9 @@
 #define CATALOGUE_OBJECTS_MAX 2000000
 #define CATALOGUE_NOTES_MAX   20000
 #define CATALOGUE_NOTE_MAX    250
+#define CATALOGUE_LISTS_MAX   65535
+#define CATALOGUE_LIST_MAX    32
+#define CATALOGUE_LINKS_MAX   400000
 
 /* X(name, text). The first three are answers of a look-up only. */
 #define CATALOGUE_KINDS(X)                                                          \
@@ -83,6 +88,29 @@ enum catalogue_kind catalogue_function(const struct catalogue *cat, uint64_t ddl
 struct span catalogue_function_note(const struct catalogue *cat, struct span schema,
                                     struct span name, bool is_bare);
 
+/* --- what depends on what: for who keeps answers --- */
+
+/* One table; the spans are borrowed from the catalogue. */
+typedef void catalogue_table_fn(void *arg, struct span schema, struct span name);
+
+/* A base table of an engine whose rows change by writes to its name only: no MERGE, no FEDERATED. */
+bool catalogue_is_cacheable_table(const struct catalogue *cat, uint64_t ddl_seen,
+                                  struct span schema, struct span name);
+/*
+ * The base tables that a harmless view reads in the end, through other views too. False: not known
+ * (not such a view; its rows depend on who asks or when; it calls a stored function; a table that
+ * is not cacheable; too many), and fn was not called.
+ */
+bool catalogue_view_tables(const struct catalogue *cat, uint64_t ddl_seen, struct span schema,
+                           struct span name, catalogue_table_fn *fn, void *arg);
+/*
+ * What else a write to this base table may change, without itself: children by foreign keys that
+ * act, and what triggers name, and so on from there. False: nobody can tell, take it for
+ * everything; fn was not called. So it is for whatever is not a known base table.
+ */
+bool catalogue_also_written(const struct catalogue *cat, uint64_t ddl_seen, struct span schema,
+                            struct span name, catalogue_table_fn *fn, void *arg);
+
 uint64_t catalogue_generation(const struct catalogue *cat);
 /* The value of catalogue_ddl_seen() that this catalogue covers. */
 uint64_t catalogue_covers(const struct catalogue *cat);
@@ -117,6 +145,33 @@ enum catalogue_kind catalogue_builder_get(const struct catalogue_builder *builde
 enum catalogue_kind catalogue_builder_get_function(const struct catalogue_builder *builder,
                                                    struct span schema, struct span name,
                                                    bool is_bare);
+/* X(name, bit): what is said of a table or view that has been added. */
+#define CATALOGUE_MARKS(X)                                                    \
+    X(UNASKED, 0) /* its rows change by other ways than writes to its name */ \
+    X(ALL, 1)     /* a write to it may change anything */                     \
+    X(LINKED, 2)  /* a view: its links are all that it reads, whoever asks */
+
+enum catalogue_mark {
+#define X(name, bit) CATALOGUE_MARK_##name = 1 << (bit),
+    CATALOGUE_MARKS(X)
+#undef X
+};
+
+/* Of table-like names. -WR_E_NOT_FOUND. */
+WR_NODISCARD int catalogue_builder_mark(struct catalogue_builder *builder, enum catalogue_mark mark,
+                                        struct span schema, struct span name);
+struct catalogue_name {
+    struct span schema;
+    struct span name;
+};
+/* A write to base table from may change to; or view from reads to. Both have been added, else
+ * -WR_E_NOT_FOUND. */
+WR_NODISCARD int catalogue_builder_link(struct catalogue_builder *builder,
+                                        const struct catalogue_name *from,
+                                        const struct catalogue_name *to);
+/* Triggers, or foreign keys, are hidden from the monitor: no list of what is written is whole. */
+void catalogue_builder_no_lists(struct catalogue_builder *builder);
+
 void catalogue_builder_hidden(struct catalogue_builder *builder, size_t count);
 /* Takes the builder apart, on success and on failure. NULL: no memory. */
 struct catalogue *catalogue_builder_finish(struct catalogue_builder *builder, uint64_t generation,
