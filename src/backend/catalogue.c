@@ -15,51 +15,7 @@
 
 #include "weir/util/err.h"
 
-#define NAME_BYTES_MAX 256 /* 64 characters of at most 4 bytes */
-#define BLOCK_MAX      ((size_t)UINT32_MAX)
-
-struct entry {
-    uint32_t off; /* of the schema's bytes in the block, the name follows */
-    uint32_t hash;
-    uint16_t schema_len;
-    uint16_t name_len;
-    uint8_t kind;  /* enum catalogue_kind; 0 (NOT_LOADED): a free place */
-    uint16_t note; /* of functions: index in notes, from 1; 0: none */
-};
-
-/* Owning. */
-struct names {
-    uint8_t *block;
-    size_t block_len;
-    size_t block_cap;
-    struct entry *entries;
-    size_t count;
-    size_t cap; /* a power of two, or 0 */
-};
-
-/* Owning. What is said of functions, each with a terminator behind it. */
-struct notes {
-    char *text;
-    size_t len;
-    size_t cap;
-    uint32_t *start; /* where each begins */
-    size_t count;
-};
-
-struct catalogue_builder {
-    struct names tables;
-    struct names functions; /* names case folded; schema empty: loadable */
-    struct notes notes;
-    size_t kind_count[CATALOGUE_PROCEDURE + 1];
-    size_t hidden;
-    bool fold;
-};
-
-struct catalogue {
-    struct snap snap;
-    struct catalogue_builder *content; /* owned; NULL: not loaded */
-    uint64_t covers;
-};
+#include "catalogue_priv.h"
 
 /* Process-wide by its nature: what a DDL through any worker makes doubtful is doubtful for all. */
 static _Atomic uint64_t ddl_seen; /* NOLINT(cppcoreguidelines-avoid-non-const-global-variables) */
@@ -88,7 +44,7 @@ static void names_fini(struct names *names)
     free(names->entries);
 }
 
-static struct entry *names_find(const struct names *names, struct span schema, struct span name)
+struct entry *catalogue_names_find(const struct names *names, struct span schema, struct span name)
 {
     uint32_t hash = 0;
 
@@ -196,8 +152,8 @@ static bool name_is_fit(struct span schema, struct span name)
     return name.len > 0 && name.len <= NAME_BYTES_MAX && schema.len <= NAME_BYTES_MAX;
 }
 
-static struct entry *table_find(const struct catalogue_builder *content, struct span schema,
-                                struct span name)
+struct entry *catalogue_entry_find(const struct catalogue_builder *content, struct span schema,
+                                   struct span name)
 {
     uint8_t folded_schema[NAME_BYTES_MAX];
     uint8_t folded_name[NAME_BYTES_MAX];
@@ -209,7 +165,7 @@ static struct entry *table_find(const struct catalogue_builder *content, struct 
         schema = span_fold(schema, folded_schema);
         name = span_fold(name, folded_name);
     }
-    return names_find(&content->tables, schema, name);
+    return catalogue_names_find(&content->tables, schema, name);
 }
 
 struct catalogue_builder *catalogue_builder_create(bool fold)
@@ -227,6 +183,7 @@ void catalogue_builder_destroy(struct catalogue_builder *builder)
     if (builder) {
         names_fini(&builder->tables);
         names_fini(&builder->functions);
+        catalogue_links_fini(&builder->links);
         free(builder->notes.text);
         free(builder->notes.start);
         free(builder);
@@ -245,7 +202,7 @@ static struct entry *function_find(const struct catalogue_builder *content, stru
     if (content->fold || schema.len == 0) {
         schema = span_fold(schema, folded_schema); /* an empty one may have no pointer */
     }
-    return names_find(&content->functions, schema, span_fold(name, folded_name));
+    return catalogue_names_find(&content->functions, schema, span_fold(name, folded_name));
 }
 
 /* As a call means it. */
@@ -320,7 +277,7 @@ int catalogue_builder_function(struct catalogue_builder *builder, enum catalogue
         }
         name = span_fold(name, folded_name);
         rc = names_add(&builder->functions, kind, schema, name);
-        entry = rc == 0 ? names_find(&builder->functions, schema, name) : NULL;
+        entry = rc == 0 ? catalogue_names_find(&builder->functions, schema, name) : NULL;
         builder->kind_count[kind] += rc == 0;
     } else if (rc == 0) {
         builder->kind_count[entry->kind]--;
@@ -328,7 +285,7 @@ int catalogue_builder_function(struct catalogue_builder *builder, enum catalogue
     }
     if (rc == 0 && entry) {
         entry->kind = (uint8_t)kind;
-        entry->note = note_at;
+        entry->more = note_at;
     }
     return rc;
 }
@@ -365,7 +322,7 @@ int catalogue_builder_add(struct catalogue_builder *builder, enum catalogue_kind
             schema = span_fold(schema, folded_schema);
             name = span_fold(name, folded_name);
         }
-        if (names_find(&builder->tables, schema, name)) {
+        if (catalogue_names_find(&builder->tables, schema, name)) {
             return -WR_E_STATE;
         }
         rc = names_add(&builder->tables, kind, schema, name);
@@ -379,7 +336,7 @@ int catalogue_builder_add(struct catalogue_builder *builder, enum catalogue_kind
 int catalogue_builder_set(struct catalogue_builder *builder, enum catalogue_kind kind,
                           struct span schema, struct span name)
 {
-    struct entry *entry = table_find(builder, schema, name);
+    struct entry *entry = catalogue_entry_find(builder, schema, name);
 
     if (!entry) {
         return -WR_E_NOT_FOUND;
@@ -393,7 +350,7 @@ int catalogue_builder_set(struct catalogue_builder *builder, enum catalogue_kind
 enum catalogue_kind catalogue_builder_get(const struct catalogue_builder *builder,
                                           struct span schema, struct span name)
 {
-    const struct entry *entry = table_find(builder, schema, name);
+    const struct entry *entry = catalogue_entry_find(builder, schema, name);
 
     return entry ? (enum catalogue_kind)entry->kind : CATALOGUE_UNKNOWN;
 }
@@ -434,6 +391,10 @@ struct catalogue *catalogue_create_unloaded(void)
 struct catalogue *catalogue_builder_finish(struct catalogue_builder *builder, uint64_t generation,
                                            uint64_t covers)
 {
+    if (catalogue_links_close(builder) < 0) {
+        catalogue_builder_destroy(builder);
+        return NULL;
+    }
     return catalogue_wrap(builder, generation, covers);
 }
 
@@ -456,7 +417,7 @@ void catalogue_unref(const struct catalogue *cat)
     }
 }
 
-static enum catalogue_kind catalogue_is_usable(const struct catalogue *cat, uint64_t seen)
+enum catalogue_kind catalogue_is_usable(const struct catalogue *cat, uint64_t seen)
 {
     if (!cat || !cat->content) {
         return CATALOGUE_NOT_LOADED;
@@ -492,10 +453,10 @@ struct span catalogue_function_note(const struct catalogue *cat, struct span sch
     const struct entry *entry =
         cat && cat->content ? call_find(cat->content, schema, name, is_bare) : NULL;
 
-    if (!entry || entry->note == 0) {
+    if (!entry || entry->more == 0) {
         return span_of("");
     }
-    return span_of(cat->content->notes.text + cat->content->notes.start[entry->note - 1]);
+    return span_of(cat->content->notes.text + cat->content->notes.start[entry->more - 1]);
 }
 
 uint64_t catalogue_generation(const struct catalogue *cat)

@@ -89,3 +89,34 @@ bool classify_may_call(struct span sql, const struct classify_env *env)
     }
     return lex.flags != 0;
 }
+
+/* Words that may stand between INSERT or REPLACE and INTO. */
+static bool is_modifier(uint16_t kw)
+{
+    return kw == KW_LOW_PRIORITY || kw == KW_HIGH_PRIORITY || kw == KW_DELAYED || kw == KW_IGNORE;
+}
+
+bool classify_hides_writes(struct span sql, const struct classify_env *env)
+{
+    struct lexer lex;
+    struct tok tok;
+    bool is_insert = false; /* INTO has to follow, or "(": then it is the function */
+
+    lex_init(&lex, sql, env, NULL);
+    for (lex_next(&lex, &tok); tok.kind != TOK_END; lex_next(&lex, &tok)) {
+        bool is_word = tok.kind == TOK_WORD && (tok.flags & TOKF_DOT) == 0;
+
+        if (tok.kind == TOK_BAD ||
+            (is_word && (tok.kw == KW_CALL || tok.kw == KW_EXECUTE || tok.kw == KW_LOAD))) {
+            return true;
+        }
+        if (is_insert && is_word && is_modifier(tok.kw)) {
+            continue;
+        }
+        if (is_insert && tok.kind != TOK_LPAREN && !(is_word && tok.kw == KW_INTO)) {
+            return true;
+        }
+        is_insert = is_word && (tok.kw == KW_INSERT || tok.kw == KW_REPLACE);
+    }
+    return lex.flags != 0;
+}

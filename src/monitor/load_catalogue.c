@@ -14,10 +14,8 @@
 
 #include "load_priv.h"
 
-#define NAME_BYTES 260
-
 static const char TABLES_SQL[] =
-    "SELECT TABLE_SCHEMA, TABLE_NAME, TABLE_TYPE FROM information_schema.TABLES"
+    "SELECT TABLE_SCHEMA, TABLE_NAME, TABLE_TYPE, ENGINE FROM information_schema.TABLES"
     " WHERE TABLE_SCHEMA NOT IN ('information_schema','performance_schema','mysql','sys')";
 static const char VIEWS_SQL[] =
     "SELECT TABLE_SCHEMA, TABLE_NAME, VIEW_DEFINITION FROM information_schema.VIEWS"
@@ -43,13 +41,12 @@ static int query_failed(const struct load_source *source, const char *what,
     return -WR_E_SERVER_ERROR;
 }
 
-/* The plain name of a span in facts. */
-static bool name_plain(struct span written, char dst[NAME_BYTES], struct span *ret_name)
+bool load_name_plain(struct span written, char dst[LOAD_NAME_BYTES], struct span *ret_name)
 {
-    size_t len = classify_name_decode(written, dst, NAME_BYTES);
+    size_t len = classify_name_decode(written, dst, LOAD_NAME_BYTES);
 
     *ret_name = (struct span){(const uint8_t *)dst, len};
-    return len > 0 && len < NAME_BYTES;
+    return len > 0 && len < LOAD_NAME_BYTES;
 }
 
 static void note_set(char *note, const char *what, struct span schema, struct span name,
@@ -65,16 +62,16 @@ static void note_set(char *note, const char *what, struct span schema, struct sp
 bool load_names_are_harmless(const struct facts *facts, struct span schema,
                              const struct catalogue_builder *builder, char *ret_note)
 {
-    char bytes[2][NAME_BYTES];
+    char bytes[2][LOAD_NAME_BYTES];
     enum catalogue_kind kind = CATALOGUE_UNKNOWN;
 
     for (uint8_t i = 0; i < facts->table_count; i++) {
         struct span in = schema;
         struct span name = {NULL, 0};
 
-        if (!name_plain(facts->tables[i].name, bytes[0], &name) ||
+        if (!load_name_plain(facts->tables[i].name, bytes[0], &name) ||
             (facts->tables[i].schema.len > 0 &&
-             !name_plain(facts->tables[i].schema, bytes[1], &in)) ||
+             !load_name_plain(facts->tables[i].schema, bytes[1], &in)) ||
             in.len == 0) {
             return false;
         }
@@ -89,8 +86,8 @@ bool load_names_are_harmless(const struct facts *facts, struct span schema,
         struct span in = schema;
         struct span name = {NULL, 0};
 
-        if (!name_plain(facts->calls[i].name, bytes[0], &name) ||
-            (!is_bare && !name_plain(facts->calls[i].schema, bytes[1], &in)) || in.len == 0) {
+        if (!load_name_plain(facts->calls[i].name, bytes[0], &name) ||
+            (!is_bare && !load_name_plain(facts->calls[i].schema, bytes[1], &in)) || in.len == 0) {
             return false;
         }
         kind = catalogue_builder_get_function(builder, in, name, is_bare);
@@ -104,7 +101,7 @@ bool load_names_are_harmless(const struct facts *facts, struct span schema,
 
 /* Its body is as information_schema gives it. */
 static bool view_is_harmless(const struct load_source *source, const struct view *view,
-                             const struct catalogue_builder *builder)
+                             struct catalogue_builder *builder)
 {
     /* Both servers write a stored body with backslash escapes and backticks, whatever the sql_mode
      * was when the view was made (seen on MySQL 9.7 and MariaDB 10.11). */
@@ -122,7 +119,11 @@ static bool view_is_harmless(const struct load_source *source, const struct view
     }
     /* A function without a schema belongs to the view's, whatever was selected when it was made; both
      * servers leave the schema out where it was (seen on MySQL 9.7 and MariaDB 10.11). */
-    return load_names_are_harmless(&facts, view->schema, builder, NULL);
+    if (!load_names_are_harmless(&facts, view->schema, builder, NULL)) {
+        return false;
+    }
+    load_view_link(builder, view->schema, view->name, &facts);
+    return true;
 }
 
 static enum catalogue_kind kind_of_type(struct span type)
@@ -153,6 +154,10 @@ static int tables_read(const struct load_source *source, struct catalogue_builde
         }
         if (rc == -WR_E_STATE) {
             rc = 0; /* the same name twice: seen while it was being replaced */
+        }
+        if (rc == 0 && kind == CATALOGUE_BASE_TABLE) {
+            rc = load_engine_mark(builder, db_rows_get(rows, 0), db_rows_get(rows, 1),
+                                  db_rows_get(rows, 3));
         }
     }
     db_rows_free(rows);
@@ -230,27 +235,35 @@ static int bodies_judge(const struct load_source *source, struct load_functions 
     return rc < 0 ? rc : load_functions_finish(functions, builder);
 }
 
-/* A right on *.* by which information_schema shows every table. */
-static bool account_sees_all(const struct load_source *source)
+/* What the account may see of others' tables. */
+static void rights_read(const struct load_source *source, struct load_report *report)
 {
     struct db_rows *rows = NULL;
-    bool sees_all = false;
+    bool is_revoked = false; /* for a schema (MySQL's partial_revokes) */
 
     if (db_query(source->db, "SHOW GRANTS", &rows) < 0) {
-        return false;
+        return;
     }
-    while (!sees_all && db_rows_next(rows)) {
+    while (db_rows_next(rows)) {
         struct span grant = db_rows_get(rows, 0);
         char text[2048];
+        char *on = NULL;
+        bool is_all = false;
 
         span_copy(grant, text, sizeof(text));
-        if (strstr(text, " ON *.* ")) {
-            sees_all = strstr(text, "ALL PRIVILEGES") || strstr(text, "SHOW VIEW") ||
-                       strstr(text, "SELECT");
+        on = strstr(text, " ON *.* ");
+        if (strncmp(text, "REVOKE", 6) == 0) {
+            is_revoked = true;
+        } else if (on) {
+            *on = '\0'; /* names follow, which may be any words */
+            is_all = strstr(text, "ALL PRIVILEGES") != NULL;
+            report->sees_all =
+                report->sees_all || is_all || strstr(text, "SHOW VIEW") || strstr(text, "SELECT");
+            report->sees_triggers = report->sees_triggers || is_all || strstr(text, "TRIGGER");
         }
     }
+    report->sees_triggers = report->sees_triggers && !is_revoked;
     db_rows_free(rows);
-    return sees_all;
 }
 
 static int fold_read(const struct load_source *source, bool *ret_fold, struct load_report *report)
@@ -285,6 +298,7 @@ int load_catalogue(const struct load_source *source, uint64_t generation,
     if (!builder) {
         return -ENOMEM;
     }
+    rights_read(source, report);
     rc = tables_read(source, builder, report);
     if (rc == 0) {
         rc = load_functions_read(source, builder, report, &functions);
@@ -293,11 +307,13 @@ int load_catalogue(const struct load_source *source, uint64_t generation,
         rc = bodies_judge(source, functions, builder, report);
     }
     load_functions_destroy(functions);
+    if (rc == 0) {
+        rc = load_links(source, builder, report);
+    }
     if (rc < 0) {
         catalogue_builder_destroy(builder);
         return rc;
     }
-    report->sees_all = account_sees_all(source);
     catalogue = catalogue_builder_finish(builder, generation, covers);
     if (!catalogue) {
         return -ENOMEM;

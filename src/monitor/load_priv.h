@@ -25,6 +25,7 @@
 
 #define LOAD_FUNCTIONS_MAX 20000
 #define LOAD_BODIES_MAX    (32U * 1024U * 1024U)
+#define LOAD_NAME_BYTES    260
 
 struct load_bodies;
 
@@ -40,9 +41,11 @@ struct load_source {
 struct load_report {
     char error[DB_ERROR_MAX];
     bool sees_all;                  /* the account has a global right by which every table shows */
+    bool sees_triggers;             /* the same for triggers */
     size_t hidden_views;            /* views whose definition it may not read */
     size_t hidden_functions;        /* functions whose body it may not read */
     bool too_many_functions;        /* more of them, or larger bodies, than are judged */
+    char no_links[DB_ERROR_MAX];    /* why what a write sets off is not known; "": it is */
     char no_loadable[DB_ERROR_MAX]; /* why the loadable functions are not known; "": they are */
 };
 
@@ -65,6 +68,19 @@ WR_NODISCARD int load_functions_finish(struct load_functions *functions,
                                        struct catalogue_builder *builder);
 struct load_bodies *load_bodies_create(void);
 void load_bodies_destroy(struct load_bodies *bodies);
+
+/* The plain name of a span in facts; false: it is none, or too long. */
+bool load_name_plain(struct span written, char dst[LOAD_NAME_BYTES], struct span *ret_name);
+
+/* load_links.c: what depends on what. A table of an engine that is not on the list is marked. */
+WR_NODISCARD int load_engine_mark(struct catalogue_builder *builder, struct span schema,
+                                  struct span name, struct span engine);
+/* What a view reads that has just been found harmless. */
+void load_view_link(struct catalogue_builder *builder, struct span schema, struct span name,
+                    const struct facts *facts);
+/* Foreign keys and triggers. What cannot be seen is in the report, and no reason to fail. */
+WR_NODISCARD int load_links(const struct load_source *source, struct catalogue_builder *builder,
+                            struct load_report *report);
 
 /* Are all tables and functions in facts harmless? Names without a schema belong to schema (empty:
  * then they are not). ret_note, CATALOGUE_NOTE_MAX bytes, says which is not; may be NULL. */

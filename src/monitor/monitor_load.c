@@ -25,7 +25,7 @@ struct loader {
     size_t hidden_functions_reported;
     bool sees_all_reported;
     bool wants_accounts;
-    char said[5][DB_ERROR_MAX]; /* the last text of each kind: nothing is said twice in a row */
+    char said[6][DB_ERROR_MAX]; /* the last text of each kind: nothing is said twice in a row */
 };
 
 enum said {
@@ -34,6 +34,7 @@ enum said {
     SAID_ACCOUNTS_ERROR,
     SAID_LOADABLE,
     SAID_TOO_MANY,
+    SAID_NO_LINKS,
 };
 
 static void loader_say(struct loader *loader, enum said kind, enum monitor_event event, bool is_bad,
@@ -189,6 +190,14 @@ static void hidden_report(struct loader *loader, const char *name, const struct 
         monitor_event_post(loader->monitor, MONITOR_EV_CATALOGUE_HIDDEN, true, name, text);
     }
     loader->hidden_reported = report->hidden_views;
+    if (report->no_links[0] != '\0') {
+        (void)snprintf(text, sizeof(text),
+                       "what a write sets off is not known (%.180s): for the cache, each write is"
+                       " one to every table",
+                       report->no_links);
+    }
+    loader_say(loader, SAID_NO_LINKS, MONITOR_EV_CATALOGUE_HIDDEN, false, name,
+               report->no_links[0] != '\0' ? text : "");
     functions_report(loader, name, report);
 }
 

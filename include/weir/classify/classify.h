@@ -95,6 +95,10 @@ size_t classify_mentions(struct span sql, const struct classify_env *env,
  * told. What triggers and views do is not looked at. */
 bool classify_may_call(struct span sql, const struct classify_env *env);
 
+/* Whether a trigger's body, or any statement, may write tables that classify_mentions() does not
+ * see: CALL, EXECUTE, INSERT and REPLACE without INTO, what cannot be read. */
+bool classify_hides_writes(struct span sql, const struct classify_env *env);
+
 /* Digest: literals become ?, lists of them collapse, white space and comments are normalised,
  * keywords are upper case. At most cap-1 bytes and a terminator are stored, *ret_len is their
  * number; the hash covers the whole normalised text, cut or not. */

@@ -246,6 +246,180 @@ static void test_texts(void **state)
     assert_string_equal(catalogue_kind_text(CATALOGUE_PROCEDURE), "stored procedure");
 }
 
+/* --- what depends on what --- */
+
+static void link_up(struct catalogue_builder *builder, const char *from, const char *to)
+{
+    struct catalogue_name a = {SPAN_LIT("d"), span_of(from)};
+    struct catalogue_name b = {SPAN_LIT("d"), span_of(to)};
+
+    assert_int_equal(catalogue_builder_link(builder, &a, &b), 0);
+}
+
+static void mark(struct catalogue_builder *builder, enum catalogue_mark mark, const char *name)
+{
+    assert_int_equal(catalogue_builder_mark(builder, mark, SPAN_LIT("d"), span_of(name)), 0);
+}
+
+static void view(struct catalogue_builder *builder, const char *name)
+{
+    add(builder, CATALOGUE_VIEW_HARMLESS, "d", name);
+    mark(builder, CATALOGUE_MARK_LINKED, name);
+}
+
+struct heard {
+    char text[2048];
+    size_t count;
+};
+
+static void hear(void *arg, struct span schema, struct span name)
+{
+    struct heard *heard = arg;
+    size_t at = strlen(heard->text);
+
+    (void)snprintf(heard->text + at, sizeof(heard->text) - at, "%.*s.%.*s ", (int)schema.len,
+                   (const char *)schema.p, (int)name.len, (const char *)name.p);
+    heard->count++;
+}
+
+typedef bool look_fn(const struct catalogue *cat, uint64_t ddl_seen, struct span schema,
+                     struct span name, catalogue_table_fn *fn, void *arg);
+
+/* expected: NULL: not known; words in the order of the walk. */
+static void expect(const struct catalogue *cat, look_fn *fn, const char *name, const char *expected)
+{
+    struct heard heard = {.count = 0};
+    bool is_known = fn(cat, 0, SPAN_LIT("d"), span_of(name), hear, &heard);
+
+    assert_int_equal(is_known, expected != NULL);
+    assert_string_equal(heard.text, expected ? expected : "");
+}
+
+static struct catalogue_builder *family(void)
+{
+    static const char *const tables[] = {"a", "b", "c", "lone", "merge", "doubt", "near"};
+    struct catalogue_builder *builder = catalogue_builder_create(false);
+
+    for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++) {
+        add(builder, CATALOGUE_BASE_TABLE, "d", tables[i]);
+    }
+    link_up(builder, "a", "b");
+    link_up(builder, "b", "c");
+    link_up(builder, "c", "a"); /* a circle */
+    link_up(builder, "a", "a");
+    link_up(builder, "a", "b"); /* twice */
+    mark(builder, CATALOGUE_MARK_UNASKED, "merge");
+    mark(builder, CATALOGUE_MARK_ALL, "doubt");
+    link_up(builder, "near", "doubt");
+    return builder;
+}
+
+static void test_also_written(void **state)
+{
+    struct catalogue_builder *builder = family();
+    struct catalogue *cat = NULL;
+
+    (void)state;
+    view(builder, "v");
+    link_up(builder, "v", "a");
+    add(builder, CATALOGUE_BASE_TABLE, "d", "by_view");
+    link_up(builder, "by_view", "v");
+    cat = catalogue_builder_finish(builder, 1, 0);
+    expect(cat, catalogue_also_written, "a", "d.b d.c ");
+    expect(cat, catalogue_also_written, "b", "d.c d.a ");
+    expect(cat, catalogue_also_written, "lone", "");
+    expect(cat, catalogue_also_written, "merge", "");
+    expect(cat, catalogue_also_written, "doubt", NULL);
+    expect(cat, catalogue_also_written, "near", NULL);
+    expect(cat, catalogue_also_written, "v", NULL);
+    expect(cat, catalogue_also_written, "unheard", NULL);
+    expect(cat, catalogue_also_written, "by_view", "d.a d.b d.c ");
+    expect(NULL, catalogue_also_written, "lone", NULL);
+    assert_false(
+        catalogue_also_written(cat, 1, SPAN_LIT("d"), SPAN_LIT("lone"), hear, NULL)); /* outdated */
+    catalogue_unref(cat);
+}
+
+static void test_view_tables(void **state)
+{
+    struct catalogue_builder *builder = family();
+    struct catalogue *cat = NULL;
+
+    (void)state;
+    view(builder, "plain");
+    link_up(builder, "plain", "a");
+    view(builder, "over");
+    link_up(builder, "over", "plain");
+    link_up(builder, "over", "doubt"); /* what a write to it sets off is of no matter here */
+    view(builder, "none");
+    view(builder, "merged");
+    link_up(builder, "merged", "merge");
+    add(builder, CATALOGUE_VIEW_HARMLESS, "d", "asks"); /* who asks matters: not linked */
+    view(builder, "over_asks");
+    link_up(builder, "over_asks", "asks");
+    add(builder, CATALOGUE_VIEW_OTHER, "d", "other");
+    mark(builder, CATALOGUE_MARK_LINKED, "other");
+    cat = catalogue_builder_finish(builder, 1, 0);
+    expect(cat, catalogue_view_tables, "plain", "d.a ");
+    expect(cat, catalogue_view_tables, "over", "d.doubt d.a ");
+    expect(cat, catalogue_view_tables, "none", "");
+    expect(cat, catalogue_view_tables, "merged", NULL);
+    expect(cat, catalogue_view_tables, "asks", NULL);
+    expect(cat, catalogue_view_tables, "over_asks", NULL);
+    expect(cat, catalogue_view_tables, "other", NULL);
+    expect(cat, catalogue_view_tables, "a", NULL);
+    assert_true(catalogue_is_cacheable_table(cat, 0, SPAN_LIT("d"), SPAN_LIT("a")));
+    assert_true(catalogue_is_cacheable_table(cat, 0, SPAN_LIT("d"), SPAN_LIT("doubt")));
+    assert_false(catalogue_is_cacheable_table(cat, 0, SPAN_LIT("d"), SPAN_LIT("merge")));
+    assert_false(catalogue_is_cacheable_table(cat, 0, SPAN_LIT("d"), SPAN_LIT("plain")));
+    assert_false(catalogue_is_cacheable_table(cat, 1, SPAN_LIT("d"), SPAN_LIT("a")));
+    catalogue_unref(cat);
+}
+
+/* One table with so many children. */
+static void test_links_bound(void **state)
+{
+    (void)state;
+    for (unsigned n = CATALOGUE_LIST_MAX; n <= CATALOGUE_LIST_MAX + 1; n++) {
+        struct catalogue_builder *builder = catalogue_builder_create(false);
+        struct catalogue *cat = NULL;
+        struct heard heard = {.count = 0};
+        char name[16];
+
+        add(builder, CATALOGUE_BASE_TABLE, "d", "p");
+        for (unsigned i = 0; i < n; i++) {
+            (void)snprintf(name, sizeof(name), "c%u", i);
+            add(builder, CATALOGUE_BASE_TABLE, "d", name);
+            link_up(builder, "p", name);
+        }
+        cat = catalogue_builder_finish(builder, 1, 0);
+        assert_int_equal(catalogue_also_written(cat, 0, SPAN_LIT("d"), SPAN_LIT("p"), hear, &heard),
+                         n <= CATALOGUE_LIST_MAX);
+        assert_int_equal(heard.count, n <= CATALOGUE_LIST_MAX ? n : 0);
+        catalogue_unref(cat);
+    }
+}
+
+static void test_links_hidden(void **state)
+{
+    struct catalogue_builder *builder = family();
+    struct catalogue_name known = {SPAN_LIT("d"), SPAN_LIT("a")};
+    struct catalogue_name unknown = {SPAN_LIT("e"), SPAN_LIT("a")};
+    struct catalogue *cat = NULL;
+
+    (void)state;
+    assert_int_equal(catalogue_builder_link(builder, &known, &unknown), -WR_E_NOT_FOUND);
+    assert_int_equal(catalogue_builder_link(builder, &unknown, &known), -WR_E_NOT_FOUND);
+    assert_int_equal(
+        catalogue_builder_mark(builder, CATALOGUE_MARK_ALL, unknown.schema, unknown.name),
+        -WR_E_NOT_FOUND);
+    catalogue_builder_no_lists(builder);
+    cat = catalogue_builder_finish(builder, 1, 0);
+    expect(cat, catalogue_also_written, "lone", NULL);
+    assert_true(catalogue_is_cacheable_table(cat, 0, SPAN_LIT("d"), SPAN_LIT("lone")));
+    catalogue_unref(cat);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -257,6 +431,10 @@ int main(void)
         cmocka_unit_test(test_many),
         cmocka_unit_test(test_clock),
         cmocka_unit_test(test_texts),
+        cmocka_unit_test(test_also_written),
+        cmocka_unit_test(test_view_tables),
+        cmocka_unit_test(test_links_bound),
+        cmocka_unit_test(test_links_hidden),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
