@@ -13,7 +13,8 @@
 
 #include "catalogue_priv.h"
 
-/* Names on the way to one list: views are passed through without being in it. */
+/* Names on the way to one list: views are passed through, in lists of what is written without being
+ * in them. */
 #define REACHED_MAX (CATALOGUE_LIST_MAX * 4)
 
 struct reach {
@@ -157,7 +158,7 @@ static bool reach_add(struct reach *reach, struct ref ref)
     if (!entry || reach->count == REACHED_MAX || !entry_is_clear(reach, entry)) {
         return false;
     }
-    reach->is_listed[reach->count] = reach->count > 0 && !kind_is_view(entry);
+    reach->is_listed[reach->count] = reach->count > 0 && (reach->is_view || !kind_is_view(entry));
     reach->listed += reach->is_listed[reach->count];
     reach->refs[reach->count++] = ref;
     return reach->listed <= CATALOGUE_LIST_MAX;
@@ -170,8 +171,9 @@ static bool reach_walk(struct reach *reach)
 
     for (size_t i = 0; i < reach->count; i++) {
         uint32_t off = reach->refs[i].off;
+        const struct entry *entry = ref_entry(&reach->builder->tables, reach->refs[i]);
 
-        if (reach->is_view && reach->is_listed[i]) {
+        if (reach->is_view && entry && !kind_is_view(entry)) {
             continue; /* what writes to a table set off is nothing that the view reads */
         }
         for (size_t k = links_from(links, off); k < links->count && links->list[k].from.off == off;

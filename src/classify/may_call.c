@@ -60,6 +60,8 @@ static void walk_on(struct walk *walk, const struct tok *tok)
     if (tok->kind == TOK_WORD && tok->kw == KW_INTO) {
         walk->is_into = true;
         walk->is_table = false;
+    } else if (walk->is_into && tok->kind == TOK_WORD && tok->kw == KW_TABLE) {
+        walk->is_into = true; /* LOAD DATA ... INTO TABLE t (...) */
     } else if (walk->is_into && is_name) {
         walk->is_table = true;
         /* a second name without a dot between would be an alias */

@@ -178,6 +178,31 @@ static void print_table(const struct drive *drive, char *args)
     }
 }
 
+static void print_name(void *arg, struct span schema, struct span name)
+{
+    (void)arg;
+    printf("name\t%.*s.%.*s\n", (int)schema.len, (const char *)schema.p, (int)name.len,
+           (const char *)name.p);
+}
+
+/* "schema.name": what else is written, or what a view reads */
+static void print_links(const struct drive *drive, char *args, bool is_view)
+{
+    char *dot = strchr(args, '.');
+    bool is_known = false;
+
+    if (dot) {
+        *dot++ = '\0';
+        is_known = (is_view ? catalogue_view_tables : catalogue_also_written)(
+            drive->catalogue, catalogue_ddl_seen(), span_of(args), span_of(dot), print_name, NULL);
+        printf("links\t%s\t%s\n", is_known ? "known" : "unknown",
+               catalogue_is_cacheable_table(drive->catalogue, catalogue_ddl_seen(), span_of(args),
+                                            span_of(dot))
+                   ? "cacheable"
+                   : "not");
+    }
+}
+
 /* "SERVER [TIMES]" */
 static void report(const struct drive *drive, const char *args)
 {
@@ -199,6 +224,10 @@ static void command_run(struct drive *drive, char *line)
         explain(drive, line + 8);
     } else if (strncmp(line, "table ", 6) == 0) {
         print_table(drive, line + 6);
+    } else if (strncmp(line, "writes ", 7) == 0) {
+        print_links(drive, line + 7, false);
+    } else if (strncmp(line, "reads ", 6) == 0) {
+        print_links(drive, line + 6, true);
     } else if (strncmp(line, "account ", 8) == 0) {
         print_account(drive, line + 8);
     } else if (strncmp(line, "report ", 7) == 0) {

@@ -97,7 +97,8 @@ typedef void catalogue_table_fn(void *arg, struct span schema, struct span name)
 bool catalogue_is_cacheable_table(const struct catalogue *cat, uint64_t ddl_seen,
                                   struct span schema, struct span name);
 /*
- * The base tables that a harmless view reads in the end, through other views too. False: not known
+ * The base tables that a harmless view reads in the end, and the views on the way, whose definition
+ * may change. False: not known
  * (not such a view; its rows depend on who asks or when; it calls a stored function; a table that
  * is not cacheable; too many), and fn was not called.
  */

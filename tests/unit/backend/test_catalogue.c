@@ -361,7 +361,7 @@ static void test_view_tables(void **state)
     mark(builder, CATALOGUE_MARK_LINKED, "other");
     cat = catalogue_builder_finish(builder, 1, 0);
     expect(cat, catalogue_view_tables, "plain", "d.a ");
-    expect(cat, catalogue_view_tables, "over", "d.doubt d.a ");
+    expect(cat, catalogue_view_tables, "over", "d.doubt d.plain d.a ");
     expect(cat, catalogue_view_tables, "none", "");
     expect(cat, catalogue_view_tables, "merged", NULL);
     expect(cat, catalogue_view_tables, "asks", NULL);
