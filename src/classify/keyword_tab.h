@@ -1351,7 +1351,7 @@ const uint16_t keyword_flags[KW_COUNT_] = {
     0, /* SQL_BUFFER_RESULT */
     0, /* SQL_CACHE */
     KWF_RESERVED | KWF_CLAUSE, /* SQL_CALC_FOUND_ROWS */
-    0, /* SQL_NO_CACHE */
+    KWF_VOLATILE_BARE, /* SQL_NO_CACHE */
     KWF_RESERVED, /* SQL_SMALL_RESULT */
     KWF_MYSQL | KWF_MARIADB, /* SQRT */
     KWF_RESERVED, /* SSL */
