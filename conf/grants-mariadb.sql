@@ -47,5 +47,8 @@ GRANT TRIGGER ON *.* TO weir_monitor@'%';
 --
 --     GRANT SELECT ON percona.heartbeat TO weir_monitor@'%';
 
--- Not used by this version, and not to be granted yet: REPLICATION SLAVE, for following the
--- primary's binary log.
+-- The cache: following the primary's binary log, so that writes that do not pass through weir count
+-- (where it ends is asked by BINLOG MONITOR, which the part on health above has). Who has this may
+-- read all that is written on the server: leave it out when no rule caches with coherence: binlog.
+--
+--     GRANT REPLICATION SLAVE ON *.* TO weir_monitor@'%';

@@ -3,11 +3,15 @@
  * The one file that includes mysql.h. The two libraries are told apart by the version macro that
  * libmariadb's header brings.
  */
+#include "weir/monitor/dblib.h"
+
 #include <arpa/inet.h>
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/un.h>
 
 #include <mysql.h>
@@ -15,13 +19,19 @@
 #include "weir/util/crypto.h"
 #include "weir/util/err.h"
 
-#include "dblib_priv.h"
-
 #define PASSWORD_MAX 1024
 #define SSL_ERROR    2026 /* CR_SSL_CONNECTION_ERROR in both */
 
+#ifdef MARIADB_PACKAGE_VERSION
+#    include <mariadb_rpl.h>
+typedef MARIADB_RPL *db_log; /* owned by its db; NULL: no log is read */
+#else
+typedef MYSQL_RPL db_log;
+#endif
+
 struct db {
     MYSQL mysql;
+    db_log log;
 };
 
 struct db_rows {
@@ -117,6 +127,7 @@ static bool is_plain_worth_trying(const MYSQL *mysql, const struct db_target *ta
 static void options_set(MYSQL *mysql, const struct db_target *target, bool is_plain)
 {
     unsigned seconds = (unsigned)((target->timeout_us + 999999) / 1000000);
+    unsigned long packet = DB_PACKET_MAX;
     unsigned off = 0;
 
     if (seconds == 0) {
@@ -126,6 +137,7 @@ static void options_set(MYSQL *mysql, const struct db_target *target, bool is_pl
     mysql_options(mysql, MYSQL_OPT_READ_TIMEOUT, &seconds);
     mysql_options(mysql, MYSQL_OPT_WRITE_TIMEOUT, &seconds);
     mysql_options(mysql, MYSQL_OPT_LOCAL_INFILE, &off);
+    mysql_options(mysql, MYSQL_OPT_MAX_ALLOWED_PACKET, &packet);
     mysql_options(mysql, MYSQL_SET_CHARSET_NAME, "utf8mb4");
     options_tls(mysql, target, is_plain);
 }
@@ -195,6 +207,35 @@ static bool is_secret_enough(MYSQL *mysql, const struct db_target *target)
     return !is_needed || target->addr->ss_family == AF_UNIX || mysql_get_ssl_cipher(mysql) != NULL;
 }
 
+/* The name to connect by, where the certificate must carry it. Connecting by a name other than the
+ * address's own, or by one of several addresses' name, might reach another server than the workers
+ * do: then the chain alone is checked, if there is an authority to check it by. */
+static const char *target_verify_host(const struct config_server *server, bool has_siblings,
+                                      bool has_ca)
+{
+    const char *host = server->address.host;
+    const char *name = server->tls_server_name;
+
+    if (!has_ca) {
+        return name ? name : host;
+    }
+    return has_siblings || (name && (!host || strcmp(name, host) != 0)) ? NULL : host;
+}
+
+void db_target_server(const struct config *config, const struct config_server *server,
+                      bool has_siblings, const struct sockaddr_storage *addr, uint64_t timeout_us,
+                      struct db_target *ret_target)
+{
+    memset(ret_target, 0, sizeof(*ret_target));
+    ret_target->addr = addr;
+    ret_target->user = config->monitor.user;
+    ret_target->password = config->monitor.password;
+    ret_target->tls = server->tls;
+    ret_target->tls_ca = server->tls_ca ? server->tls_ca : config->tls.ca;
+    ret_target->timeout_us = timeout_us;
+    ret_target->verify_host = target_verify_host(server, has_siblings, ret_target->tls_ca != NULL);
+}
+
 int db_open(const struct db_target *target, struct db **ret_db, char error[DB_ERROR_MAX],
             unsigned *ret_errno)
 {
@@ -235,9 +276,110 @@ int db_open(const struct db_target *target, struct db **ret_db, char error[DB_ER
     return 0;
 }
 
+/* --- a log --- */
+
+#ifdef MARIADB_PACKAGE_VERSION
+/*
+ * The library's own fetch takes events apart, and fails at those that it does not know (MySQL's
+ * compressed transactions, tagged GTIDs): the packets are read as they come.
+ */
+static int log_start(struct db *db, const struct db_log_start *start)
+{
+    db->log = mariadb_rpl_init(&db->mysql);
+    if (db->log == NULL) {
+        return -ENOMEM;
+    }
+    mariadb_rpl_optionsv(db->log, MARIADB_RPL_FILENAME, start->file, strlen(start->file));
+    mariadb_rpl_optionsv(db->log, MARIADB_RPL_START, (unsigned long)start->position);
+    mariadb_rpl_optionsv(db->log, MARIADB_RPL_SERVER_ID, start->server_id);
+    return mariadb_rpl_open(db->log) == 0 ? 0 : -WR_E_SERVER_ERROR;
+}
+
+static int log_packet(struct db *db, struct span *ret_packet)
+{
+    unsigned long len = mysql_net_read_packet(&db->mysql);
+
+    *ret_packet = (struct span){db->mysql.net.read_pos, len};
+    return len >= UINT32_MAX ? -WR_E_SERVER_ERROR : 0; /* its mark of an error is of 32 bits */
+}
+
+static void log_close(struct db *db)
+{
+    if (db->log != NULL) {
+        mariadb_rpl_close(db->log);
+    }
+}
+
+static int db_socket(const struct db *db)
+{
+    return (int)mysql_get_socket((MYSQL *)(uintptr_t)&db->mysql);
+}
+#else
+static int log_start(struct db *db, const struct db_log_start *start)
+{
+    db->log.file_name = start->file;
+    db->log.file_name_length = strlen(start->file);
+    db->log.start_position = start->position;
+    db->log.server_id = start->server_id;
+    return mysql_binlog_open(&db->mysql, &db->log) == 0 ? 0 : -WR_E_SERVER_ERROR;
+}
+
+static int log_packet(struct db *db, struct span *ret_packet)
+{
+    if (mysql_binlog_fetch(&db->mysql, &db->log) != 0) {
+        return -WR_E_SERVER_ERROR;
+    }
+    *ret_packet = (struct span){db->log.buffer, db->log.size};
+    return 0;
+}
+
+static void log_close(struct db *db)
+{
+    (void)db; /* mysql_binlog_close() would only send what mysql_close() sends */
+}
+
+static int db_socket(const struct db *db)
+{
+    return (int)db->mysql.net.fd;
+}
+#endif
+
+int db_log_open(struct db *db, const struct db_log_start *start)
+{
+    return log_start(db, start);
+}
+
+int db_log_fetch(struct db *db, struct span *ret_event)
+{
+    struct span packet = {NULL, 0};
+    int r = log_packet(db, &packet);
+
+    if (r < 0) {
+        return r;
+    }
+    if (packet.len < 1 || packet.p[0] != 0) { /* an EOF */
+        return -WR_E_CLOSED;
+    }
+    *ret_event = (struct span){packet.p + 1, packet.len - 1};
+    return 0;
+}
+
+bool db_is_readable(const struct db *db)
+{
+    struct pollfd fd = {.fd = db_socket(db), .events = POLLIN};
+
+    return poll(&fd, 1, 0) > 0;
+}
+
+void db_interrupt(const struct db *db)
+{
+    (void)shutdown(db_socket(db), SHUT_RDWR);
+}
+
 void db_close(struct db *db)
 {
     if (db) {
+        log_close(db);
         mysql_close(&db->mysql);
         free(db);
     }

@@ -20,8 +20,7 @@
 #include "weir/backend/topo.h"
 #include "weir/classify/facts.h"
 #include "weir/config/config.h"
-
-#include "dblib_priv.h"
+#include "weir/monitor/dblib.h"
 
 #define LOAD_FUNCTIONS_MAX 20000
 #define LOAD_BODIES_MAX    (32U * 1024U * 1024U)

@@ -63,36 +63,17 @@ void monitor_event_post(struct monitor *monitor, enum monitor_event event, bool 
     (void)pthread_mutex_unlock(&monitor->lock);
 }
 
-/* The name to connect by, where the certificate must carry it. Connecting by a name other than the
- * address's own, or by one of several addresses' name, might reach another server than the workers
- * do: then the chain alone is checked, if there is an authority to check it by. */
-static const char *target_verify_host(const struct mon_server *server, bool has_ca)
-{
-    const char *host = server->config->address.host;
-    const char *name = server->config->tls_server_name;
-
-    if (!has_ca) {
-        return name ? name : host;
-    }
-    return server->has_siblings || (name && (!host || strcmp(name, host) != 0)) ? NULL : host;
-}
-
 void monitor_target(const struct mon_server *server, const struct sockaddr_storage *addr,
                     struct db_target *ret_target)
 {
     struct monitor *monitor = server->monitor;
-    const struct config *config = monitor->config;
+    uint64_t timeout_us = 0;
 
-    memset(ret_target, 0, sizeof(*ret_target));
-    ret_target->addr = addr;
-    ret_target->user = config->monitor.user;
-    ret_target->password = config->monitor.password;
-    ret_target->tls = server->config->tls;
-    ret_target->tls_ca = server->config->tls_ca ? server->config->tls_ca : config->tls.ca;
     (void)pthread_mutex_lock(&monitor->lock);
-    ret_target->timeout_us = monitor->tuning.timeout_us;
+    timeout_us = monitor->tuning.timeout_us;
     (void)pthread_mutex_unlock(&monitor->lock);
-    ret_target->verify_host = target_verify_host(server, ret_target->tls_ca != NULL);
+    db_target_server(monitor->config, server->config, server->has_siblings, addr, timeout_us,
+                     ret_target);
 }
 
 static void server_init(struct monitor *monitor, uint16_t index, uint16_t config_index,

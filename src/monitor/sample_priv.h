@@ -17,8 +17,7 @@
 #include <stdint.h>
 
 #include "weir/backend/topo.h"
-
-#include "dblib_priv.h"
+#include "weir/monitor/dblib.h"
 
 #define SAMPLE_CHANNELS_MAX 8
 #define SAMPLE_FILE_MAX     64

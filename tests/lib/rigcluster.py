@@ -253,8 +253,9 @@ class Cluster:
         statements = [re.sub(r"CREATE\s+USER\s+(?!IF)", "CREATE USER IF NOT EXISTS ", s, flags=re.I)
                       for s in statements]
         user = made.group(1)
-        # what that file leaves to the operator: the bodies of views, and (on MariaDB, where clients
-        # log in by mysql_native_password) the account table
+        # what that file leaves to the operator: the bodies of views, the binary log for the cache, and
+        # (on MariaDB, where clients log in by mysql_native_password) the account table
+        statements.append(f"GRANT REPLICATION SLAVE ON *.* TO {user}")
         statements += [f"GRANT SELECT ON {d}.* TO {user}" for d in DATABASES]
         if self.flavour == "mariadb":
             statements.append(f"GRANT SELECT ON mysql.global_priv TO {user}")

@@ -9,10 +9,11 @@
  * UNITS     *_us: microseconds, but the library counts whole seconds: time-outs are rounded up.
  * ERRORS    0, or -WR_E_SERVER_ERROR and the like; db_error() has the server's words, which hold
  *           no secret.
- * BOUNDS    A result is held whole; a call ends after the time-out per network wait.
+ * BOUNDS    A result is held whole; a call ends after the time-out per network wait. A packet, and
+ *           an event of a log, has at most DB_PACKET_MAX bytes.
  */
-#ifndef WEIR_MONITOR_DBLIB_PRIV_H
-#define WEIR_MONITOR_DBLIB_PRIV_H
+#ifndef WEIR_MONITOR_DBLIB_H
+#define WEIR_MONITOR_DBLIB_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -23,7 +24,8 @@
 #include "weir/util/attr.h"
 #include "weir/util/str.h"
 
-#define DB_ERROR_MAX 320
+#define DB_ERROR_MAX  320
+#define DB_PACKET_MAX (64UL << 20)
 
 struct db;
 struct db_rows;
@@ -41,6 +43,11 @@ struct db_target {
     const char *tls_ca; /* NULL: the system's */
     uint64_t timeout_us;
 };
+
+/* To a server of the config at this address. has_siblings: its name has several addresses. */
+void db_target_server(const struct config *config, const struct config_server *server,
+                      bool has_siblings, const struct sockaddr_storage *addr, uint64_t timeout_us,
+                      struct db_target *ret_target);
 
 WR_NODISCARD int db_library_init(void);
 void db_library_fini(void);
@@ -71,5 +78,24 @@ int db_rows_column(const struct db_rows *rows, const char *name);
 struct span db_rows_get(const struct db_rows *rows, int column);
 /* By name, or by the second name when there is no column of the first. */
 struct span db_rows_named(const struct db_rows *rows, const char *name, const char *other);
+
+/* --- reading a binary log --- */
+
+struct db_log_start {
+    const char *file; /* borrowed until db_close() */
+    uint32_t position;
+    uint32_t server_id; /* nobody else's: a server ends the older reader of two */
+};
+
+/* Nothing else may be asked over this connection afterwards. */
+WR_NODISCARD int db_log_open(struct db *db, const struct db_log_start *start);
+/* Waits for the next event: header, body, checksum, as the server sent it; borrowed until the next
+ * call. -WR_E_SERVER_ERROR: db_errno() says why; -WR_E_CLOSED: the server has no more. */
+WR_NODISCARD int db_log_fetch(struct db *db, struct span *ret_event);
+
+/* More can be read from the socket at once. */
+bool db_is_readable(const struct db *db);
+/* From any thread, while nobody closes it: what waits for the server fails at once. */
+void db_interrupt(const struct db *db);
 
 #endif
