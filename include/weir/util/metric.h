@@ -357,6 +357,20 @@
       "Times there was no room for an answer.")                                                    \
     X(CACHE_HEARS, "weir_cache_binlog_heard", GAUGE, NONE,                                         \
       "1 when all that is written on the primary is heard by its binary log.")                     \
+    X(BINLOG_TRANSACTIONS, "weir_binlog_transactions_total", COUNTER, NONE,                        \
+      "Transactions and single statements of the primary's binary log taken in.")                  \
+    X(BINLOG_BUMPS, "weir_binlog_bumps_total", COUNTER, NONE,                                      \
+      "Versions of tables and schemas that the binary log has bumped.")                            \
+    X(BINLOG_ALL, "weir_binlog_bumps_all_total", COUNTER, NONE,                                    \
+      "Times that it was not known what was written, and everything counted as written.")          \
+    X(BINLOG_RECONNECTS, "weir_binlog_reconnects_total", COUNTER, NONE,                            \
+      "Connections for the binary log that were lost.")                                            \
+    X(BINLOG_GAPS, "weir_binlog_gaps_total", COUNTER, NONE,                                        \
+      "Times that reading could not go on where it had ended: all that was kept is void.")         \
+    X(BINLOG_UNKNOWN, "weir_binlog_events_unknown_total", COUNTER, NONE,                           \
+      "Events of the binary log that were not understood.")                                        \
+    X(BINLOG_DELAY_SECONDS, "weir_binlog_delay_seconds", HISTOGRAM, NONE,                          \
+      "From a commit on the primary (MySQL), by its clock, to the bump here.")                     \
     X(EVENTS, "weir_events_total", COUNTER, EVENT, "Events by kind, see SHOW EVENTS.")             \
     X(DIGESTS, "weir_digests_tracked", GAUGE, NONE, "Statement digests held, by all workers.")     \
     X(DIGESTS_EVICTED, "weir_digests_evicted_total", COUNTER, NONE,                                \
