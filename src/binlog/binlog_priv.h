@@ -76,6 +76,8 @@ struct binlog {
     bool is_running;  /* lock */
     bool is_started;
     struct log_ctx log_ctx;
+    char server_name
+        [TOPO_NAME_MAX]; /* what log_ctx points to: the topology goes before the next line */
     enum cache_stream_state said; /* last line in the log */
 
     /* the stream */

@@ -464,7 +464,8 @@ enum cache_stream_state binlog_read(struct binlog *binlog, const struct topo *to
     binlog->epoch = topo->epoch;
     binlog->flavour = server->flavour;
     binlog->version = server->version;
-    binlog->log_ctx.server = server->name;
+    (void)snprintf(binlog->server_name, sizeof(binlog->server_name), "%s", server->name);
+    binlog->log_ctx.server = binlog->server_name;
     state = read_primary(binlog, server, why);
     if (binlog->log != NULL) {
         log_drop(binlog);
