@@ -237,22 +237,3 @@ void admin_cache_purge_schema(struct admin_sess *sess, const struct words *words
     (void)snprintf(what, sizeof(what), "read from tables of %s", schema);
     purge(sess, view.cache, &writes, what);
 }
-
-void admin_cache_purge_tag(struct admin_sess *sess, const struct words *words, size_t at)
-{
-    struct version_writes writes = {0};
-    struct admin_view view;
-    char tag[WORDS_TEXT_MAX];
-    char what[WORDS_TEXT_MAX + 32];
-
-    if (!one_text(words, at, tag)) {
-        admin_error(sess, 1064, "42000", "weir: CACHE PURGE TAG 'text', as in 'device:5'");
-        return;
-    }
-    if (!has_cache(sess, &view)) {
-        return;
-    }
-    version_writes_add(&writes, version_slot_tag(span_of(tag)));
-    (void)snprintf(what, sizeof(what), "with the tag %s", tag);
-    purge(sess, view.cache, &writes, what);
-}

@@ -8,6 +8,8 @@
 
 #include "weir/backend/catalogue.h"
 #include "weir/backend/topo.h"
+#include "weir/cache/cache.h"
+#include "weir/cache/explain.h"
 #include "weir/classify/classify.h"
 #include "weir/classify/facts.h"
 #include "weir/route/decide.h"
@@ -71,6 +73,26 @@ static int rule_of(const struct admin_view *view, const struct words_explain *as
     return rc;
 }
 
+static void cache_item(const struct admin_view *view, const struct route_view *world,
+                       const struct facts *facts, const struct route_sess *fresh,
+                       struct admin_rows *rows)
+{
+    const struct cache_ask ask = {
+        .conf = &view->config->cache,
+        .rule = world->rule,
+        .facts = facts,
+        .isolation = fresh->isolation,
+        .autocommit_off = fresh->autocommit_off,
+        .is_heard =
+            view->cache != NULL && cache_stream_is_heard(&view->cache->stream, world->now_us),
+    };
+    char text[256];
+
+    cache_explain(view->cache, &ask, view->catalogue, world->ddl_seen, fresh->schema, text,
+                  sizeof(text));
+    item(rows, "cache", text);
+}
+
 static void explain(struct admin_sess *sess, const struct words_explain *asked)
 {
     const struct topo_server *primary = NULL;
@@ -123,6 +145,7 @@ static void explain(struct admin_sess *sess, const struct words_explain *asked)
         item(&rows, "user", asked->user);
     }
     route_explain(&facts, &fresh, &world, &decision, item, &rows);
+    cache_item(&view, &world, &facts, &fresh, &rows);
     rows_end(&rows);
 }
 

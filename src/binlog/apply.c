@@ -10,18 +10,26 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "weir/cache/writes.h"
 #include "weir/util/clock.h"
 #include "weir/util/err.h"
 
 #include "binlog_priv.h"
 
-/* The one place where a table that the log names becomes versions: what it drags along (cascades,
- * triggers' tables in statement format) belongs here. */
+/* The one place where a table that the log names becomes versions, with what it drags along: the log
+ * has no rows of what a foreign key changes, nor, as statements, of what a trigger does. */
 static void table_note(void *arg, struct version_writes *writes, struct span schema,
                        struct span name)
 {
-    (void)arg;
-    version_writes_add_table(writes, schema, name);
+    struct binlog *binlog = arg;
+
+    (void)pthread_mutex_lock(&binlog->lock);
+    if (binlog->catalogue == NULL) {
+        version_writes_add_table(writes, schema, name);
+    } else {
+        cache_writes_add_named(writes, binlog->catalogue, catalogue_ddl_seen(), schema, name);
+    }
+    (void)pthread_mutex_unlock(&binlog->lock);
 }
 
 /* --- the end of a transaction --- */
@@ -33,6 +41,7 @@ static void push(struct binlog *binlog, const struct gtid_set *gtid, uint64_t du
     } else {
         metric_add(binlog->metrics, METRIC_BINLOG_BUMPS, METRIC_NONE, binlog->writes.count);
     }
+    metric_inc(binlog->metrics, METRIC_CACHE_INVALIDATIONS, METRIC_SOURCE_BINLOG);
     (void)pthread_mutex_lock(&binlog->lock);
     pending_push(&binlog->pending, &binlog->writes, gtid, due_us);
     (void)pthread_mutex_unlock(&binlog->lock);

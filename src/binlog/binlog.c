@@ -173,8 +173,13 @@ void binlog_on_positions(struct binlog *binlog, const struct positions *position
 
 void binlog_on_catalogue(struct binlog *binlog, const struct catalogue *catalogue)
 {
-    (void)binlog; /* cascades and triggers will be looked up in it: see table_note() in apply.c */
-    (void)catalogue;
+    const struct catalogue *old = NULL;
+
+    (void)pthread_mutex_lock(&binlog->lock);
+    old = binlog->catalogue;
+    binlog->catalogue = catalogue_ref(catalogue);
+    (void)pthread_mutex_unlock(&binlog->lock);
+    catalogue_unref(old);
 }
 
 /* --- life --- */
@@ -269,6 +274,7 @@ void binlog_destroy(struct binlog *binlog)
     pending_fini(&binlog->pending, clock_now_us());
     topo_unref(binlog->topo);
     positions_unref(binlog->positions);
+    catalogue_unref(binlog->catalogue);
     gtid_fini(&binlog->facts.executed);
     buf_fini(&binlog->unpacked);
     buf_fini(&binlog->text);

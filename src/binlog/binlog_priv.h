@@ -17,6 +17,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "weir/backend/catalogue.h"
 #include "weir/backend/positions.h"
 #include "weir/backend/topo.h"
 #include "weir/binlog/binlog.h"
@@ -59,6 +60,7 @@ struct binlog {
     struct pending pending;            /* lock */
     const struct topo *topo;           /* lock; counted */
     const struct positions *positions; /* lock; counted */
+    const struct catalogue *catalogue; /* lock; counted; NULL: only names count */
     struct db *log;                    /* lock: to interrupt it; the thread's own to use */
     struct db *ask;
     struct log_facts facts;

@@ -21,6 +21,7 @@ int cache_create(size_t memory_bytes, struct cache **ret_cache)
     }
     cache->began_us = clock_now_us();
     r = version_board_create(&cache->board);
+    r = r < 0 ? r : cache_flights_create(&cache->flights);
     r = r < 0 ? r : cache_memory_create(memory_bytes, &cache->memory);
     if (r < 0) {
         cache_destroy(cache);
@@ -35,6 +36,7 @@ void cache_destroy(struct cache *cache)
     if (cache != NULL) {
         cache_memory_destroy(cache->memory);
         version_board_destroy(cache->board);
+        cache_flights_destroy(cache->flights);
         cache_stream_fini(&cache->stream);
         free(cache);
     }

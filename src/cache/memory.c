@@ -53,7 +53,8 @@ struct cache_entry {
     size_t charge;
     size_t body_size;
     uint32_t key_len;
-    uint32_t rule;
+    uint64_t seen_us;
+    int16_t source;
     uint32_t held_count;
     struct version_held held[]; /* then the key, then the body */
 };
@@ -358,7 +359,8 @@ int cache_entry_create(struct cache_memory *memory, const struct cache_parts *pa
     entry->charge = size + BLOCK_EXTRA;
     entry->body_size = parts->body_size;
     entry->key_len = (uint32_t)parts->key.len;
-    entry->rule = parts->rule;
+    entry->seen_us = parts->seen_us;
+    entry->source = parts->source;
     entry->held_count = parts->lease->count;
     memcpy(entry->held, parts->lease->held, held_size);
     if (parts->key.len > 0) {
@@ -421,9 +423,14 @@ uint64_t cache_entry_keep_us(const struct cache_entry *entry)
     return entry->keep_us;
 }
 
-uint32_t cache_entry_rule(const struct cache_entry *entry)
+uint64_t cache_entry_seen_us(const struct cache_entry *entry)
 {
-    return entry->rule;
+    return entry->seen_us;
+}
+
+int16_t cache_entry_source(const struct cache_entry *entry)
+{
+    return entry->source;
 }
 
 bool cache_entry_holds(const struct cache_entry *entry, const struct version_board *board)

@@ -31,8 +31,10 @@ struct plain {
 /* The names of a table as written, in a session of that schema. */
 static bool plain_get(const struct facts_table *table, struct span schema, struct plain *ret_plain)
 {
-    size_t len = classify_name_decode(table->name, ret_plain->bytes[0], NAME_BYTES);
+    size_t len = 0;
 
+    ret_plain->bytes[0][0] = '\0';
+    len = classify_name_decode(table->name, ret_plain->bytes[0], NAME_BYTES);
     ret_plain->schema = schema;
     ret_plain->name = (struct span){(const uint8_t *)ret_plain->bytes[0], len};
     if (table->schema.len > 0) {
@@ -260,6 +262,7 @@ static enum reach reach_of(const struct facts *facts)
     case VERB_EMPTY:
     case VERB_EXPLAIN_ROUTE:
     case VERB_SELECT:
+    case VERB_DO:
     case VERB_USE:
     case VERB_SHOW:
     case VERB_HELP:
@@ -294,7 +297,6 @@ static enum reach reach_of(const struct facts *facts)
         return REACH_SCHEMA;
     case VERB_UNKNOWN:
     case VERB_CALL:
-    case VERB_DO:
     case VERB_XA:
     case VERB_EXECUTE:
     case VERB_GRANT:
@@ -367,7 +369,8 @@ static bool writes_nothing(const struct cache_writes_in *in)
     if ((in->facts->bits & FACT(CALLS)) != 0) {
         return calls_are_harmless(in) && names_only_read(in);
     }
-    if (in->facts->verb == VERB_SELECT || in->facts->verb == VERB_SET) {
+    if (in->facts->verb == VERB_SELECT || in->facts->verb == VERB_SET ||
+        in->facts->verb == VERB_DO) {
         return !classify_may_call(in->sql, in->env) && names_only_read(in);
     }
     return in->facts->verb != VERB_SHOW || !classify_may_call(in->sql, in->env);

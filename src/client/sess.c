@@ -7,6 +7,7 @@
 #include "weir/util/assert.h"
 #include "weir/util/err.h"
 
+#include "sess_cache_priv.h"
 #include "sess_causal_priv.h"
 #include "sess_login_priv.h"
 #include "sess_priv.h"
@@ -26,8 +27,10 @@
 
 static const uint32_t STATE_NEXT[SESS_ST_END_] = {
     [SESS_ST_LOGIN] = ST(IDLE) | ST(CLOSING),
-    [SESS_ST_IDLE] = ST(HOLD) | ST(WAIT) | ST(OPEN) | ST(SYNC) | ST(RELAY) | ST(KILL) |
+    [SESS_ST_IDLE] = ST(HOLD) | ST(SHARE) | ST(WAIT) | ST(OPEN) | ST(SYNC) | ST(RELAY) | ST(KILL) |
                      ST(RELOGIN) | ST(CLOSING),
+    [SESS_ST_SHARE] =
+        ST(IDLE) | ST(HOLD) | ST(WAIT) | ST(OPEN) | ST(SYNC) | ST(RELAY) | ST(CLOSING),
     [SESS_ST_HOLD] = ST(IDLE) | ST(HOLD) | ST(WAIT) | ST(OPEN) | ST(SYNC) | ST(RELAY) | ST(CLOSING),
     [SESS_ST_WAIT] = ST(IDLE) | ST(HOLD) | ST(WAIT) | ST(OPEN) | ST(SYNC) | ST(RELAY) | ST(CLOSING),
     [SESS_ST_OPEN] = ST(IDLE) | ST(HOLD) | ST(WAIT) | ST(SYNC) | ST(RELAY) | ST(OPEN) | ST(CLOSING),
@@ -93,6 +96,9 @@ void sess_set_state(struct sess *sess, enum sess_state state)
     }
     if (sess->cmd.is_waiting && state != SESS_ST_SYNC) {
         sess_causal_unwait(sess);
+    }
+    if (state == SESS_ST_HOLD && sess->fill != NULL) {
+        sess_fill_land(sess); /* nobody else has to wait for a primary with it */
     }
     sess->state_since_us = loop_now_us(sess->env->loop);
     sess->states_seen++;
@@ -171,6 +177,13 @@ void sess_close(struct sess *sess, const char *why)
         metric_sub(sess->env->metrics, METRIC_SESSIONS_PINNED, METRIC_NONE, 1);
     }
     sess_unpend(sess);
+    if (sess->fill != NULL) {
+        sess_fill_refuse(sess, METRIC_UNFILLED_LOST);
+        sess_fill_end(sess);
+    }
+    if (sess->writes != NULL) {
+        sess_writes_forget(sess);
+    }
     sess_causal_unwait(sess);
     sess_causal_destroy(sess->causal);
     sess->causal = NULL;
@@ -217,6 +230,10 @@ void sess_close_flushed(struct sess *sess, const char *why)
     sess_delay_cancel(sess);
     pool_wait_cancel(&sess->wait);
     sess_conns_end(sess);
+    if (sess->fill != NULL) {
+        sess_fill_refuse(sess, METRIC_UNFILLED_LOST);
+        sess_fill_end(sess);
+    }
     sess_set_state(sess, SESS_ST_CLOSING);
     stream_set_water(&sess->front, 1, 0);
     timer_arm_in(&sess->timer, 5U * 1000U * 1000U); /* a client that does not read is not awaited */
@@ -626,6 +643,9 @@ static void on_timer(void *arg)
     } else if (sess->state == SESS_ST_RELAY && sess->is_front_eof) {
         idle_arm(sess);
         sess_gone_due(sess);
+    } else if (sess->state == SESS_ST_SHARE) {
+        idle_arm(sess);
+        sess_cache_wait_over(sess);
     }
 }
 

@@ -12,6 +12,7 @@
 #include "weir/util/err.h"
 #include "weir/util/fault.h"
 
+#include "sess_cache_priv.h"
 #include "sess_causal_priv.h"
 #include "sess_priv.h"
 
@@ -476,6 +477,12 @@ static void write_command(struct sess *sess, uint8_t *packet, size_t len)
     }
     if (conn->env->wants_gtids && !conn->is_replica) {
         sess_causal_front(sess, conn);
+    }
+    if (sess->fill != NULL) {
+        sess_fill_sent(sess);
+    }
+    if (sess->writes != NULL) {
+        sess_writes_begin(sess);
     }
     reply_begin(&sess->reply, cmd->kind, &sess->reply_front, cmd->reply_seq, sess->status);
     cmd->is_sent = true;

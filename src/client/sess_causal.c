@@ -25,16 +25,12 @@
 #include "sess_causal_priv.h"
 #include "sess_priv.h"
 
-/* A set is told a moment after what it stands for can be seen, and a replica may show a transaction
- * a moment before its primary does: a set counts for what was seen when it was asked for this much
- * later. */
-#define FLOOR_MARGIN_US UINT64_C(20000)
 /* Longer than between two good probes of a primary that answers writes. */
 #define ACKED_KEEP_US UINT64_C(2000000)
 /* A token of more ranges is tidied; one that is no shorter then, when it is twice as long. */
 #define TIDY_ABOVE 4U
 
-static struct sess_causal *need(struct sess *sess)
+struct sess_causal *sess_causal_need(struct sess *sess)
 {
     if (sess->causal == NULL) {
         sess->causal = calloc(1, sizeof(*sess->causal));
@@ -85,7 +81,7 @@ static void floor_set(struct sess_causal *causal, const struct position_set *set
     }
 }
 
-static void floor_at(struct sess_causal *causal, int16_t server, uint64_t at_us)
+void sess_causal_floor_at(struct sess_causal *causal, int16_t server, uint64_t at_us)
 {
     floor_set(causal, NULL);
     if (causal->floor_server != server) {
@@ -96,11 +92,11 @@ static void floor_at(struct sess_causal *causal, int16_t server, uint64_t at_us)
 }
 
 /* What is not known is with the primary, which has no less than any replica has shown. */
-static void floor_raise(struct sess *sess, struct sess_causal *causal, uint64_t at_us)
+void sess_causal_floor_raise(struct sess *sess, struct sess_causal *causal, uint64_t at_us)
 {
     uint64_t us = causal->floor_server >= 0 && causal->floor_us > at_us ? causal->floor_us : at_us;
 
-    floor_at(causal, sess->env->topo->primary, us);
+    sess_causal_floor_at(causal, sess->env->topo->primary, us);
 }
 
 /* The set that says what the floor is; NULL: not told yet. */
@@ -109,7 +105,7 @@ const struct position *sess_causal_floor(const struct sess *sess)
     const struct sess_causal *causal = sess->causal;
 
     if (positions_seen_us(sess->env->positions, causal->floor_server) <
-        causal->floor_us + FLOOR_MARGIN_US) {
+        causal->floor_us + SESS_FLOOR_MARGIN_US) {
         return NULL;
     }
     return causal->floor_server == sess->env->topo->primary
@@ -155,7 +151,7 @@ static void token_add(struct sess *sess, struct sess_causal *causal, const struc
     }
     if (r < 0) {
         gtid_clear(&causal->token);
-        floor_raise(sess, causal, loop_now_us(sess->env->loop));
+        sess_causal_floor_raise(sess, causal, loop_now_us(sess->env->loop));
         metric_inc(sess->env->metrics, METRIC_TOKENS_UNKNOWN, METRIC_NONE);
         more = NULL;
     } else if (causal->token.count > causal->tidy_above) {
@@ -224,7 +220,7 @@ static bool epoch_check(struct sess *sess, struct sess_causal *causal)
                  "the primary does not have what this session wrote before the last change of "
                  "primary");
         gtid_clear(&causal->token);
-        floor_at(causal, sess->env->topo->primary, loop_now_us(sess->env->loop));
+        sess_causal_floor_at(causal, sess->env->topo->primary, loop_now_us(sess->env->loop));
         token_changed(sess, causal, NULL);
     }
     causal->epoch = sess->env->topo->epoch;
@@ -235,7 +231,7 @@ static bool epoch_check(struct sess *sess, struct sess_causal *causal)
 
 /* What was written then is on every replica that may serve reads: who begins an hour after it need
  * not ask how far they are. */
-static bool is_with_all(const struct sess *sess, uint64_t at_us)
+bool sess_causal_is_with_all(const struct sess *sess, uint64_t at_us)
 {
     const struct route_conf *conf = &sess->set->route_conf;
 
@@ -251,7 +247,7 @@ static void slot_take(struct sess *sess, uint32_t slot, uint64_t *version, uint6
 
     if (causal_board_is_deaf(sess->env->causal, loop_now_us(sess->env->loop))) {
         *unknown_us = loop_now_us(sess->env->loop); /* another weir may have written just now */
-        floor_raise(sess, causal, *unknown_us);
+        sess_causal_floor_raise(sess, causal, *unknown_us);
     }
     if (!causal_board_is_new(sess->env->causal, slot, *version)) {
         return;
@@ -260,7 +256,7 @@ static void slot_take(struct sess *sess, uint32_t slot, uint64_t *version, uint6
         token_tidy(sess, causal);
         if (causal_board_take(sess->env->causal, slot, &causal->token, &mark) < 0) {
             gtid_clear(&causal->token); /* all of it is with the primary by now */
-            floor_raise(sess, causal, loop_now_us(sess->env->loop));
+            sess_causal_floor_raise(sess, causal, loop_now_us(sess->env->loop));
             token_changed(sess, causal, NULL);
             return;
         }
@@ -269,8 +265,8 @@ static void slot_take(struct sess *sess, uint32_t slot, uint64_t *version, uint6
     *version = mark.version;
     if (mark.unknown_us > *unknown_us) {
         *unknown_us = mark.unknown_us;
-        if (!is_with_all(sess, mark.unknown_us)) {
-            floor_raise(sess, causal, mark.unknown_us);
+        if (!sess_causal_is_with_all(sess, mark.unknown_us)) {
+            sess_causal_floor_raise(sess, causal, mark.unknown_us);
         }
     }
     if (mark.blind_until_us > causal->blind_until_us) {
@@ -294,14 +290,14 @@ static bool scope_slot(const struct sess *sess, uint32_t *ret_slot)
     return false;
 }
 
-static void shared_take(struct sess *sess)
+void sess_causal_take_shared(struct sess *sess)
 {
     uint32_t slot = 0;
 
     if (!scope_slot(sess, &slot) || sess->env->causal == NULL ||
         (sess->causal == NULL && !causal_board_is_new(sess->env->causal, slot, 0) &&
          !causal_board_is_shared(sess->env->causal)) ||
-        need(sess) == NULL) {
+        sess_causal_need(sess) == NULL) {
         return;
     }
     slot_take(sess, slot, &sess->causal->shared_version, &sess->causal->shared_unknown_us);
@@ -383,7 +379,7 @@ void sess_causal_fill(struct sess *sess, struct route_sess *ret_route)
     if (!set->has_gtids) {
         return;
     }
-    shared_take(sess);
+    sess_causal_take_shared(sess);
     ret_route->has_gtids = true;
     ret_route->has_mask = UINT64_MAX;
     if (sess->causal == NULL) {
@@ -399,7 +395,7 @@ void sess_causal_fill(struct sess *sess, struct route_sess *ret_route)
 
 static void hint_token(struct sess *sess, struct span text)
 {
-    struct sess_causal *causal = need(sess);
+    struct sess_causal *causal = sess_causal_need(sess);
     const struct gtid_set *whole = primary_set(sess);
     struct gtid_set more;
 
@@ -416,6 +412,7 @@ static void hint_token(struct sess *sess, struct span text)
         sess->cmd.needs_primary = true;
     } else if (!gtid_has(&causal->token, &more)) {
         token_add(sess, causal, &more);
+        causal->is_foreign = true;
     }
     gtid_fini(&more);
 }
@@ -430,7 +427,7 @@ void sess_causal_hints(struct sess *sess, const struct facts *facts)
         hint_token(sess, facts->hint[HINT_TOKEN]);
     }
     if ((facts->hints & HINT_BIT(HINT_KEY)) != 0 && facts->hint[HINT_KEY].len != 0 &&
-        sess->env->causal != NULL && need(sess) != NULL) {
+        sess->env->causal != NULL && sess_causal_need(sess) != NULL) {
         struct sess_causal *causal = sess->causal;
         uint32_t slot = causal_slot_key(facts->hint[HINT_KEY]);
 
@@ -473,7 +470,7 @@ void sess_causal_learn(struct sess *sess, const struct conn *conn, struct span t
     if (!sess->set->wants_gtids || text.len == 0 || conn->is_replica) {
         return;
     }
-    causal = need(sess);
+    causal = sess_causal_need(sess);
     if (causal == NULL) {
         return;
     }
@@ -588,11 +585,11 @@ void sess_causal_done(struct sess *sess)
         return;
     }
     if (has_seen(sess, conn)) {
-        causal = need(sess);
+        causal = sess_causal_need(sess);
         if (causal == NULL) {
             return;
         }
-        floor_at(causal, sess->cmd.server, loop_now_us(sess->env->loop));
+        sess_causal_floor_at(causal, sess->cmd.server, loop_now_us(sess->env->loop));
     }
     if (causal == NULL) {
         return;
@@ -643,7 +640,7 @@ void sess_causal_written(struct sess *sess)
         window_tell(sess);
         return;
     }
-    causal = need(sess);
+    causal = sess_causal_need(sess);
     if (causal == NULL) {
         return;
     }
@@ -656,7 +653,7 @@ void sess_causal_written(struct sess *sess)
     causal->is_unknown = false;
     causal->unknown_us = loop_now_us(sess->env->loop);
     metric_inc(sess->env->metrics, METRIC_TOKENS_UNKNOWN, METRIC_NONE);
-    floor_raise(sess, causal, loop_now_us(sess->env->loop));
+    sess_causal_floor_raise(sess, causal, loop_now_us(sess->env->loop));
     count = slots_of(sess, slots);
     for (unsigned i = 0; i < count; i++) {
         causal_board_unknown(sess->env->causal, slots[i], loop_now_us(sess->env->loop));
@@ -673,7 +670,7 @@ void sess_causal_lost(struct sess *sess)
         window_tell(sess);
         return;
     }
-    if (need(sess) == NULL) {
+    if (sess_causal_need(sess) == NULL) {
         return;
     }
     sess->causal->blind_until_us = until_us;
@@ -685,7 +682,7 @@ void sess_causal_lost(struct sess *sess)
 
 void sess_causal_level(struct sess *sess)
 {
-    floor_at(sess->causal, sess->env->topo->primary, loop_now_us(sess->env->loop));
+    sess_causal_floor_at(sess->causal, sess->env->topo->primary, loop_now_us(sess->env->loop));
     sess->causal->known_mask = 0;
     sess->causal->is_stale = true;
 }
@@ -695,7 +692,7 @@ int sess_causal_add_seen(const struct sess *sess, uint64_t at_us, struct gtid_se
     const struct position *primary = sess_causal_primary(sess);
 
     if (primary == NULL || positions_seen_us(sess->env->positions, sess->env->topo->primary) <
-                               at_us + FLOOR_MARGIN_US) {
+                               at_us + SESS_FLOOR_MARGIN_US) {
         return -WR_E_STATE;
     }
     return gtid_add(set, &primary->executed->set, &GTID_LIMITS_SERVER);

@@ -26,7 +26,11 @@
 
 #define SESS_WAITERS_MAX   16U
 #define SESS_WAIT_TEXT_MAX ((size_t)16 * 1024)
-#define SESS_WAIT_RANGES   96U /* of a set that is asked for: as text below the other */
+/* A set is told a moment after what it stands for can be seen, and a replica may show a transaction
+ * a moment before its primary does: a set counts for what was seen when it was asked for this much
+ * later. */
+#define SESS_FLOOR_MARGIN_US UINT64_C(20000)
+#define SESS_WAIT_RANGES     96U /* of a set that is asked for: as text below the other */
 
 struct conn;
 struct sess;
@@ -55,9 +59,11 @@ struct sess_causal {
     uint64_t unknown_us;  /* of its last write that the token does not have; 0: none */
     uint32_t tidy_above;  /* ranges of the token */
     uint32_t key_slot;    /* of the last hint; 0: none */
+    uint64_t hit_us;      /* the floor has what kept answers had seen until then */
     int16_t floor_server; /* -1: nothing has been seen, or floor_set says it */
     bool is_unknown;      /* something failed that may have written: what comes now says not all */
     bool is_stale;        /* has_mask does not hold any more */
+    bool is_foreign;      /* a hint has put others' writes into the token */
     bool has_token_mask;
     bool has_key; /* key_slot is the statement's, or its transaction's */
 };
@@ -84,6 +90,25 @@ void sess_causal_lost(struct sess *sess);
 /* Of the primary, and of the server where the floor is; NULL: not known. */
 const struct position *sess_causal_primary(const struct sess *sess);
 const struct position *sess_causal_floor(const struct sess *sess);
+
+/* Made if need be; NULL: no memory, and the session is closed. */
+struct sess_causal *sess_causal_need(struct sess *sess);
+/* It has seen what this server had at that time; the primary, which has no less than any other. */
+void sess_causal_floor_at(struct sess_causal *causal, int16_t server, uint64_t at_us);
+void sess_causal_floor_raise(struct sess *sess, struct sess_causal *causal, uint64_t at_us);
+/* What was written then is on every replica that may serve reads. */
+bool sess_causal_is_with_all(const struct sess *sess, uint64_t at_us);
+/* What others have written in the session's scope, into its token. */
+void sess_causal_take_shared(struct sess *sess);
+
+/* --- sess_causal_cache.c --- */
+/* This replica is known to have all that was written at that time, or before. */
+bool sess_causal_is_complete(const struct sess *sess, int16_t server, uint64_t at_us);
+/* Kept answers hold what the session must see: what passed through this weir they do. */
+bool sess_causal_may_hit(struct sess *sess, const struct facts *facts,
+                         enum config_coherence coherence);
+/* It has been given what this server showed at that time. */
+void sess_causal_saw(struct sess *sess, int16_t server, uint64_t at_us);
 
 /* --- sess_causal_ask.c --- */
 /* Who may be waited for by a read that asks for so many ranges. */

@@ -6,6 +6,7 @@
 #include "weir/util/assert.h"
 #include "weir/util/err.h"
 
+#include "sess_cache_priv.h"
 #include "sess_priv.h"
 
 /* What weir does with each command; commands that are not here get the server's 1047. */
@@ -42,6 +43,9 @@ static void do_ddl(struct sess *sess, uint8_t *packet, size_t len)
 {
     sess->cmd.bits = FACT(DDL) | FACT(IMPLICIT_COMMIT);
     sess->cmd.may_write = true;
+    if (sess->env->cache != NULL) {
+        sess_writes_note_all(sess);
+    }
     do_primary(sess, packet, len);
 }
 
@@ -204,6 +208,9 @@ void sess_reset_state(struct sess *sess)
 {
     sess_stmts_free(sess);
     sess_conns_end(sess);
+    if (sess->writes != NULL) {
+        sess_writes_forget(sess);
+    }
     sess_new_serial(sess);
     for (unsigned i = 0; i < SVEC_COUNT; i++) {
         if (i != SVEC_SCHEMA && i != SVEC_ROLE) {
@@ -255,14 +262,20 @@ void sess_command_done(struct sess *sess)
                        (!sess->cmd.got_err || (sess->cmd.bits & FACT(MULTI)) != 0);
 
     sess_unpend(sess);
+    if (sess->fill != NULL) {
+        sess_fill_end(sess);
+    }
     if (was_sent) {
         metric_observe(sess->env->metrics, METRIC_QUERY_SECONDS,
                        loop_now_us(sess->env->loop) - sess->cmd.started_us);
     }
-    if (was_sent && sess->cmd.digest_at != 0) {
+    if ((was_sent || sess->cmd.is_cached) && sess->cmd.digest_at != 0) {
         sess_digest_end(sess);
     }
     sess_track_done(sess);
+    if (sess->writes != NULL) {
+        sess_writes_end(sess);
+    }
     if (!stream_is_open(&sess->front) || sess->state == SESS_ST_CLOSING) {
         return; /* RELEASE; what is queued for the client still goes out */
     }

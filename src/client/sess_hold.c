@@ -415,6 +415,7 @@ static bool is_busy(const struct sess *sess, int16_t server)
     case SESS_ST_LOGIN:
     case SESS_ST_IDLE:
     case SESS_ST_HOLD:
+    case SESS_ST_SHARE:
     case SESS_ST_WAIT:
     case SESS_ST_KILL:
     case SESS_ST_RELOGIN:

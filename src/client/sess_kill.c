@@ -85,7 +85,9 @@ static void kill_running(struct sess *sess, bool is_query_only)
 {
     struct conn *conn = sess_conn(sess, sess->cmd.server);
 
-    if ((sess->state == SESS_ST_WAIT || sess->state == SESS_ST_HOLD) && is_query_only) {
+    if ((sess->state == SESS_ST_WAIT || sess->state == SESS_ST_HOLD ||
+         sess->state == SESS_ST_SHARE) &&
+        is_query_only) {
         /* it has not begun: nothing has to be told to a server */
         sess_delay_cancel(sess);
         pool_wait_cancel(&sess->wait);

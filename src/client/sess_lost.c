@@ -6,6 +6,7 @@
 #include "weir/util/err.h"
 #include "weir/util/fault.h"
 
+#include "sess_cache_priv.h"
 #include "sess_causal_priv.h"
 #include "sess_priv.h"
 
@@ -84,6 +85,9 @@ static struct loss note_loss(struct sess *sess, int16_t server, bool was_replica
     if (sess->ro_tx_server == server) {
         loss.tx = true;
         sess->ro_tx_server = -1;
+    }
+    if (!was_replica && sess->writes != NULL) {
+        sess_writes_lost(sess);
     }
     if (!was_replica) {
         loss.tx = loss.tx || sess->tx_open;

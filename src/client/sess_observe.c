@@ -63,6 +63,7 @@ void sess_digest_end(struct sess *sess)
         .latency_us = now_us - sess->cmd.started_us,
         .bytes = sess->bytes_out - sess->cmd.bytes_before,
         .is_error = sess->cmd.got_err,
+        .is_cache_hit = sess->cmd.is_cached,
         .is_on_replica = sess->cmd.server >= 0 && sess->cmd.server != sess->env->topo->primary,
     };
 

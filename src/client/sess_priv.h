@@ -73,6 +73,7 @@
     X(LOGIN, "login")     /* struct sess_login speaks with the client                         */  \
     X(IDLE, "idle")       /* no command in hand                                               */  \
     X(HOLD, "hold")       /* command held; a primary is waited for (sess_delay)                */ \
+    X(SHARE, "share")     /* command held; another session asks the same (sess_cache)          */ \
     X(WAIT, "wait")       /* command held; a backend connection is waited for                  */ \
     X(OPEN, "open")       /* command held; a backend connection is being opened               */  \
     X(SYNC, "sync")       /* command held; replies to weir's own commands are awaited         */  \
@@ -92,12 +93,14 @@ enum sess_state {
 
 struct sess_causal;
 struct sess_delay;
+struct sess_fill;
 struct sess_login;
 struct sess_pins;
 struct sess_set;
 struct sess_vars;
 struct reframe;
 struct stmt;
+struct version_writes;
 
 /* Which rule fits. number: from 1, of the rules of that generation; 0: none. */
 struct sess_rule_mark {
@@ -150,6 +153,7 @@ struct sess_cmd {
     bool is_waiting;    /* counted at the server that it waits on */
     bool got_gtid;      /* a server has said what it wrote */
     bool saw_rows;
+    bool is_cached; /* answered by what was kept */
     int16_t wait_server;
     uint16_t warnings;     /* of the last result */
     uint16_t err_code;     /* of that ERR, when it came from a server */
@@ -214,8 +218,10 @@ struct sess {
     struct sess_vars *vars;     /* user variables; NULL: none */
     struct sess_delay *delay;   /* state HOLD only */
     struct sess_causal *causal; /* what its reads must see; NULL: anything will do */
-    struct buf in;              /* received, not yet processed */
-    struct buf held;            /* the command in hand, headers included */
+    struct sess_fill *fill;     /* the read in hand is to be kept; NULL: not */
+    struct version_writes *writes; /* for the cache; NULL: none yet */
+    struct buf in;                 /* received, not yet processed */
+    struct buf held;               /* the command in hand, headers included */
     struct buf diag;  /* a server's answers about diagnostics whose connection has gone back */
     struct buf extra; /* names of variables to be asked for, with commas */
     struct buf rest;  /* of a reply: a packet that is not whole yet */
@@ -343,8 +349,16 @@ struct sess_set {
     uint8_t vain_waits[TOPO_SERVERS_MAX];        /* times in a row */
     uint32_t waiters[TOPO_SERVERS_MAX];          /* statements that wait for it to get there */
     struct acked acked;                          /* what has been answered for a moment ago */
-    uint64_t last_no_wait_us;                    /* the last of no_wait_until_us */
-    uint64_t soon_mask; /* servers whose lag of topology soon_of lets wait for soon_wait_us */
+    /* the cache */
+    struct list fills;       /* struct sess_fill: unused */
+    struct list sharers;     /* ... that wait for another's */
+    struct list woken;       /* ... and need not any more */
+    struct list held_writes; /* that had no answer */
+    struct loop_task fill_task;
+    struct timer writes_timer;
+    uint32_t fill_count;
+    uint64_t last_no_wait_us; /* the last of no_wait_until_us */
+    uint64_t soon_mask;       /* servers whose lag of topology soon_of lets wait for soon_wait_us */
     uint64_t soon_of;
     uint64_t soon_wait_us;
     uint32_t all_waiters; /* all of waiters together */

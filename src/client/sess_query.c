@@ -11,6 +11,7 @@
 #include "weir/util/fault.h"
 #include "weir/util/rand.h"
 
+#include "sess_cache_priv.h"
 #include "sess_causal_priv.h"
 #include "sess_priv.h"
 
@@ -397,6 +398,17 @@ static void explain_fetch(const struct sess *sess, const struct facts *facts,
     }
 }
 
+static void explain_cache(struct sess *sess, struct span sql, const struct facts *facts,
+                          const struct config_rule *rule, struct explain *explain)
+{
+    char text[256];
+    const struct sess_question question = {
+        .sql = sql, .facts = facts, .schema = svec_get(&sess->svec, SVEC_SCHEMA)};
+
+    sess_cache_explain(sess, &question, rule, text, sizeof(text));
+    explain_row(explain, "cache", text);
+}
+
 void sess_explain(struct sess *sess, struct span sql, struct span packet)
 {
     static const struct result_column columns[2] = {
@@ -425,6 +437,7 @@ void sess_explain(struct sess *sess, struct span sql, struct span packet)
     result_put_columns(&result, columns, 2);
     route_explain(&facts, &route, &view, &decision, explain_row, &explain);
     explain_fetch(sess, &facts, &route, &decision, &explain);
+    explain_cache(sess, sql, &facts, view.rule, &explain);
     result_put_end(&result, 0);
     sess_answer(sess, &bytes);
 }
@@ -534,6 +547,18 @@ static uint32_t ask_last(struct sess *sess, uint8_t com)
     return 1U << FACTS_ID_ROW_COUNT | 1U << FACTS_ID_FOUND_ROWS;
 }
 
+/* By what is kept. */
+static bool is_answered(struct sess *sess, const uint8_t *packet, struct span sql,
+                        const struct facts *facts)
+{
+    return sess->env->cache != NULL && packet[FRAME_HEADER] == COM_QUERY &&
+           sess_cache_ask(sess, &(struct sess_question){
+                                    .sql = sql,
+                                    .facts = facts,
+                                    .schema = svec_get(&sess->svec, SVEC_SCHEMA),
+                                });
+}
+
 /* Shared with PREPARE: text in, a decided command out. False: answered already. */
 static bool text_decide(struct sess *sess, uint8_t *packet, size_t len, bool *ret_is_held)
 {
@@ -582,8 +607,12 @@ static bool text_decide(struct sess *sess, uint8_t *packet, size_t len, bool *re
     }
     sess->cmd.needs_learn = sess_is_unreported(&facts, sql);
     sess_rule_find(sess, &facts, sql);
-    if (!sess_rule_apply(sess, &facts, sql) || !sess_decide(sess, &facts)) {
+    if (!sess_rule_apply(sess, &facts, sql) || is_answered(sess, packet, sql, &facts) ||
+        !sess_decide(sess, &facts)) {
         return false;
+    }
+    if (sess->env->cache != NULL && packet[FRAME_HEADER] == COM_QUERY) {
+        sess_writes_note(sess, sql, &facts, svec_get(&sess->svec, SVEC_SCHEMA));
     }
     if (packet[FRAME_HEADER] != COM_STMT_PREPARE) {
         sess_vars_note(sess, sql, &facts);
@@ -606,6 +635,9 @@ void sess_query(struct sess *sess, uint8_t *packet, size_t len)
     bool is_held = false;
 
     if (!text_decide(sess, packet, len, &is_held)) {
+        return;
+    }
+    if (sess->fill != NULL && sess_cache_waits(sess, is_held ? NULL : packet, len)) {
         return;
     }
     if (is_held) {

@@ -6,6 +6,7 @@
 #include "weir/util/assert.h"
 #include "weir/util/err.h"
 
+#include "sess_cache_priv.h"
 #include "sess_causal_priv.h"
 #include "sess_priv.h"
 
@@ -214,6 +215,9 @@ static enum outcome feed(struct sess *sess, struct conn *conn, uint8_t *bytes, s
             return OUT_TAKEN;
         }
         pieces_add(&pieces, step);
+        if (sess->fill != NULL) {
+            sess_fill_feed(sess, step);
+        }
         if (rc == DEC_OK) {
             outcome = on_step(sess, conn, step);
         }
@@ -423,6 +427,9 @@ void sess_relay(struct sess *sess, struct conn *conn)
         return;
     }
     if (stream_is_high(&sess->front)) {
+        if (sess->fill != NULL) {
+            sess_fill_land(sess); /* nobody has to wait for how fast this client reads */
+        }
         sess->is_back_paused = true;
         stream_want_read(&conn->stream, false);
     }

@@ -3,6 +3,7 @@
 #include "weir/config/config.h"
 #include "weir/util/err.h"
 
+#include "sess_cache_priv.h"
 #include "sess_priv.h"
 
 void sess_result_init(const struct sess *sess, struct wire_out *out, struct result *ret_result)
@@ -141,6 +142,9 @@ static bool write_error(struct sess *sess, enum sess_err error, const struct spa
 
 void sess_fail(struct sess *sess, enum sess_err error, const struct span *args, size_t count)
 {
+    if (sess->fill != NULL && sess_cache_on_error(sess, error)) {
+        return;
+    }
     if (sess->cmd.kind == REPLY_NONE) {
         /* nobody waits for a reply: it would be taken for the next command's */
         sess_fail_close(sess, error, args, count);

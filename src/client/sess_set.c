@@ -12,6 +12,7 @@
 #include "weir/util/assert.h"
 #include "weir/util/err.h"
 
+#include "sess_cache_priv.h"
 #include "sess_login_priv.h"
 #include "sess_priv.h"
 
@@ -138,6 +139,8 @@ int sess_set_create(const struct sess_env *env, uint32_t max, struct sess_set **
     list_init(&set->sessions);
     set->env = env;
     sess_delays_init(set);
+    sess_fills_init(set);
+    sess_writes_init(set);
     set->epoch = env->topo->epoch;
     set->next_slot = 1;
     set_refresh(set);
@@ -155,6 +158,8 @@ void sess_set_destroy(struct sess_set *set)
         sess_close(list_entry(node, struct sess, node), "shutdown");
     }
     sess_delays_fini(set);
+    sess_fills_fini(set);
+    sess_writes_fini(set);
     for (uint32_t i = 0; i < set->spare_count; i++) {
         buf_fini(&set->spares[i]);
     }

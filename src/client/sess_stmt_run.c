@@ -10,6 +10,7 @@
 #include "weir/protocol/stmt.h"
 #include "weir/util/err.h"
 
+#include "sess_cache_priv.h"
 #include "sess_causal_priv.h"
 #include "sess_stmt_priv.h"
 
@@ -97,11 +98,29 @@ static enum dec_rc body_decode(const struct sess *sess, struct span payload, uin
                : stmt_execute_decode(payload, params, ret_execute);
 }
 
+/* By what is kept. */
+static bool is_answered(struct sess *sess, const struct facts *facts,
+                        const struct stmt_execute *execute)
+{
+    const struct stmt *stmt = sess->cmd.stmt;
+
+    return sess->env->cache != NULL && !sess->cmd.is_forced && !sess->cmd.is_large &&
+           (stmt->params == 0 || (stmt->has_types && execute->nulls.p != NULL)) &&
+           sess_cache_ask(sess, &(struct sess_question){
+                                    .sql = sess_stmt_text(stmt),
+                                    .facts = facts,
+                                    .stmt = stmt,
+                                    .execute = execute,
+                                    .schema = sess_stmt_schema(stmt),
+                                });
+}
+
 void sess_stmt_execute(struct sess *sess, uint8_t *packet, size_t len)
 {
     struct span payload = {packet + FRAME_HEADER, len - FRAME_HEADER};
     struct stmt_execute execute = {0};
     struct stmt *stmt = NULL;
+    const struct facts *facts = NULL;
     struct facts own;
     uint32_t id = 0;
 
@@ -180,7 +199,14 @@ void sess_stmt_execute(struct sess *sess, uint8_t *packet, size_t len)
             sess->cmd.is_forced = true;
         }
     }
-    if (!sess_decide(sess, sess_attrs_of_execute(sess, (struct span){packet, len}, &own))) {
+    facts = sess_attrs_of_execute(sess, (struct span){packet, len}, &own);
+    if (is_answered(sess, facts, &execute) || !sess_decide(sess, facts)) {
+        return;
+    }
+    if (sess->env->cache != NULL) {
+        sess_writes_note(sess, sess_stmt_text(stmt), facts, sess_stmt_schema(stmt));
+    }
+    if (sess->fill != NULL && sess_cache_waits(sess, packet, len)) {
         return;
     }
     note_names(sess, stmt);

@@ -14,6 +14,7 @@
 #include "weir/backend/catalogue.h"
 #include "weir/backend/positions.h"
 #include "weir/backend/topo.h"
+#include "weir/binlog/binlog.h"
 #include "weir/client/listener.h"
 #include "weir/config/config.h"
 #include "weir/core/reload.h"
@@ -176,6 +177,9 @@ static void take_topo(struct control *control, const struct topo *topo)
     note_lags(control);
     control_topo_events(control, old, topo);
     control_cache_topo(control, topo);
+    if (control->house != NULL && control->house->binlog != NULL) {
+        binlog_on_topo(control->house->binlog, topo);
+    }
     topo_unref(old);
     hand_on(control, SNAPSHOT_TOPO, topo);
     if (control->admin != NULL) {
@@ -195,11 +199,17 @@ static void take_snapshot(struct control *control, struct mail *mail)
     if (kind == SNAPSHOT_CATALOGUE) {
         catalogue_unref(control->catalogue);
         control->catalogue = snapshot;
+        if (control->house != NULL && control->house->binlog != NULL) {
+            binlog_on_catalogue(control->house->binlog, control->catalogue);
+        }
     } else if (kind == SNAPSHOT_POSITIONS) {
         positions_unref(control->positions);
         control->positions = snapshot;
         if (control->house != NULL) {
             share_on_positions(control->house->share, control->positions, control->topo);
+        }
+        if (control->house != NULL && control->house->binlog != NULL) {
+            binlog_on_positions(control->house->binlog, control->positions);
         }
     } else {
         accounts_unref(control->accounts);

@@ -16,7 +16,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "weir/backend/catalogue.h"
 #include "weir/backend/topo.h"
+#include "weir/binlog/binlog.h"
 #include "weir/cache/cache.h"
 #include "weir/client/listener.h"
 #include "weir/client/users.h"
@@ -58,6 +60,7 @@ struct run {
     struct causal_board *causal;
     struct share *share;
     struct cache *cache; /* NULL: off */
+    struct binlog *binlog;
     bool has_library;
     struct monitor *monitor;
     struct slots *slots;
@@ -305,6 +308,49 @@ static int monitor_step(struct run *run)
     return control_settle(run->control, &run->start);
 }
 
+/* Somebody has changed a definition beside weir. */
+static void on_ddl(void *arg)
+{
+    const struct run *run = arg;
+
+    catalogue_ddl_bump();
+    monitor_poke_catalogue(run->monitor);
+}
+
+static bool wants_binlog(const struct config *config)
+{
+    bool wants = config->cache.coherence == CONFIG_COHERENCE_BINLOG;
+
+    for (uint32_t i = 0; i < config->rule_count; i++) {
+        wants = wants || config->rules[i].cache_coherence == CONFIG_RULE_COHERENCE_BINLOG;
+    }
+    return wants;
+}
+
+static int binlog_step(struct run *run)
+{
+    const struct binlog_conf conf = {
+        .config = run->config,
+        .cache = run->cache,
+        .registry = run->registry,
+        .logger = run->logger,
+        .on_ddl = on_ddl,
+        .arg = run,
+    };
+    int rc = 0;
+
+    if (run->cache == NULL || !wants_binlog(run->config)) {
+        return 0;
+    }
+    rc = binlog_create(&conf, &run->binlog);
+    if (rc == 0) {
+        binlog_on_topo(run->binlog, run->start.topo);
+        binlog_on_catalogue(run->binlog, run->start.catalogue);
+        rc = binlog_start(run->binlog);
+    }
+    return rc;
+}
+
 static int slots_step(struct run *run)
 {
     const struct topo *topo = run->start.topo;
@@ -412,6 +458,12 @@ static void run_stop(struct run *run, int status)
 {
     workers_destroy(run->workers);
     slots_destroy(run->slots);
+    if (run->binlog != NULL) {
+        if (!binlog_stop_within(run->binlog, MONITOR_STOP_US)) {
+            leave(run, status);
+        }
+        binlog_destroy(run->binlog);
+    }
     if (run->monitor != NULL) {
         if (!monitor_stop_within(run->monitor, MONITOR_STOP_US)) {
             leave(run, status);
@@ -458,6 +510,7 @@ static int run_start(struct run *run, const char *config_path)
         {"redis", share_step},
         {"cache", cache_step},
         {"monitor", monitor_step},
+        {"binary log", binlog_step},
         {"connection slots", slots_step},
         {"workers", workers_step},
     };
@@ -504,6 +557,7 @@ int run_serve(const char *config_path)
             .board = run->board,
             .share = run->share,
             .cache = run->cache,
+            .binlog = run->binlog,
             .instance_tag = run->instance_tag,
         };
 

@@ -93,6 +93,24 @@ static void on_pool_mail(void *arg, uint32_t index, const struct pool_mail *pool
     (void)mailbox_post(worker->workers->items[index].box, &letter->mail);
 }
 
+static void fill_mail_free(struct mail *mail)
+{
+    free(WR_CONTAINER_OF(mail, struct fill_mail, mail));
+}
+
+/* Without memory for the letter they wait for as long as they would wait at most. */
+static void on_wake_fills(void *arg, uint32_t index, uint64_t hash)
+{
+    struct worker *worker = arg;
+    struct fill_mail *mail = calloc(1, sizeof(*mail));
+
+    if (mail != NULL) {
+        mail->mail = (struct mail){.kind = WORKER_MAIL_FILL, .free_fn = fill_mail_free};
+        mail->hash = hash;
+        (void)mailbox_post(worker->workers->items[index].box, &mail->mail);
+    }
+}
+
 static void on_report_failure(void *arg, uint32_t server, int err)
 {
     struct worker *worker = arg;
@@ -271,6 +289,9 @@ static void on_mail(void *arg, struct mail *mail)
     case WORKER_MAIL_POOL:
         pool_on_mail(worker->pool, &WR_CONTAINER_OF(mail, struct pool_letter, mail)->letter);
         break;
+    case WORKER_MAIL_FILL:
+        sess_set_on_fill(worker->set, WR_CONTAINER_OF(mail, struct fill_mail, mail)->hash);
+        break;
     case WORKER_MAIL_DRAIN:
         worker->is_draining = true;
         sess_set_drain(worker->set, WR_CONTAINER_OF(mail, struct drain_mail, mail)->deadline_us);
@@ -388,6 +409,7 @@ int worker_init(struct workers *workers, uint32_t index, const struct worker_sta
         .worker_count = workers->count,
         .instance_tag = shared->instance_tag,
         .mail_kill = on_mail_kill,
+        .wake_fills = on_wake_fills,
         .report_failure = on_report_failure,
         .suspect = on_suspect,
         .poke_catalogue = on_poke_catalogue,

@@ -30,6 +30,7 @@ enum worker_mail {
     WORKER_MAIL_ACCEPT = SNAPSHOT_COUNT,
     WORKER_MAIL_KILL,
     WORKER_MAIL_POOL,
+    WORKER_MAIL_FILL,
     WORKER_MAIL_ASK,
     WORKER_MAIL_DRAIN,
     WORKER_MAIL_STOP,
@@ -38,6 +39,12 @@ enum worker_mail {
 struct accept_mail {
     struct mail mail;
     struct sess_accept accept;
+};
+
+/* What several sessions ask for has been answered, or given up. */
+struct fill_mail {
+    struct mail mail;
+    uint64_t hash;
 };
 
 struct drain_mail {

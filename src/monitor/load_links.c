@@ -26,8 +26,9 @@ static const char TRIGGERS_SQL[] =
     "SELECT EVENT_OBJECT_SCHEMA, EVENT_OBJECT_TABLE, ACTION_STATEMENT, SQL_MODE,"
     " CHARACTER_SET_CLIENT FROM information_schema.TRIGGERS WHERE EVENT_OBJECT_SCHEMA" OF_USERS;
 
-/* Whose rows change by statements and nothing else. Not MEMORY: a restart empties it. */
-static const char *const engines[] = {"InnoDB", "MyISAM", "Aria", "ROCKSDB", "ARCHIVE"};
+/* Whose rows change by what commits, and by nothing else. Not MyISAM and its like: they do not wait for
+ * a COMMIT; not MEMORY: a restart empties it. */
+static const char *const engines[] = {"InnoDB", "ROCKSDB"};
 
 int load_engine_mark(struct catalogue_builder *builder, struct span schema, struct span name,
                      struct span engine)

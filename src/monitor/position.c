@@ -54,7 +54,8 @@ struct poller {
 
 uint64_t position_interval_us(const struct config *config)
 {
-    return config_wants_gtid(config) ? POLL_INTERVAL_US : 0;
+    /* what a replica says is only kept when it is known how far it was */
+    return config_wants_gtid(config) || config->cache.memory_bytes != 0 ? POLL_INTERVAL_US : 0;
 }
 
 int position_board_init(struct position_board *board)

@@ -93,7 +93,8 @@ struct span catalogue_function_note(const struct catalogue *cat, struct span sch
 /* One table; the spans are borrowed from the catalogue. */
 typedef void catalogue_table_fn(void *arg, struct span schema, struct span name);
 
-/* A base table of an engine whose rows change by writes to its name only: no MERGE, no FEDERATED. */
+/* A base table of an engine whose rows change by writes to its name, when these commit, and by nothing
+ * else: no MERGE, no FEDERATED, and no MyISAM, which neither waits for a COMMIT nor knows a ROLLBACK. */
 bool catalogue_is_cacheable_table(const struct catalogue *cat, uint64_t ddl_seen,
                                   struct span schema, struct span name);
 /*

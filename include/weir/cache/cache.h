@@ -16,6 +16,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "weir/cache/flight.h"
 #include "weir/cache/memory.h"
 #include "weir/cache/stream.h"
 #include "weir/cache/version.h"
@@ -24,6 +25,7 @@
 struct cache {
     struct cache_memory *memory;
     struct version_board *board;
+    struct cache_flights *flights;
     struct cache_stream stream;
     uint64_t began_us; /* what was written before then is not known */
 };

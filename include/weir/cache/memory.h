@@ -36,8 +36,9 @@ struct cache_parts {
     uint64_t filled_us; /* before its statement was sent */
     uint64_t fresh_us;  /* until then it is as good as new */
     uint64_t
-        keep_us;   /* until then it may be served stale, by whoever may; not less than fresh_us */
-    uint32_t rule; /* label of the rule that asked for it, for counting */
+        keep_us; /* until then it may be served stale, by whoever may; not less than fresh_us */
+    uint64_t seen_us; /* its source showed this then, or before */
+    int16_t source;   /* index of the server that it was read from */
 };
 
 struct cache_stats {
@@ -84,7 +85,8 @@ struct span cache_entry_body(const struct cache_entry *entry);
 uint64_t cache_entry_filled_us(const struct cache_entry *entry);
 uint64_t cache_entry_fresh_us(const struct cache_entry *entry);
 uint64_t cache_entry_keep_us(const struct cache_entry *entry);
-uint32_t cache_entry_rule(const struct cache_entry *entry);
+uint64_t cache_entry_seen_us(const struct cache_entry *entry);
+int16_t cache_entry_source(const struct cache_entry *entry);
 /* Nothing that it was read from has been written since. */
 bool cache_entry_holds(const struct cache_entry *entry, const struct version_board *board);
 

@@ -49,7 +49,7 @@ void cache_writes_add_named(struct version_writes *writes, const struct catalogu
     X(VIEW, "view", "of a view it is not known what its rows depend on")                        \
     X(NAMES, "names", "a name without a schema, or with other letters than ASCII")              \
     X(TOO_MANY, "too_many", "it reads from more tables than are kept track of")                 \
-    X(ENGINE, "engine", "the rows of a table change by other ways than writes to it")           \
+    X(ENGINE, "engine", "the rows of a table change otherwise than by writes that commit")      \
     X(FUNCTION, "function", "it calls a stored or loadable function")
 
 /* clang-format off */

@@ -23,6 +23,7 @@
 #include "weir/util/attr.h"
 
 struct accounts;
+struct cache;
 struct catalogue;
 struct cache;
 struct causal_board;
@@ -84,6 +85,8 @@ struct sess_env {
     uint8_t instance_tag; /* upper byte of connection ids */
     /* Sends a KILL (or its outcome) to a worker by index; may be the own one. */
     void (*mail_kill)(void *arg, uint32_t worker, const struct sess_kill *kill);
+    /* Sends the end of a shared question to another worker: sess_set_on_fill() there. */
+    void (*wake_fills)(void *arg, uint32_t worker, uint64_t hash);
     /* In-band failure of a server: counts at once in the monitor. */
     void (*report_failure)(void *arg, uint32_t server, int err);
     /* A server may have another role now: look at it. Nothing has failed. */
@@ -115,6 +118,8 @@ int sess_set_accept(struct sess_set *set, const struct sess_accept *accept);
 /* A KILL from another worker (or its outcome) has arrived. */
 void sess_set_on_kill(struct sess_set *set, const struct sess_kill *kill);
 
+/* A question that sessions here wait for has its answer, or none. */
+void sess_set_on_fill(struct sess_set *set, uint64_t hash);
 /* The env has another topology: what is of an epoch that is over is let go of before this returns,
  * and what waits for a primary goes on when there is one. */
 void sess_set_on_topo(struct sess_set *set);

@@ -19,6 +19,7 @@
 #include "weir/core/worker.h"
 #include "weir/util/attr.h"
 
+struct binlog;
 struct cache;
 struct control;
 struct guard_board;
@@ -50,8 +51,9 @@ struct control_house {
     struct users *users;
     struct slots *slots;
     struct guard_board *board;
-    struct share *share; /* may be NULL */
-    struct cache *cache; /* NULL: off */
+    struct share *share;   /* may be NULL */
+    struct cache *cache;   /* NULL: off */
+    struct binlog *binlog; /* NULL: nothing asks for it */
     uint8_t instance_tag;
 };
 

@@ -206,7 +206,7 @@ static void test_payload(void **state)
     struct event inner;
     struct span events;
     struct buf buf;
-    size_t len;
+    size_t len = 0;
 
     (void)state;
     wire_out_array(&out, inside, sizeof(inside));

@@ -27,7 +27,8 @@ static struct cache_entry *make(struct cache_memory *memory, const char *key, si
                                       .filled_us = 1,
                                       .fresh_us = 2,
                                       .keep_us = 3,
-                                      .rule = 4};
+                                      .seen_us = 9,
+                                      .source = 4};
     if (cache_entry_create(memory, &parts, &entry) < 0) {
         return NULL;
     }
@@ -80,7 +81,8 @@ static void test_put_get(void **state)
     assert_int_equal(cache_entry_filled_us(a), 1);
     assert_int_equal(cache_entry_fresh_us(a), 2);
     assert_int_equal(cache_entry_keep_us(a), 3);
-    assert_int_equal(cache_entry_rule(a), 4);
+    assert_int_equal(cache_entry_source(a), 4);
+    assert_int_equal(cache_entry_seen_us(a), 9);
     /* replaced: whoever sends the old one goes on with it */
     assert_true(put(memory, "a", 50));
     assert_int_equal(cache_entry_body(a).len, 100);

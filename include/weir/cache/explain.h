@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * explain - what the cache would do with a statement, in words.
+ *
+ * WHY       "Why is this not kept?" is asked by clients and by operators, of one function.
+ * OWNS      none
+ * THREADS   any
+ * REENTRY   none
+ * UNITS     none
+ * ERRORS    none
+ * BOUNDS    The caller's buffer; a text that does not fit is cut.
+ */
+#ifndef WEIR_CACHE_EXPLAIN_H
+#define WEIR_CACHE_EXPLAIN_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "weir/cache/judge.h"
+#include "weir/util/str.h"
+
+struct cache;
+struct catalogue;
+struct version_lease;
+
+/* What the answer to a proven read depends on: nothing but a flush where time alone ends it. */
+enum cache_pass cache_take_lease(const struct cache *cache, enum config_coherence coherence,
+                                 const struct catalogue *catalogue, uint64_t ddl_seen,
+                                 const struct facts *facts, struct span schema,
+                                 struct version_lease *ret_lease);
+/* cache may be NULL: off; then nothing else is looked at. */
+void cache_explain(const struct cache *cache, const struct cache_ask *ask,
+                   const struct catalogue *catalogue, uint64_t ddl_seen, struct span schema,
+                   char *dst, size_t cap);
+
+#endif

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What an answer depends on, the data apart: who asks, in what state, by which protocol, and what. Each
+ * part with its length in front, so that no two questions are the same bytes.
+ */
+#include <string.h>
+
+#include "weir/util/fault.h"
+
+#include "sess_cache_priv.h"
+#include "sess_priv.h"
+#include "sess_stmt_priv.h"
+
+#define KEY_FORMAT 1U
+/* Keys larger than that are not worth their room. */
+#define KEY_MAX ((size_t)2 * SESS_HELD_MAX)
+
+enum {
+    KEY_OF_USER = 'u',
+    KEY_OF_GROUP = 'g',
+    KEY_TEXT = 't',
+    KEY_BINARY = 'b',
+};
+
+/* What of the agreement with a client changes the bytes of a result: whether it knows
+ * DEPRECATE_EOF does not, for answers are kept apart from that. */
+static const uint64_t caps_that_count = CAP_LONG_FLAG | CAP_NO_SCHEMA | CAP_ODBC |
+                                        CAP_IGNORE_SPACE | CAP_OPTIONAL_RESULTSET_METADATA |
+                                        CAP_MARIADB_EXTENDED_METADATA | CAP_MARIADB_CACHE_METADATA;
+
+static int put(struct buf *key, const void *bytes, size_t len)
+{
+    return buf_append(key, bytes, len, KEY_MAX);
+}
+
+static int put_span(struct buf *key, struct span span)
+{
+    uint32_t len = (uint32_t)span.len;
+    int r = put(key, &len, sizeof(len));
+
+    return r < 0 ? r : put(key, span.p, span.len);
+}
+
+static int put_who(struct sess *sess, const struct cache_plan *plan, struct buf *key)
+{
+    uint8_t kind = plan->share.len != 0 ? KEY_OF_GROUP : KEY_OF_USER;
+    int r = put(key, &kind, sizeof(kind));
+
+    if (WR_MUTANT("cache.no_user")) {
+        return r;
+    }
+    return r < 0 ? r : put_span(key, kind == KEY_OF_GROUP ? plan->share : cred_user(sess->cred));
+}
+
+static int put_state(struct sess *sess, const struct cache_plan *plan, struct buf *key)
+{
+    struct {
+        uint64_t caps;
+        uint16_t collation;
+        uint8_t format;
+        uint8_t coherence;
+    } head = {.caps = sess->caps & caps_that_count,
+              .collation = sess->collation,
+              .format = KEY_FORMAT,
+              .coherence = (uint8_t)plan->coherence};
+    int r = put(key, &head.caps, sizeof(head.caps));
+
+    r = r < 0 ? r : put(key, &head.collation, sizeof(head.collation));
+    r = r < 0 ? r : put(key, &head.format, sizeof(head.format));
+    r = r < 0 ? r : put(key, &head.coherence, sizeof(head.coherence));
+    return r < 0 ? r : svec_pack(&sess->svec, key);
+}
+
+/* A statement means what it meant when it was prepared. */
+static int put_statement(const struct sess_question *question, struct buf *key)
+{
+    const struct stmt *stmt = question->stmt;
+    const struct stmt_execute *execute = question->execute;
+    int r = svec_pack(&stmt->at, key);
+
+    r = r < 0 ? r : put_span(key, (struct span){stmt->types, (size_t)stmt->params * 2});
+    r = r < 0 ? r : put_span(key, execute->nulls);
+    return r < 0 ? r : put_span(key, execute->values);
+}
+
+int sess_cache_key(struct sess *sess, const struct cache_plan *plan,
+                   const struct sess_question *question, struct buf *key)
+{
+    uint8_t protocol = question->stmt == NULL ? KEY_TEXT : KEY_BINARY;
+    int r = put(key, &protocol, sizeof(protocol));
+
+    r = r < 0 ? r : put_who(sess, plan, key);
+    r = r < 0 ? r : put_state(sess, plan, key);
+    r = r < 0 ? r : put_span(key, question->sql);
+    return r < 0 || question->stmt == NULL ? r : put_statement(question, key);
+}
