@@ -14,6 +14,14 @@ struct walk {
     bool is_into;  /* the table's name may still follow */
 };
 
+/* Each version of either server has these itself. No replica may run them, and they write nothing. */
+static bool is_native_of_session(uint16_t kw)
+{
+    return kw == KW_CONNECTION_ID || kw == KW_LAST_INSERT_ID || kw == KW_FOUND_ROWS ||
+           kw == KW_ROW_COUNT || kw == KW_VERSION || kw == KW_GET_LOCK || kw == KW_RELEASE_LOCK ||
+           kw == KW_IS_FREE_LOCK || kw == KW_IS_USED_LOCK;
+}
+
 static bool is_native(const struct classify_env *env, const struct tok *word,
                       const struct tok *paren)
 {
@@ -49,7 +57,7 @@ static bool is_call(const struct walk *walk, const struct classify_env *env,
     if ((keyword_flags[word->kw] & (KWF_PAREN | KWF_RESERVED | KWF_TYPE)) != 0) {
         return false;
     }
-    return !is_native(env, word, paren);
+    return !is_native_of_session(word->kw) && !is_native(env, word, paren);
 }
 
 static void walk_on(struct walk *walk, const struct tok *tok)
