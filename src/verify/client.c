@@ -68,6 +68,23 @@ static void reset(struct client *client)
     client_fresh(client);
 }
 
+/* The first user's clients ask it, in the same state, so that an answer is there to be had. */
+static void ask_first(const struct client *client, const char *sql)
+{
+    struct link_answer answer;
+    struct link *link = NULL;
+    char error[LINK_TEXT];
+    unsigned number = 0;
+
+    if (client->run->conf->is_sharing &&
+        link_open(&client->run->conf->target, NULL, &link, &number, error) == 0) {
+        if (link_query(link, sql, &answer) < 0) {
+            answer.rows = 0; /* then there is none to be had */
+        }
+        link_close(link);
+    }
+}
+
 static void peek(struct client *client)
 {
     const struct verify_conf *conf = client->run->conf;
@@ -87,8 +104,10 @@ static void peek(struct client *client)
         client_add(client, &event);
         return;
     }
-    /* the same text that the first user's clients send */
-    (void)snprintf(sql, sizeof(sql), "SELECT op FROM %s.reg", client->run->schema);
+    /* the same text that the first user's clients send; nobody writes srv, so its answers stay */
+    (void)snprintf(sql, sizeof(sql), "SELECT %s FROM %s.%s", conf->is_sharing ? "id" : "op",
+                   client->run->schema, conf->is_sharing ? "srv" : "reg");
+    ask_first(client, sql);
     if (link_query(link, sql, &answer) == 0) {
         event.value = (int64_t)answer.rows;
     } else if (link_is_dead(link)) {
@@ -108,7 +127,7 @@ static void abandon(struct client *client)
     char tag[LINK_CELL];
 
     if (client_roll(client, 2) == 0) {
-        client_tag(client, tag);
+        client_tag(client, 'a', client->session, tag);
         (void)snprintf(sql, sizeof(sql),
                        "SELECT '%s', COUNT(*) FROM reg a, reg b, reg c WHERE a.op <= b.op + c.op",
                        tag);

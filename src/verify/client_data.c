@@ -62,8 +62,7 @@ static void ask_route(struct client *client, const char *sql)
     }
 }
 
-/* False: it failed, and the transaction that it is in is over. */
-bool client_read_key(struct client *client, uint16_t key, bool is_tx)
+static bool read_key(struct client *client, uint16_t key, bool is_tx, bool is_prepared)
 {
     struct history_event event = client_begin(client, HISTORY_READ);
     struct link_answer answer;
@@ -73,8 +72,8 @@ bool client_read_key(struct client *client, uint16_t key, bool is_tx)
     int rc = 0;
 
     event.key = key;
-    client_tag(client, tag);
-    if (client_roll(client, 2) == 0) {
+    client_tag(client, 'r', key, tag);
+    if (is_prepared) {
         event.flags |= HISTORY_F_PREPARED;
         rc = link_execute(link, 0, READ_PREPARED, tag, key, &answer);
     } else {
@@ -100,13 +99,25 @@ bool client_read_key(struct client *client, uint16_t key, bool is_tx)
     return true;
 }
 
+/* False: it failed, and the transaction that it is in is over. */
+bool client_read_key(struct client *client, uint16_t key, bool is_tx)
+{
+    bool is_prepared = client_roll(client, 2) == 0;
+    bool is_again = client->run->conf->is_sharing && !is_tx && client_roll(client, 2) == 0;
+
+    if (!read_key(client, key, is_tx, is_prepared)) {
+        return false;
+    }
+    return !is_again || client->link == NULL || read_key(client, key, is_tx, is_prepared);
+}
+
 bool client_read_sum(struct client *client)
 {
     struct history_event event = client_begin(client, HISTORY_SUM);
     struct link_answer answer;
     char tag[LINK_CELL];
 
-    client_tag(client, tag);
+    client_tag(client, 's', 0, tag);
     if (client_send(client, &answer, "SELECT '%s', SUM(bal) FROM acct", tag) < 0) {
         client_fail(client, &event, false);
         return false;
@@ -144,7 +155,7 @@ static void read_own_row(struct client *client, uint32_t op)
     int rc = 0;
 
     event.op = op;
-    client_tag(client, tag);
+    client_tag(client, 'c', op, tag);
     if (client_roll(client, 2) == 0) {
         event.flags |= HISTORY_F_PREPARED;
         rc = link_execute(link, 1, COUNT_SQL, tag, op, &answer);
@@ -164,6 +175,28 @@ static void read_own_row(struct client *client, uint32_t op)
 }
 
 /* --- writes --- */
+
+/* In a transaction that has written key, in the words that others read it in: it sees its own write, and
+ * they never do. False: it failed. */
+static bool read_within(struct client *client, struct history_event *event)
+{
+    struct link_answer answer;
+    char tag[LINK_CELL];
+
+    if (!client->run->conf->is_sharing) {
+        return true;
+    }
+    client_tag(client, 'r', event->key, tag);
+    if (client_send(client, &answer, "SELECT '%s', " READ_COLUMNS " WHERE r.k = %u", tag,
+                    event->key) < 0) {
+        client_fail(client, event, false);
+        return false;
+    }
+    if (client_is_swapped(&answer, tag, READ_COUNT) || client_cell_u32(&answer, 3) != event->op) {
+        event->flags |= HISTORY_F_SWAPPED;
+    }
+    return true;
+}
 
 /* False: not acknowledged. */
 static bool write_key(struct client *client, uint16_t key, uint32_t op)
@@ -201,6 +234,7 @@ static bool write_tx(struct client *client, uint16_t key, uint32_t op)
     if (!client_within(client, &event, "BEGIN") ||
         !client_within(client, &event, "SELECT ver FROM reg WHERE k = %u FOR UPDATE", key) ||
         !client_within(client, &event, CLIENT_SET_KEY, op, op, key) ||
+        !read_within(client, &event) ||
         !client_within(client, &event, "UPDATE acct SET bal = bal + %d WHERE id = %u",
                        low == from ? -amount : amount, low) ||
         !client_within(client, &event, "UPDATE acct SET bal = bal + %d WHERE id = %u",
@@ -231,7 +265,7 @@ void client_write_and_roll_back(struct client *client)
     event.op = client_next_op(client);
     if (client_within(client, &event, "BEGIN") &&
         client_within(client, &event, CLIENT_SET_KEY, event.op, event.op, event.key) &&
-        client_within(client, &event, "ROLLBACK")) {
+        read_within(client, &event) && client_within(client, &event, "ROLLBACK")) {
         client_add(client, &event);
     } else {
         client_give_up(client);

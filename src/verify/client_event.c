@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What all operations are made of: a statement sent, what came of it noted. Each statement carries a tag
- * that no other has, and each read brings it back.
+ * that no other has, and each read brings it back. Where a cache is to answer, the tag is that of the
+ * question, not of who asks.
  */
 #include <stdarg.h>
 #include <stdio.h>
@@ -120,9 +121,13 @@ void client_give_up(struct client *client)
     }
 }
 
-void client_tag(struct client *client, char tag[LINK_CELL])
+void client_tag(struct client *client, char kind, uint32_t number, char tag[LINK_CELL])
 {
-    (void)snprintf(tag, LINK_CELL, "t%u.%u", client->thread, ++client->tags);
+    if (client->run->conf->is_sharing) {
+        (void)snprintf(tag, LINK_CELL, "%c%u", kind, number);
+    } else {
+        (void)snprintf(tag, LINK_CELL, "t%u.%u", client->thread, ++client->tags);
+    }
 }
 
 int64_t client_cell(const struct link_answer *answer, unsigned column)

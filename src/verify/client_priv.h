@@ -73,7 +73,8 @@ void *client_main(void *arg);
 uint64_t client_roll(struct client *client, uint64_t bound);
 uint16_t client_pick_key(struct client *client);
 uint32_t client_next_op(struct client *client);
-void client_tag(struct client *client, char tag[LINK_CELL]);
+/* A tag that no other statement has; with is_sharing: what all have who ask for this, kind and number. */
+void client_tag(struct client *client, char kind, uint32_t number, char tag[LINK_CELL]);
 
 struct history_event client_begin(const struct client *client, enum history_kind kind);
 /* Ends it now, unless it has an end. */

@@ -90,7 +90,7 @@ void client_probe_state(struct client *client)
     /* before user variables are spoken of: weir may look after those by a reset of their own */
     bool is_wrong = is_temp_wrong(client);
 
-    client_tag(client, tag);
+    client_tag(client, 'm', client->session, tag);
     if (client_send(client, &answer,
                     "SELECT '%s', @me, @leak, @@time_zone, @@sql_mode, CONNECTION_ID()", tag) < 0) {
         client_fail(client, &event, false);

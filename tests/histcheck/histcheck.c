@@ -322,7 +322,7 @@ int main(int argc, char **argv)
     const char *host = "127.0.0.1";
     uint64_t port = 0, reads_port = 0, clients = 16, keys = 32, seconds = 10, seed = 1, rate = 0;
     uint64_t stale_ms = 0, timeout_ms = 45000, heal_ms = 5000, min_reads = 0, min_stale = 0;
-    uint64_t inserts = 0, min_replica = 0, also = 0, abandon = 0, weir = 1;
+    uint64_t inserts = 0, min_replica = 0, also = 0, abandon = 0, weir = 1, shared = 0;
     void *frame = NULL;
     int rc = 0;
 
@@ -351,6 +351,7 @@ int main(int argc, char **argv)
         {"--also", NULL, &also}, /* bits of rules that are enforced beside the mode's */
         {"--abandon", NULL, &abandon},
         {"--weir", NULL, &weir},
+        {"--shared", NULL, &shared}, /* reads that a cache may answer */
         {NULL, NULL, NULL},
     };
     if (parse(argc, argv, options) < 0 || port == 0 || conf.target.user == NULL) {
@@ -381,6 +382,7 @@ int main(int argc, char **argv)
     conf.enforce_also = (uint32_t)also;
     conf.is_abandoning = abandon != 0;
     conf.is_weir = weir != 0;
+    conf.is_sharing = shared != 0;
     conf.is_marked = true;
     conf.hooks = (struct verify_hooks){on_ready, on_tick, on_truth, on_done, &lead};
 

@@ -16,7 +16,7 @@ from weirlab import wait_for
 
 # kinds, and why they are not played
 ABSENT = [
-    "redis dead, slow, lying (weir has no cache)",
+    "redis dead, slow, lying (weir has no Redis tier)",
 ]
 
 
@@ -27,9 +27,13 @@ class Stage:
         self.rig, self.weir, self.random = rig, weir, random
         self.front, self.backs = front, backs or {}
         self.killed = 0  # connections, one by one
+        self.hits_before = 0  # of the cache of weirs that were stopped
 
     def replica(self):
         return self.random.choice(self.rig.replicas)
+
+    def hits(self):
+        return self.hits_before + int(self.weir.metrics().get("weir_cache_hits_total", 0))
 
 
 class Kind:
@@ -310,6 +314,7 @@ class Restart(Kind):
     ERRORS = True
 
     def begin(self):
+        self.stage.hits_before = self.stage.hits()
         self.stage.weir.stop(60)
         self.stage.weir.start()
 

@@ -86,6 +86,7 @@ struct verify_conf {
     bool asks_route;         /* now and then: where would this read go */
     bool is_marked;     /* on_ready gives the table srv another row on each server, 1: primary */
     bool is_abandoning; /* some clients go away in the middle of a statement */
+    bool is_sharing;    /* who reads the same asks in the same words: a cache may answer */
     struct verify_hooks hooks;
 };
 
