@@ -37,17 +37,16 @@ static void head_put(uint8_t dst[HEAD], const struct head *head)
     wire_put_u32(&out, head->defs);
 }
 
+static uint32_t u32_at(const uint8_t *p)
+{
+    return p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
+}
+
 static struct head head_get(struct span body)
 {
-    struct wire wire;
-    struct head head;
-
-    wire_init(&wire, body);
-    head.columns = wire_u32(&wire);
-    head.rows = wire_u32(&wire);
-    head.defs = wire_u32(&wire);
-    WR_ASSERT(wire_ok(&wire));
-    return head;
+    WR_ASSERT(body.len >= HEAD);
+    return (struct head){
+        .columns = u32_at(body.p), .rows = u32_at(body.p + 4), .defs = u32_at(body.p + 8)};
 }
 
 /* The next packet, which is one frame; false: there is none, or it is not whole. */
@@ -224,6 +223,26 @@ void body_write(struct wire_out *out, struct span body, uint64_t caps, uint16_t 
     put_shifted(out, (struct span){packets.p + head.defs, packets.len - head.defs}, shift);
     result.seq = (uint8_t)(head.columns + 2 + head.rows + shift);
     result_put_end(&result, 0);
+}
+
+bool body_is_as_kept(struct span body, uint64_t caps, uint16_t status, uint8_t seq,
+                     struct body_as_kept *ret_kept)
+{
+    struct head head = head_get(body);
+    struct wire_out out;
+    struct result result = {.out = &out,
+                            .caps = caps,
+                            .status = status,
+                            .seq = (uint8_t)(head.columns + head.rows + 2)};
+
+    if (seq != 1 || (caps & CAP_DEPRECATE_EOF) == 0) {
+        return false;
+    }
+    ret_kept->packets = (struct span){body.p + HEAD, body.len - HEAD};
+    wire_out_array(&out, ret_kept->end, sizeof(ret_kept->end));
+    result_put_end(&result, 0);
+    ret_kept->end_len = out.len;
+    return wire_out_ok(&out);
 }
 
 uint32_t body_rows(struct span body)

@@ -110,6 +110,14 @@ static void count_pass(const struct sess *sess, enum cache_pass pass)
     metric_inc(sess->env->metrics, METRIC_CACHE_PASSED, labels[pass]);
 }
 
+/* Not kept after all. */
+static void pass_by(struct sess *sess, enum cache_pass pass)
+{
+    count_pass(sess, pass);
+    sess->fill->why = METRIC_UNFILLED_LOST;
+    sess_fill_end(sess);
+}
+
 /* --- the answer --- */
 
 /* What is known of a session's last statement, when no connection has run it. */
@@ -133,29 +141,57 @@ static void count_asked(const struct sess *sess, const struct sess_fill *fill, b
     }
 }
 
-static void answer(struct sess *sess, struct cache_entry *entry, bool is_stale)
+/* The packets are written from where they are kept; what the kernel does not take is copied then. */
+static void send_as_kept(struct sess *sess, struct body_as_kept *kept)
 {
-    struct span body = cache_entry_body(entry);
+    struct iovec iov[2] = {
+        {.iov_len = kept->packets.len},
+        {.iov_base = kept->end, .iov_len = kept->end_len},
+    };
+
+    memcpy(&iov[0].iov_base, &kept->packets.p, sizeof(void *)); /* written from, never to */
+    sess_answer_iov(sess, iov, WR_ARRAY_LEN(iov));
+}
+
+static void send_copy(struct sess *sess, struct span body)
+{
     struct buf bytes = {0};
     struct wire_out out;
 
-    metric_inc(sess->env->metrics, is_stale ? METRIC_CACHE_STALE_HITS : METRIC_CACHE_HITS,
-               METRIC_NONE);
-    count_asked(sess, sess->fill, true);
-    sess_causal_saw(sess, cache_entry_source(entry), cache_entry_seen_us(entry));
-    note_answered(sess, body_rows(body));
     sess_buf_take(sess, &bytes);
     wire_out_buf(&out, &bytes, SIZE_MAX);
     body_write(&out, body, sess->caps, sess->status & STATUS_OF_SESSION, sess->cmd.reply_seq);
-    cache_entry_unref(entry);
     if (!wire_out_ok(&out)) {
         sess_buf_give(sess, &bytes);
         sess_close(sess, "no memory for an answer");
         return;
     }
+    sess_answer(sess, &bytes);
+}
+
+static void answer(struct sess *sess, struct cache_entry *entry, bool is_stale)
+{
+    struct span body = cache_entry_body(entry);
+    struct body_as_kept kept;
+
+    metric_inc(sess->env->metrics, is_stale ? METRIC_CACHE_STALE_HITS : METRIC_CACHE_HITS,
+               METRIC_NONE);
+    count_asked(sess, sess->fill, true);
+    sess_causal_saw(sess, cache_entry_source(entry), cache_entry_seen_us(entry));
+    if (sess->fill == NULL) {
+        cache_entry_unref(entry); /* the same */
+        return;
+    }
+    note_answered(sess, body_rows(body));
     sess->cmd.is_cached = true;
     sess->fill->why = METRIC_UNFILLED_LOST; /* there is nothing to be kept */
-    sess_answer(sess, &bytes);
+    if (body_is_as_kept(body, sess->caps, sess->status & STATUS_OF_SESSION, sess->cmd.reply_seq,
+                        &kept)) {
+        send_as_kept(sess, &kept);
+    } else {
+        send_copy(sess, body);
+    }
+    cache_entry_unref(entry);
 }
 
 enum look {
@@ -164,32 +200,34 @@ enum look {
     LOOK_OLD, /* its time is over, and nothing of it has been written */
 };
 
-/* An entry of the key in sess->fill, one reference with it. */
-static enum look look(const struct sess *sess, struct cache_entry **ret_entry,
-                      enum metric_miss *ret_miss)
+struct found {
+    enum look look;
+    enum metric_miss miss;     /* why it is not LOOK_GOOD */
+    struct cache_entry *entry; /* counted; NULL: LOOK_NONE */
+};
+
+/* An entry of the key in sess->fill. */
+static struct found look(const struct sess *sess)
 {
     const struct sess_fill *fill = sess->fill;
     struct cache *cache = sess->env->cache;
     uint64_t now_us = loop_now_us(sess->env->loop);
     struct cache_entry *entry = cache_memory_get(cache->memory, fill->hash, buf_span(&fill->key));
+    enum metric_miss miss = METRIC_MISS_EXPIRED;
 
-    *ret_entry = NULL;
-    *ret_miss = METRIC_MISS_ABSENT;
     if (entry == NULL) {
-        return LOOK_NONE;
+        return (struct found){.look = LOOK_NONE, .miss = METRIC_MISS_ABSENT};
     }
     if (!cache_entry_holds(entry, cache->board)) {
-        *ret_miss = METRIC_MISS_WRITTEN;
-    } else if (now_us >= cache_entry_keep_us(entry)) {
-        *ret_miss = METRIC_MISS_EXPIRED;
-    } else {
-        *ret_entry = entry;
-        *ret_miss = METRIC_MISS_EXPIRED;
-        return now_us < cache_entry_fresh_us(entry) ? LOOK_GOOD : LOOK_OLD;
+        miss = METRIC_MISS_WRITTEN;
+    } else if (now_us < cache_entry_keep_us(entry)) {
+        return (struct found){.look = now_us < cache_entry_fresh_us(entry) ? LOOK_GOOD : LOOK_OLD,
+                              .miss = METRIC_MISS_EXPIRED,
+                              .entry = entry};
     }
     cache_memory_drop(cache->memory, entry);
     cache_entry_unref(entry);
-    return LOOK_NONE;
+    return (struct found){.look = LOOK_NONE, .miss = miss};
 }
 
 static bool may_be_stale(const struct sess *sess, const struct cache_entry *entry, uint64_t more_us)
@@ -197,63 +235,48 @@ static bool may_be_stale(const struct sess *sess, const struct cache_entry *entr
     return loop_now_us(sess->env->loop) < cache_entry_fresh_us(entry) + more_us;
 }
 
-/* True: answered. False: a server has to be asked, by this session (it leads, or is alone), or by
- * another whom it joins. */
-static bool answer_or_lead(struct sess *sess, bool may_join)
+static void count_miss(const struct sess *sess, enum metric_miss miss)
 {
-    struct sess_fill *fill = sess->fill;
-    struct cache_flights *flights = sess->env->cache->flights;
-    struct cache_entry *entry = NULL;
-    enum metric_miss miss = METRIC_MISS_ABSENT;
-    enum metric_miss again = METRIC_MISS_ABSENT;
-    enum cache_flight flight = CACHE_FLIGHT_ALONE;
-    enum look found = look(sess, &entry, &miss);
-
-    if (found == LOOK_GOOD) {
-        answer(sess, entry, false);
-        return true;
-    }
-    if (may_join) {
-        flight = cache_flight_begin(flights, fill->hash, sess->env->worker);
-    }
-    fill->is_leader = flight == CACHE_FLIGHT_LEAD;
-    fill->joins = flight == CACHE_FLIGHT_JOIN;
-    if (fill->joins && found == LOOK_OLD && may_be_stale(sess, entry, fill->plan.revalidate_us)) {
-        fill->joins = false;
-        answer(sess, entry, true);
-        return true;
-    }
-    cache_entry_unref(entry);
-    if (fill->is_leader && look(sess, &entry, &again) == LOOK_GOOD) {
-        answer(sess, entry, false); /* it has come between the two */
-        return true;
-    }
-    if (fill->is_leader) {
-        cache_entry_unref(entry);
-    }
-    if (!fill->joins) {
-        metric_inc(sess->env->metrics, METRIC_CACHE_MISSES, miss);
-        count_asked(sess, fill, false);
-    }
-    return false;
+    metric_inc(sess->env->metrics, METRIC_CACHE_MISSES, miss);
+    count_asked(sess, sess->fill, false);
 }
 
-/* The session must see what no entry may have: it asks for itself. */
-static bool is_for_servers(struct sess *sess, const struct sess_question *question)
+/* No good answer was found. True: answered all the same. False: a server has to be asked, by this
+ * session (it leads, or is alone), or by another whom it joins. */
+static bool lead_or_join(struct sess *sess, struct found found)
 {
-    if (sess_causal_may_hit(sess, question->facts, sess->fill->plan.coherence)) {
-        return false;
+    struct sess_fill *fill = sess->fill;
+    enum cache_flight flight =
+        cache_flight_begin(sess->env->cache->flights, fill->hash, sess->env->worker);
+
+    fill->is_leader = flight == CACHE_FLIGHT_LEAD;
+    fill->joins = flight == CACHE_FLIGHT_JOIN;
+    if (fill->joins && found.look == LOOK_OLD &&
+        may_be_stale(sess, found.entry, fill->plan.revalidate_us)) {
+        fill->joins = false;
+        answer(sess, found.entry, true);
+        return true;
     }
-    metric_inc(sess->env->metrics, METRIC_CACHE_MISSES, METRIC_MISS_TOKEN);
-    count_asked(sess, sess->fill, false);
-    return true;
+    cache_entry_unref(found.entry);
+    if (fill->is_leader) {
+        struct found again = look(sess);
+
+        if (again.look == LOOK_GOOD) {
+            answer(sess, again.entry, false); /* it has come between the two */
+            return true;
+        }
+        cache_entry_unref(again.entry);
+    }
+    if (!fill->joins) {
+        count_miss(sess, found.miss);
+    }
+    return false;
 }
 
 static bool begin(struct sess *sess, const struct sess_question *question,
                   const struct config_rule *rule, const struct cache_plan *plan)
 {
     struct sess_fill *fill = sess_fill_begin(sess);
-    enum cache_pass pass = CACHE_PASS_NONE;
 
     if (fill == NULL) {
         return false;
@@ -263,15 +286,8 @@ static bool begin(struct sess *sess, const struct sess_question *question,
     if (fill->is_ruled) {
         fill->rule = rules_label(sess->env->rules, sess->cmd.rule.number - 1U);
     }
-    pass = cache_take_lease(sess->env->cache, plan->coherence, sess->env->catalogue,
-                            catalogue_ddl_seen(), question->facts, question->schema, &fill->lease);
-    if (pass == CACHE_PASS_NONE && sess_cache_key(sess, plan, question, &fill->key) < 0) {
-        pass = CACHE_PASS_TOO_LARGE;
-    }
-    if (pass != CACHE_PASS_NONE) {
-        count_pass(sess, pass);
-        fill->why = METRIC_UNFILLED_LOST;
-        sess_fill_end(sess);
+    if (sess_cache_key(sess, plan, question, &fill->key) < 0) {
+        pass_by(sess, CACHE_PASS_TOO_LARGE);
         return false;
     }
     fill->hash = cache_memory_hash(sess->env->cache->memory, buf_span(&fill->key));
@@ -281,24 +297,50 @@ static bool begin(struct sess *sess, const struct sess_question *question,
 bool sess_cache_ask(struct sess *sess, const struct sess_question *question)
 {
     const struct config_rule *rule = sess_rule(sess);
+    struct found found = {.look = LOOK_NONE};
+    enum cache_pass pass = CACHE_PASS_NONE;
     struct cache_plan plan;
+    bool may_hit = false;
 
     if (!is_asked_for(sess, question->facts, rule) || !judge(sess, question, rule, &plan)) {
         return false;
     }
     if (plan.pass != CACHE_PASS_NONE) {
         count_pass(sess, plan.pass);
-        if (plan.pass != CACHE_PASS_STREAM || plan.error_us == 0 ||
-            !begin(sess, question, rule, &plan)) {
-            return false;
+        if (plan.pass == CACHE_PASS_STREAM && plan.error_us != 0 &&
+            begin(sess, question, rule, &plan)) {
+            sess->fill->why = METRIC_UNFILLED_STREAM; /* an old answer, if there is no other */
         }
-        sess->fill->why = METRIC_UNFILLED_STREAM; /* an old answer, if there is no other */
         return false;
     }
-    if (!begin(sess, question, rule, &plan) || is_for_servers(sess, question)) {
+    if (!begin(sess, question, rule, &plan)) {
         return false;
     }
-    return answer_or_lead(sess, true);
+    /* false: the session must see what no entry may have, and asks for itself */
+    may_hit = sess_causal_may_hit(sess, question->facts, plan.coherence);
+    if (sess->fill == NULL) {
+        return true; /* no memory for what it must see: it has been closed */
+    }
+    if (may_hit) {
+        found = look(sess);
+    }
+    if (found.look == LOOK_GOOD) {
+        answer(sess, found.entry, false);
+        return true;
+    }
+    pass = cache_take_lease(sess->env->cache, plan.coherence, sess->env->catalogue,
+                            catalogue_ddl_seen(), question->facts, question->schema,
+                            &sess->fill->lease);
+    if (pass != CACHE_PASS_NONE) {
+        cache_entry_unref(found.entry);
+        pass_by(sess, pass);
+        return false;
+    }
+    if (!may_hit) {
+        count_miss(sess, METRIC_MISS_TOKEN);
+        return false;
+    }
+    return lead_or_join(sess, found);
 }
 
 /* --- waiting for another's answer --- */
@@ -337,13 +379,16 @@ void sess_cache_wait_over(struct sess *sess)
 
 void sess_cache_woken(struct sess *sess)
 {
-    struct sess_fill *fill = sess->fill;
+    struct found found;
 
-    version_lease_renew(sess->env->cache->board, &fill->lease);
-    if (answer_or_lead(sess, false)) {
+    version_lease_renew(sess->env->cache->board, &sess->fill->lease);
+    found = look(sess);
+    if (found.look == LOOK_GOOD) {
+        answer(sess, found.entry, false);
         return;
     }
-    metric_inc(sess->env->metrics, METRIC_CACHE_MISSES, METRIC_MISS_FLIGHT_FAILED);
+    cache_entry_unref(found.entry);
+    count_miss(sess, METRIC_MISS_FLIGHT_FAILED);
     if (sess_decide_again(sess)) {
         sess_go(sess, NULL, 0);
     }
@@ -354,9 +399,7 @@ void sess_cache_woken(struct sess *sess)
 bool sess_cache_on_error(struct sess *sess, enum sess_err error)
 {
     struct sess_fill *fill = sess->fill;
-    struct cache_entry *entry = NULL;
-    enum metric_miss miss = METRIC_MISS_ABSENT;
-    enum look found = LOOK_NONE;
+    struct found found;
 
     if (fill->plan.error_us == 0 || (sess->cmd.is_sent && !reply_is_fresh(&sess->reply)) ||
         (error != SESS_ERR_NO_SERVER && error != SESS_ERR_NO_PRIMARY &&
@@ -364,12 +407,12 @@ bool sess_cache_on_error(struct sess *sess, enum sess_err error)
          error != SESS_ERR_BUDGET)) {
         return false;
     }
-    found = look(sess, &entry, &miss);
-    if (found == LOOK_NONE || !may_be_stale(sess, entry, fill->plan.error_us)) {
-        cache_entry_unref(entry);
+    found = look(sess);
+    if (found.look == LOOK_NONE || !may_be_stale(sess, found.entry, fill->plan.error_us)) {
+        cache_entry_unref(found.entry);
         return false;
     }
-    answer(sess, entry, found == LOOK_OLD);
+    answer(sess, found.entry, found.look == LOOK_OLD);
     return true;
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What an answer depends on, the data apart: who asks, in what state, by which protocol, and what. Each
- * part with its length in front, so that no two questions are the same bytes.
+ * part with its length ahead of it, so that no two questions are the same bytes.
  */
 #include <string.h>
 
@@ -41,35 +41,20 @@ static int put_span(struct buf *key, struct span span)
     return r < 0 ? r : put(key, span.p, span.len);
 }
 
-static int put_who(struct sess *sess, const struct cache_plan *plan, struct buf *key)
-{
-    uint8_t kind = plan->share.len != 0 ? KEY_OF_GROUP : KEY_OF_USER;
-    int r = put(key, &kind, sizeof(kind));
-
-    if (WR_MUTANT("cache.no_user")) {
-        return r;
-    }
-    return r < 0 ? r : put_span(key, kind == KEY_OF_GROUP ? plan->share : cred_user(sess->cred));
-}
-
-static int put_state(struct sess *sess, const struct cache_plan *plan, struct buf *key)
-{
-    struct {
-        uint64_t caps;
-        uint16_t collation;
-        uint8_t format;
-        uint8_t coherence;
-    } head = {.caps = sess->caps & caps_that_count,
-              .collation = sess->collation,
-              .format = KEY_FORMAT,
-              .coherence = (uint8_t)plan->coherence};
-    int r = put(key, &head.caps, sizeof(head.caps));
-
-    r = r < 0 ? r : put(key, &head.collation, sizeof(head.collation));
-    r = r < 0 ? r : put(key, &head.format, sizeof(head.format));
-    r = r < 0 ? r : put(key, &head.coherence, sizeof(head.coherence));
-    return r < 0 ? r : svec_pack(&sess->svec, key);
-}
+/* What is of one size in every key; of what follows, the lengths. No byte of it is left out: a key is
+ * compared whole. */
+struct key_head {
+    uint64_t caps;
+    uint32_t who_len;
+    uint32_t sql_len;
+    uint16_t collation;
+    uint8_t format;
+    uint8_t protocol;
+    uint8_t who;
+    uint8_t coherence;
+    uint8_t zero[2];
+};
+_Static_assert(sizeof(struct key_head) == 24, "a gap would be of unknown bytes");
 
 /* A statement means what it meant when it was prepared. */
 static int put_statement(const struct sess_question *question, struct buf *key)
@@ -86,11 +71,26 @@ static int put_statement(const struct sess_question *question, struct buf *key)
 int sess_cache_key(struct sess *sess, const struct cache_plan *plan,
                    const struct sess_question *question, struct buf *key)
 {
-    uint8_t protocol = question->stmt == NULL ? KEY_TEXT : KEY_BINARY;
-    int r = put(key, &protocol, sizeof(protocol));
+    bool is_group = plan->share.len != 0;
+    struct span who = is_group ? plan->share : cred_user(sess->cred);
+    struct key_head head = {
+        .caps = sess->caps & caps_that_count,
+        .sql_len = (uint32_t)question->sql.len,
+        .collation = sess->collation,
+        .format = KEY_FORMAT,
+        .protocol = question->stmt == NULL ? KEY_TEXT : KEY_BINARY,
+        .who = is_group ? KEY_OF_GROUP : KEY_OF_USER,
+        .coherence = (uint8_t)plan->coherence,
+    };
+    int r = 0;
 
-    r = r < 0 ? r : put_who(sess, plan, key);
-    r = r < 0 ? r : put_state(sess, plan, key);
-    r = r < 0 ? r : put_span(key, question->sql);
+    if (WR_MUTANT("cache.no_user")) {
+        who = (struct span){NULL, 0};
+    }
+    head.who_len = (uint32_t)who.len;
+    r = put(key, &head, sizeof(head));
+    r = r < 0 ? r : put(key, who.p, who.len);
+    r = r < 0 ? r : put(key, question->sql.p, question->sql.len);
+    r = r < 0 ? r : svec_pack(&sess->svec, key);
     return r < 0 || question->stmt == NULL ? r : put_statement(question, key);
 }

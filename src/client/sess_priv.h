@@ -423,6 +423,8 @@ bool sess_var_is_wanted(void *arg, struct span name);
 void sess_result_init(const struct sess *sess, struct wire_out *out, struct result *ret_result);
 /* Write a finished answer; the command ends with it. */
 void sess_answer(struct sess *sess, struct buf *bytes);
+/* From where they are: nothing of iov is needed any more when it returns. */
+void sess_answer_iov(struct sess *sess, const struct iovec *iov, size_t count);
 void sess_answer_ok(struct sess *sess);
 void sess_fail(struct sess *sess, enum sess_err error, const struct span *args, size_t count);
 /* As sess_fail(), then the session ends. */

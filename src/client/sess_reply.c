@@ -34,17 +34,35 @@ static void seq_after_forwarded(const struct sess *sess, struct result *result)
     }
 }
 
-static bool write_out(struct sess *sess, struct buf *bytes)
+static bool write_iov(struct sess *sess, const struct iovec *iov, size_t count)
 {
-    struct span span = buf_span(bytes);
+    size_t len = 0;
 
-    metric_add(sess->env->metrics, METRIC_BYTES, METRIC_DIR_CLIENT_OUT, span.len);
-    sess->bytes_out += span.len;
-    if (stream_write(&sess->front, span.p, span.len) < 0) {
+    for (size_t i = 0; i < count; i++) {
+        len += iov[i].iov_len;
+    }
+    metric_add(sess->env->metrics, METRIC_BYTES, METRIC_DIR_CLIENT_OUT, len);
+    sess->bytes_out += len;
+    if (stream_writev(&sess->front, iov, count) < 0) {
         sess_close(sess, "client connection broken");
         return false;
     }
     return true;
+}
+
+static bool write_out(struct sess *sess, struct buf *bytes)
+{
+    const struct iovec iov = {.iov_base = bytes->data + bytes->off, .iov_len = buf_len(bytes)};
+
+    return write_iov(sess, &iov, 1);
+}
+
+void sess_answer_iov(struct sess *sess, const struct iovec *iov, size_t count)
+{
+    if (write_iov(sess, iov, count)) {
+        sess->cmd.is_local = true;
+        sess_command_done(sess);
+    }
 }
 
 void sess_answer(struct sess *sess, struct buf *bytes)

@@ -39,4 +39,17 @@ void body_write(struct wire_out *out, struct span body, uint64_t caps, uint16_t 
                 uint8_t seq);
 uint32_t body_rows(struct span body);
 
+#define BODY_END_MAX 16U
+
+/* A reply in two pieces. */
+struct body_as_kept {
+    struct span packets; /* borrowed from the body */
+    uint8_t end[BODY_END_MAX];
+    size_t end_len;
+};
+
+/* As body_write(), without a copy. False: this client numbers its packets otherwise. */
+bool body_is_as_kept(struct span body, uint64_t caps, uint16_t status, uint8_t seq,
+                     struct body_as_kept *ret_kept);
+
 #endif

@@ -23,7 +23,9 @@ struct cache;
 struct catalogue;
 struct version_lease;
 
-/* What the answer to a proven read depends on: nothing but a flush where time alone ends it. */
+/* What the answer to a proven read will depend on: nothing but a flush where time alone ends it. An entry
+ * that is there has a lease of its own: what its names meant when it was read they mean for as long as that
+ * holds, for a definition that changes is a write. So hits need none. */
 enum cache_pass cache_take_lease(const struct cache *cache, enum config_coherence coherence,
                                  const struct catalogue *catalogue, uint64_t ddl_seen,
                                  const struct facts *facts, struct span schema,

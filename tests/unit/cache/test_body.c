@@ -42,6 +42,20 @@ static void make_reply(struct buf *out, uint64_t caps, uint16_t status, unsigned
     assert_true(wire_out_ok(&wire));
 }
 
+/* Without a copy: the same bytes, for those who can have them so. */
+static void check_as_kept(struct span body, uint64_t caps, uint8_t seq, struct span want)
+{
+    struct body_as_kept kept;
+    bool can = body_is_as_kept(body, caps, STATUS_NO_BACKSLASH_ESCAPES, seq, &kept);
+
+    assert_int_equal(can, caps == new_caps && seq == 1);
+    if (can) {
+        assert_int_equal(kept.packets.len + kept.end_len, want.len);
+        assert_memory_equal(kept.packets.p, want.p, kept.packets.len);
+        assert_memory_equal(kept.end, want.p + kept.packets.len, kept.end_len);
+    }
+}
+
 /* Kept from either kind of client and given to either: byte by byte what it would have got. */
 static void test_between_clients(void **state)
 {
@@ -66,6 +80,7 @@ static void test_between_clients(void **state)
             body_write(&wire, buf_span(&body), caps[i / 2], STATUS_NO_BACKSLASH_ESCAPES, seq);
             assert_true(wire_out_ok(&wire));
             assert_true(span_eq(buf_span(&got), buf_span(&want)));
+            check_as_kept(buf_span(&body), caps[i / 2], seq, buf_span(&want));
             buf_fini(&reply);
             buf_fini(&body);
             buf_fini(&want);
