@@ -160,6 +160,10 @@ int load_links(const struct load_source *source, struct catalogue_builder *build
 {
     int rc = 0;
 
+    if (!source->wants_links) {
+        catalogue_builder_no_lists(builder);
+        return 0;
+    }
     if (!report->sees_all || !report->sees_triggers) {
         (void)snprintf(report->no_links, sizeof(report->no_links),
                        "the monitor account has no %s on *.*",

@@ -35,6 +35,7 @@ struct load_source {
     const struct config_functions *lists; /* what the operator says of functions; NULL: nothing */
     uint64_t settle_s; /* a function defined since has perhaps not reached every replica in use */
     struct load_bodies *bodies; /* kept from load to load; NULL: read anew */
+    bool wants_links;           /* somebody keeps answers: what a write sets off */
 };
 
 struct load_report {

@@ -102,6 +102,7 @@ static bool loader_connect(struct loader *loader, int16_t index)
         .flavour = sample.flavour,
         .version = sample.version,
         .lists = &loader->monitor->config->functions,
+        .wants_links = loader->monitor->config->cache.memory_bytes != 0,
         .settle_s = settle_s(loader->monitor->config),
         .bodies = load_bodies_create(), /* NULL, without memory: read anew each time */
     };
