@@ -133,7 +133,7 @@ static void *listen_on(void *arg)
 static void test_threads(void **state)
 {
     struct cache_stream stream;
-    pthread_t thread;
+    pthread_t thread = 0;
     (void)state;
     assert_int_equal(cache_stream_init(&stream), 0);
     begin(&stream, "0-1-1", 1);
