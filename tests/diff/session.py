@@ -95,6 +95,12 @@ def facts(flavour):
     return found
 
 
+def fact_tables():
+    """What makes the tables of these."""
+    return [s for t in FACT_TABLES for s in (f"CREATE TABLE `{t}` ({FACT_COLUMNS})",
+                                             f"INSERT INTO `{t}` (id, a, b, c) VALUES (1, 1, 2, 3), (2, 2, 3, 4)")]
+
+
 def normal(packets, is_rough):
     out = []
     for seq, p in packets:
@@ -234,12 +240,10 @@ def run(rig, binary, report, is_long):
         for seed in range(1, 41 if is_long else 4):
             shuffled(rig, weir, report, seed)
         if os.path.exists(FACTS):
-            tables = [s for t in FACT_TABLES for s in (f"CREATE TABLE `{t}` ({FACT_COLUMNS})",
-                                                       f"INSERT INTO `{t}` (id, a, b, c) VALUES (1, 1, 2, 3), (2, 2, 3, 4)")]
             statements = facts(rig.flavour)
             results = []
             for port in (rig.port(0), weir.port):
-                fresh(rig, weir, tables)
+                fresh(rig, weir, fact_tables())
                 results.append(run_facts(port, password, statements))
             report.check(f"diff {rig.flavour} session statements of facts.tsv ({len(statements)})",
                          compare(rig, *results, [(s, False) for s in statements]))
