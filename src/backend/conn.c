@@ -94,13 +94,33 @@ void conn_fail(struct conn *conn, int err)
     stream_close(&conn->stream);
 }
 
+/* Before the login a server leaves it out at times: it is the one that the number always has. */
+static const char *sqlstate_of(const struct errpkt *err)
+{
+    if (err->sqlstate[0] != '\0') {
+        return err->sqlstate;
+    }
+    switch (err->code) {
+    case 1040: /* too many connections */
+        return "08004";
+    case 1042: /* no host name for the address */
+    case 1043: /* bad handshake */
+    case 1053: /* shutdown */
+        return "08S01";
+    case 1203: /* max_user_connections: everybody's, and the user's own */
+    case 1226:
+        return "42000";
+    default:
+        return "HY000";
+    }
+}
+
 void conn_fail_server(struct conn *conn, const struct errpkt *err)
 {
     struct conn_failure failure = {.err = -WR_E_SERVER_ERROR, .code = err->code};
     bool is_before_auth = conn->state == CONN_ST_GREETING;
 
-    (void)span_copy(span_of(err->sqlstate[0] != '\0' ? err->sqlstate : "HY000"), failure.sqlstate,
-                    sizeof(failure.sqlstate));
+    (void)span_copy(span_of(sqlstate_of(err)), failure.sqlstate, sizeof(failure.sqlstate));
     failure.text_len = span_copy(err->text, failure.text, sizeof(failure.text));
     failure.is_before_auth = is_before_auth;
     conn_fail(conn, -WR_E_SERVER_ERROR);
