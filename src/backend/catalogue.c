@@ -44,7 +44,7 @@ static void names_fini(struct names *names)
     free(names->entries);
 }
 
-struct entry *catalogue_names_find(const struct names *names, struct span schema, struct span name)
+static struct entry *names_find(const struct names *names, struct span schema, struct span name)
 {
     uint32_t hash = 0;
 
@@ -152,8 +152,8 @@ static bool name_is_fit(struct span schema, struct span name)
     return name.len > 0 && name.len <= NAME_BYTES_MAX && schema.len <= NAME_BYTES_MAX;
 }
 
-struct entry *catalogue_entry_find(const struct catalogue_builder *content, struct span schema,
-                                   struct span name)
+static struct entry *table_find(const struct catalogue_builder *content, struct span schema,
+                                struct span name)
 {
     uint8_t folded_schema[NAME_BYTES_MAX];
     uint8_t folded_name[NAME_BYTES_MAX];
@@ -165,7 +165,19 @@ struct entry *catalogue_entry_find(const struct catalogue_builder *content, stru
         schema = span_fold(schema, folded_schema);
         name = span_fold(name, folded_name);
     }
-    return catalogue_names_find(&content->tables, schema, name);
+    return names_find(&content->tables, schema, name);
+}
+
+/* For the room's other file; here they are inlined. */
+struct entry *catalogue_names_find(const struct names *names, struct span schema, struct span name)
+{
+    return names_find(names, schema, name);
+}
+
+struct entry *catalogue_entry_find(const struct catalogue_builder *content, struct span schema,
+                                   struct span name)
+{
+    return table_find(content, schema, name);
 }
 
 struct catalogue_builder *catalogue_builder_create(bool fold)
@@ -202,7 +214,7 @@ static struct entry *function_find(const struct catalogue_builder *content, stru
     if (content->fold || schema.len == 0) {
         schema = span_fold(schema, folded_schema); /* an empty one may have no pointer */
     }
-    return catalogue_names_find(&content->functions, schema, span_fold(name, folded_name));
+    return names_find(&content->functions, schema, span_fold(name, folded_name));
 }
 
 /* As a call means it. */
@@ -277,7 +289,7 @@ int catalogue_builder_function(struct catalogue_builder *builder, enum catalogue
         }
         name = span_fold(name, folded_name);
         rc = names_add(&builder->functions, kind, schema, name);
-        entry = rc == 0 ? catalogue_names_find(&builder->functions, schema, name) : NULL;
+        entry = rc == 0 ? names_find(&builder->functions, schema, name) : NULL;
         builder->kind_count[kind] += rc == 0;
     } else if (rc == 0) {
         builder->kind_count[entry->kind]--;
@@ -322,7 +334,7 @@ int catalogue_builder_add(struct catalogue_builder *builder, enum catalogue_kind
             schema = span_fold(schema, folded_schema);
             name = span_fold(name, folded_name);
         }
-        if (catalogue_names_find(&builder->tables, schema, name)) {
+        if (names_find(&builder->tables, schema, name)) {
             return -WR_E_STATE;
         }
         rc = names_add(&builder->tables, kind, schema, name);
@@ -336,7 +348,7 @@ int catalogue_builder_add(struct catalogue_builder *builder, enum catalogue_kind
 int catalogue_builder_set(struct catalogue_builder *builder, enum catalogue_kind kind,
                           struct span schema, struct span name)
 {
-    struct entry *entry = catalogue_entry_find(builder, schema, name);
+    struct entry *entry = table_find(builder, schema, name);
 
     if (!entry) {
         return -WR_E_NOT_FOUND;
@@ -350,7 +362,7 @@ int catalogue_builder_set(struct catalogue_builder *builder, enum catalogue_kind
 enum catalogue_kind catalogue_builder_get(const struct catalogue_builder *builder,
                                           struct span schema, struct span name)
 {
-    const struct entry *entry = catalogue_entry_find(builder, schema, name);
+    const struct entry *entry = table_find(builder, schema, name);
 
     return entry ? (enum catalogue_kind)entry->kind : CATALOGUE_UNKNOWN;
 }
@@ -417,7 +429,7 @@ void catalogue_unref(const struct catalogue *cat)
     }
 }
 
-enum catalogue_kind catalogue_is_usable(const struct catalogue *cat, uint64_t seen)
+static enum catalogue_kind is_usable(const struct catalogue *cat, uint64_t seen)
 {
     if (!cat || !cat->content) {
         return CATALOGUE_NOT_LOADED;
@@ -425,10 +437,15 @@ enum catalogue_kind catalogue_is_usable(const struct catalogue *cat, uint64_t se
     return cat->covers < seen ? CATALOGUE_OUTDATED : CATALOGUE_UNKNOWN;
 }
 
+enum catalogue_kind catalogue_is_usable(const struct catalogue *cat, uint64_t seen)
+{
+    return is_usable(cat, seen);
+}
+
 enum catalogue_kind catalogue_table(const struct catalogue *cat, uint64_t seen, struct span schema,
                                     struct span name)
 {
-    enum catalogue_kind usable = catalogue_is_usable(cat, seen);
+    enum catalogue_kind usable = is_usable(cat, seen);
 
     if (usable != CATALOGUE_UNKNOWN) {
         return usable;
@@ -439,7 +456,7 @@ enum catalogue_kind catalogue_table(const struct catalogue *cat, uint64_t seen, 
 enum catalogue_kind catalogue_function(const struct catalogue *cat, uint64_t seen,
                                        struct span schema, struct span name, bool is_bare)
 {
-    enum catalogue_kind usable = catalogue_is_usable(cat, seen);
+    enum catalogue_kind usable = is_usable(cat, seen);
 
     if (usable != CATALOGUE_UNKNOWN) {
         return usable;
