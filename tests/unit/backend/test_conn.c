@@ -468,7 +468,7 @@ static void test_server_errors(void **state)
     expect_failed(&rig, -WR_E_SERVER_ERROR);
     assert_int_equal(conn_failure(rig.conn)->code, 1040);
     assert_string_equal(conn_failure(rig.conn)->text, "Too many connections");
-    assert_string_equal(conn_failure(rig.conn)->sqlstate, "HY000");
+    assert_string_equal(conn_failure(rig.conn)->sqlstate, "08004");
     assert_true(conn_failure(rig.conn)->is_before_auth);
     rig_fini(&rig);
 
