@@ -96,14 +96,17 @@ static inline const struct position *positions_of(const struct positions *positi
     return is_known ? &positions->servers[server] : NULL;
 }
 /* The same of the primary. NULL also while the picture is one of a replica: MariaDB's tells then what
- * came by replication, and none of its own writes. */
+ * came by replication, and none of its own writes. A set with nothing in it is of no flavour. */
 static inline const struct position *positions_of_primary(const struct positions *positions,
                                                           int16_t primary)
 {
     const struct position *at = positions_of(positions, primary);
 
-    return at != NULL && at->executed->set.kind == GTID_MARIADB && at->replicated == NULL ? NULL
-                                                                                          : at;
+    bool is_replicas =
+        at != NULL && at->replicated == NULL &&
+        (at->executed->set.kind == GTID_MARIADB || gtid_is_empty(&at->executed->set));
+
+    return is_replicas ? NULL : at;
 }
 
 #endif

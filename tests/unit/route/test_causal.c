@@ -444,6 +444,8 @@ static void pictures_of_primaries(void **unused)
     assert_null(positions_of_primary(positions, 0));
     assert_ptr_equal(positions_of_primary(positions, 1), &positions->servers[1]);
     assert_null(positions_of_primary(positions, 2));
+    set_of(&positions->servers[2], "", 1, 100);
+    assert_null(positions_of_primary(positions, 2)); /* one that has never been a replica */
     assert_null(positions_of_primary(positions, -1));
     positions->servers[0].replicated = position_set_ref(positions->servers[0].executed);
     assert_ptr_equal(positions_of_primary(positions, 0), &positions->servers[0]);
