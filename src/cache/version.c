@@ -137,13 +137,6 @@ int version_lease_add_table(const struct version_board *board, struct version_le
     return r < 0 ? r : version_lease_add(board, lease, version_slot_table(schema, name));
 }
 
-void version_lease_renew(const struct version_board *board, struct version_lease *lease)
-{
-    for (uint32_t i = 0; i < lease->count; i++) {
-        lease->held[i].version = load(board, lease->held[i].slot) >> UNDER_BITS;
-    }
-}
-
 bool version_lease_holds(const struct version_board *board, const struct version_held *held,
                          uint32_t count)
 {

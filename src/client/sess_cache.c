@@ -33,10 +33,8 @@
 
 /* --- may it be kept? --- */
 
-static bool is_asked_for(const struct sess *sess, const struct facts *facts,
-                         const struct config_rule *rule)
+static bool is_asked_for(const struct facts *facts, const struct config_rule *rule)
 {
-    (void)sess;
     return (facts->hints & HINT_BIT(HINT_CACHE)) != 0 ||
            (rule != NULL && rule->cache_us != UINT64_MAX);
 }
@@ -189,7 +187,7 @@ static void answer(struct sess *sess, struct cache_entry *entry, bool is_stale)
     count_asked(sess, sess->fill, true);
     sess_causal_saw(sess, cache_entry_source(entry), cache_entry_seen_us(entry));
     if (sess->fill == NULL) {
-        cache_entry_unref(entry); /* the same */
+        cache_entry_unref(entry); /* no memory for what it has seen: it has been closed */
         return;
     }
     note_answered(sess, body_rows(body));
@@ -312,7 +310,7 @@ bool sess_cache_ask(struct sess *sess, const struct sess_question *question)
     struct cache_plan plan;
     bool may_hit = false;
 
-    if (!is_asked_for(sess, question->facts, rule) || !judge(sess, question, rule, &plan)) {
+    if (!is_asked_for(question->facts, rule) || !judge(sess, question, rule, &plan)) {
         return false;
     }
     if (plan.pass != CACHE_PASS_NONE) {
@@ -391,7 +389,7 @@ void sess_cache_woken(struct sess *sess)
 {
     struct found found;
 
-    version_lease_renew(sess->env->cache->board, &sess->fill->lease);
+    /* its lease is from before the wait: if that holds to the end, so does what its names meant */
     found = look(sess);
     if (found.look == LOOK_GOOD) {
         answer(sess, found.entry, false);

@@ -68,8 +68,6 @@ WR_NODISCARD int version_lease_add(const struct version_board *board, struct ver
 WR_NODISCARD int version_lease_add_table(const struct version_board *board,
                                          struct version_lease *lease, struct span schema,
                                          struct span name);
-/* The same dependencies, as they are now. */
-void version_lease_renew(const struct version_board *board, struct version_lease *lease);
 /* Nothing that it depends on has been written since, and nothing is being written. */
 bool version_lease_holds(const struct version_board *board, const struct version_held *held,
                          uint32_t count);

@@ -189,7 +189,6 @@ static void ask(struct play *play, struct session *session)
 /* Somebody has an answer, or none; or it has taken too long. */
 static void wake(struct play *play, struct session *session)
 {
-    version_lease_renew(play->cache->board, &session->lease);
     if (look(play, session)) {
         play->shared++;
         session->step = IDLE;
