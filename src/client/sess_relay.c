@@ -182,6 +182,19 @@ static enum outcome on_step(struct sess *sess, struct conn *conn, struct reply_s
     return step->done ? OUT_DONE : OUT_MORE;
 }
 
+/* Whoever is told of a write tells others, and their windows must have begun by then. */
+static void mark_before_told(struct sess *sess, const struct conn *conn)
+{
+    const struct sess_cmd *cmd = &sess->cmd;
+
+    if ((cmd->may_write || sess->tx_wrote) && !cmd->got_err && !conn->is_replica &&
+        (conn->status & STATUS_IN_TRANS) == 0 &&
+        guard_is_shared(&sess->set->route_conf, sess->key_slot)) {
+        (void)guard_mark(sess->env->board, sess->user_slot, sess->key_slot,
+                         loop_now_us(sess->env->loop));
+    }
+}
+
 /* All of one read. *ret_used: bytes that need not be seen again. */
 static enum outcome feed(struct sess *sess, struct conn *conn, uint8_t *bytes, size_t len,
                          size_t *ret_used)
@@ -232,6 +245,9 @@ static enum outcome feed(struct sess *sess, struct conn *conn, uint8_t *bytes, s
         }
     }
     *ret_used = used;
+    if (outcome == OUT_DONE) {
+        mark_before_told(sess, conn);
+    }
     if (!pieces_write(sess, &pieces)) {
         return OUT_TAKEN;
     }
