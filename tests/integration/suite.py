@@ -25,6 +25,7 @@ DRIVERS = ("pymysql", "mysqldb", "node-mysql2", "node-mariadb", "php-mysqli", "p
            "cli-mariadb", "cli-mysql")
 PLAIN = " /* plain */"
 SESSIONS = "weir_sessions_accepted_total"
+TOO_OLD = "weir_reads_fallback_total"
 RUNNER_SECONDS = 240
 
 
@@ -378,17 +379,20 @@ def through(rig, weir, drivers, say):
                 suite.prepare()
                 suite.warm(weir.endpoint())
                 suite.wait_known(weir)
-                before = weir.metrics()[SESSIONS]
+                before, excused_before = (weir.metrics()[name] for name in (SESSIONS, TOO_OLD))
                 with StatementLog(rig.nodes, users) as log:
                     with Beside(suite, driver, weir.endpoint(), direct) as beside:
                         other = suite.run(driver, weir.endpoint())
                     on_replicas, in_all = plain_share(log.entries())
                     opened = sum(kind == "Connect" for *_, kind, _ in log.lines())
-                sessions = int(weir.metrics()[SESSIONS] - before)
+                sessions, excused = (int(weir.metrics()[name] - then)
+                                     for name, then in ((SESSIONS, before), (TOO_OLD, excused_before)))
                 wrong = suite.expectations(direct) + suite.differences(direct, other, driver) + beside.wrong
                 shares = []
-                if in_all == 0 or on_replicas < 0.8 * in_all:
-                    shares.append(f"only {on_replicas} of {in_all} plain SELECTs were executed by replicas")
+                # the window behind a write is as long as the replicas are late: a slow disk makes it long
+                if in_all == 0 or on_replicas < 0.5 * in_all or on_replicas + excused < 0.8 * in_all:
+                    shares.append(f"only {on_replicas} of {in_all} plain SELECTs were executed by replicas, "
+                                  f"{excused} were too near to a write")
                 if opened * 4 > sessions * 3:
                     shares.append(f"{sessions} sessions opened {opened} connections to servers: they did not share")
                 if wrong or not shares or not tries_left:
