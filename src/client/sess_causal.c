@@ -516,17 +516,36 @@ static unsigned slots_of(const struct sess *sess, uint32_t slots[2])
     return count;
 }
 
-/* GTIDs of the command in hand into the token, and on the board. */
-static void take_fresh(struct sess *sess, struct sess_causal *causal)
+/* GTIDs of the command in hand, on the board. */
+static void tell_fresh(const struct sess *sess)
 {
     uint32_t slots[2];
     unsigned count = slots_of(sess, slots);
 
+    for (unsigned i = 0; i < count; i++) {
+        causal_board_add(sess->env->causal, slots[i], &sess->causal->fresh, primary_set(sess),
+                         loop_now_us(sess->env->loop));
+    }
+}
+
+/* A write whose position is not known, on the board. */
+static void tell_unknown(const struct sess *sess)
+{
+    uint32_t slots[2];
+    unsigned count = slots_of(sess, slots);
+
+    for (unsigned i = 0; i < count; i++) {
+        causal_board_unknown(sess->env->causal, slots[i], loop_now_us(sess->env->loop));
+    }
+}
+
+/* GTIDs of the command in hand into the token, and on the board. */
+static void take_fresh(struct sess *sess, struct sess_causal *causal)
+{
     token_add(sess, causal, &causal->fresh);
     acked_note(&sess->set->acked, &causal->fresh, loop_now_us(sess->env->loop), ACKED_KEEP_US);
-    for (unsigned i = 0; i < count; i++) {
-        causal_board_add(sess->env->causal, slots[i], &causal->fresh, primary_set(sess),
-                         loop_now_us(sess->env->loop));
+    if (!sess->cmd.is_told) {
+        tell_fresh(sess);
     }
     gtid_clear(&causal->fresh);
 }
@@ -630,14 +649,37 @@ static void window_tell(const struct sess *sess)
     }
 }
 
+/* The GTIDs of the command in hand are all of what it wrote. */
+static bool is_position_known(const struct sess *sess)
+{
+    return sess->cmd.got_gtid && !sess->cmd.got_err && !sess->causal->is_unknown;
+}
+
+void sess_causal_tell(struct sess *sess, bool is_over)
+{
+    if (!sess->set->wants_gtids) {
+        if (is_over) {
+            window_tell(sess);
+        }
+    } else {
+        if (sess->causal != NULL && !gtid_is_empty(&sess->causal->fresh)) {
+            tell_fresh(sess);
+        }
+        if (is_over && (sess->causal == NULL || !is_position_known(sess))) {
+            tell_unknown(sess);
+        }
+    }
+    sess->cmd.is_told = true;
+}
+
 void sess_causal_written(struct sess *sess)
 {
     struct sess_causal *causal = NULL;
-    uint32_t slots[2];
-    unsigned count = 0;
 
     if (!sess->set->wants_gtids) {
-        window_tell(sess);
+        if (!sess->cmd.is_told) {
+            window_tell(sess);
+        }
         return;
     }
     causal = sess_causal_need(sess);
@@ -647,16 +689,15 @@ void sess_causal_written(struct sess *sess)
     if (!sess->set->has_gtids) {
         causal->blind_until_us = window_end_us(sess); /* should there be GTIDs by then */
     }
-    if (sess->cmd.got_gtid && !sess->cmd.got_err && !causal->is_unknown) {
+    if (is_position_known(sess)) {
         return;
     }
     causal->is_unknown = false;
     causal->unknown_us = loop_now_us(sess->env->loop);
     metric_inc(sess->env->metrics, METRIC_TOKENS_UNKNOWN, METRIC_NONE);
     sess_causal_floor_raise(sess, causal, loop_now_us(sess->env->loop));
-    count = slots_of(sess, slots);
-    for (unsigned i = 0; i < count; i++) {
-        causal_board_unknown(sess->env->causal, slots[i], loop_now_us(sess->env->loop));
+    if (!sess->cmd.is_told) {
+        tell_unknown(sess);
     }
 }
 

@@ -79,6 +79,9 @@ void sess_causal_hints(struct sess *sess, const struct facts *facts);
 void sess_causal_learn(struct sess *sess, const struct conn *conn, struct span text);
 /* Which trackers the client sees, of a connection that reports GTIDs for weir. */
 void sess_causal_front(struct sess *sess, const struct conn *conn);
+/* The client is about to be told of a write (is_over: of all of its transaction): sessions that read
+ * after each other's writes hear of it first. */
+void sess_causal_tell(struct sess *sess, bool is_over);
 /* The command in hand is over: it saw something; a transaction that wrote has ended. */
 void sess_causal_done(struct sess *sess);
 void sess_causal_written(struct sess *sess);

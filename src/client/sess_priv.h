@@ -152,6 +152,7 @@ struct sess_cmd {
     bool no_wait;       /* enough of that */
     bool is_waiting;    /* counted at the server that it waits on */
     bool got_gtid;      /* a server has said what it wrote */
+    bool is_told;       /* and other sessions have heard of it, before the client */
     bool saw_rows;
     bool is_cached; /* answered by what was kept */
     int16_t wait_server;

@@ -182,17 +182,20 @@ static enum outcome on_step(struct sess *sess, struct conn *conn, struct reply_s
     return step->done ? OUT_DONE : OUT_MORE;
 }
 
-/* Whoever is told of a write tells others, and their windows must have begun by then. */
-static void mark_before_told(struct sess *sess, const struct conn *conn)
+/* Whoever is told of a write tells others: what their sessions read after must be there by then. */
+static void tell_before_client(struct sess *sess, const struct conn *conn)
 {
     const struct sess_cmd *cmd = &sess->cmd;
+    bool is_over = (conn->status & STATUS_IN_TRANS) == 0;
 
-    if ((cmd->may_write || sess->tx_wrote) && !cmd->got_err && !conn->is_replica &&
-        (conn->status & STATUS_IN_TRANS) == 0 &&
-        guard_is_shared(&sess->set->route_conf, sess->key_slot)) {
+    if ((!cmd->may_write && !sess->tx_wrote) || cmd->got_err || conn->is_replica) {
+        return;
+    }
+    if (is_over && guard_is_shared(&sess->set->route_conf, sess->key_slot)) {
         (void)guard_mark(sess->env->board, sess->user_slot, sess->key_slot,
                          loop_now_us(sess->env->loop));
     }
+    sess_causal_tell(sess, is_over);
 }
 
 /* All of one read. *ret_used: bytes that need not be seen again. */
@@ -246,7 +249,7 @@ static enum outcome feed(struct sess *sess, struct conn *conn, uint8_t *bytes, s
     }
     *ret_used = used;
     if (outcome == OUT_DONE) {
-        mark_before_told(sess, conn);
+        tell_before_client(sess, conn);
     }
     if (!pieces_write(sess, &pieces)) {
         return OUT_TAKEN;
