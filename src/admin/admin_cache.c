@@ -6,6 +6,7 @@
 
 #include "weir/backend/catalogue.h"
 #include "weir/cache/cache.h"
+#include "weir/cache/tag.h"
 #include "weir/util/clock.h"
 
 #include "admin_priv.h"
@@ -235,5 +236,25 @@ void admin_cache_purge_schema(struct admin_sess *sess, const struct words *words
         version_writes_add_all(&writes);
     }
     (void)snprintf(what, sizeof(what), "read from tables of %s", schema);
+    purge(sess, view.cache, &writes, what);
+}
+
+void admin_cache_purge_tag(struct admin_sess *sess, const struct words *words, size_t at)
+{
+    struct version_writes writes = {0};
+    struct admin_view view;
+    char tag[WORDS_TEXT_MAX];
+    char what[WORDS_TEXT_MAX + 32];
+
+    if (!one_text(words, at, tag) || !cache_tag_purge(span_of(tag), &writes)) {
+        admin_error(sess, 1064, "42000",
+                    "weir: CACHE PURGE TAG 'name', or 'name:*' for all tags below it; for all "
+                    "answers CACHE FLUSH");
+        return;
+    }
+    if (!has_cache(sess, &view)) {
+        return;
+    }
+    (void)snprintf(what, sizeof(what), "with the tag %s", tag);
     purge(sess, view.cache, &writes, what);
 }

@@ -55,6 +55,9 @@ const struct admin_command admin_commands[] = {
      "answers that were read from this table are not given any more", admin_cache_purge_table},
     {"CACHE PURGE SCHEMA", "name", CONFIG_ADMIN_OPERATE,
      "the same of all tables of this schema", admin_cache_purge_schema},
+    {"CACHE PURGE TAG", "'tag' | 'tag:*'", CONFIG_ADMIN_OPERATE,
+     "the same of answers with this tag (rules[].cache_tags); 'tag:*': with it, or one below",
+     admin_cache_purge_tag},
     /* what clients ask by themselves */
     {"SELECT", "...", CONFIG_ADMIN_READ, "variables and functions that clients ask for",
      admin_select},

@@ -74,13 +74,19 @@ static int rule_of(const struct admin_view *view, const struct words_explain *as
 }
 
 static void cache_item(const struct admin_view *view, const struct route_view *world,
-                       const struct facts *facts, const struct route_sess *fresh,
+                       const struct cache_tag_in *statement, const struct route_sess *fresh,
                        struct admin_rows *rows)
 {
+    const struct cache_lease_in in = {
+        .catalogue = view->catalogue,
+        .ddl_seen = world->ddl_seen,
+        .schema = fresh->schema,
+        .statement = *statement,
+    };
     const struct cache_ask ask = {
         .conf = &view->config->cache,
         .rule = world->rule,
-        .facts = facts,
+        .facts = statement->facts,
         .isolation = fresh->isolation,
         .autocommit_off = fresh->autocommit_off,
         .is_heard =
@@ -88,8 +94,7 @@ static void cache_item(const struct admin_view *view, const struct route_view *w
     };
     char text[256];
 
-    cache_explain(view->cache, &ask, view->catalogue, world->ddl_seen, fresh->schema, text,
-                  sizeof(text));
+    cache_explain(view->cache, &ask, &in, text, sizeof(text));
     item(rows, "cache", text);
 }
 
@@ -145,7 +150,9 @@ static void explain(struct admin_sess *sess, const struct words_explain *asked)
         item(&rows, "user", asked->user);
     }
     route_explain(&facts, &fresh, &world, &decision, item, &rows);
-    cache_item(&view, &world, &facts, &fresh, &rows);
+    cache_item(&view, &world,
+               &(struct cache_tag_in){.sql = asked->sql, .env = &env, .facts = &facts}, &fresh,
+               &rows);
     rows_end(&rows);
 }
 

@@ -226,6 +226,7 @@ void admin_show_cache(struct admin_sess *sess, const struct words *words, size_t
 void admin_cache_flush(struct admin_sess *sess, const struct words *words, size_t at);
 void admin_cache_purge_table(struct admin_sess *sess, const struct words *words, size_t at);
 void admin_cache_purge_schema(struct admin_sess *sess, const struct words *words, size_t at);
+void admin_cache_purge_tag(struct admin_sess *sess, const struct words *words, size_t at);
 void admin_explain(struct admin_sess *sess, const struct words *words, size_t at);
 void admin_kill(struct admin_sess *sess, const struct words *words, size_t at);
 void admin_drain(struct admin_sess *sess, const struct words *words, size_t at);

@@ -7,6 +7,7 @@
 #include "weir/cache/cache.h"
 #include "weir/cache/writes.h"
 #include "weir/util/clock.h"
+#include "weir/util/err.h"
 
 static enum cache_pass pass_of(enum cache_lease_why why)
 {
@@ -31,17 +32,22 @@ static enum cache_pass pass_of(enum cache_lease_why why)
     return CACHE_PASS_OTHER;
 }
 
-enum cache_pass cache_take_lease(const struct cache *cache, enum config_coherence coherence,
-                                 const struct catalogue *catalogue, uint64_t ddl_seen,
-                                 const struct facts *facts, struct span schema,
-                                 struct version_lease *ret_lease)
+enum cache_pass cache_take_lease(const struct cache *cache, const struct cache_plan *plan,
+                                 const struct cache_lease_in *in, struct version_lease *ret_lease)
 {
     version_lease_begin(cache->board, ret_lease);
-    if (coherence == CONFIG_COHERENCE_TTL) {
+    if (plan->tags != NULL) {
+        int r = cache_tags_lease(cache->board, ret_lease, plan->tags, &in->statement);
+
+        if (r < 0) { /* whoever ends the tag that it should have would miss it */
+            return r == -WR_E_LIMIT ? CACHE_PASS_TOO_MANY_TABLES : CACHE_PASS_TAG;
+        }
+    }
+    if (plan->coherence == CONFIG_COHERENCE_TTL) {
         return CACHE_PASS_NONE;
     }
-    return pass_of(
-        cache_lease_add_read(cache->board, ret_lease, catalogue, ddl_seen, facts, schema));
+    return pass_of(cache_lease_add_read(cache->board, ret_lease, in->catalogue, in->ddl_seen,
+                                        in->statement.facts, in->schema));
 }
 
 static void explain_kept(const struct cache_ask *ask, const struct cache_plan *plan, char *dst,
@@ -59,8 +65,7 @@ static void explain_kept(const struct cache_ask *ask, const struct cache_plan *p
 }
 
 void cache_explain(const struct cache *cache, const struct cache_ask *ask,
-                   const struct catalogue *catalogue, uint64_t ddl_seen, struct span schema,
-                   char *dst, size_t cap)
+                   const struct cache_lease_in *in, char *dst, size_t cap)
 {
     struct version_lease lease;
     struct cache_plan plan;
@@ -74,8 +79,7 @@ void cache_explain(const struct cache *cache, const struct cache_ask *ask,
         return;
     }
     if (plan.pass == CACHE_PASS_NONE) {
-        plan.pass = cache_take_lease(cache, plan.coherence, catalogue, ddl_seen, ask->facts, schema,
-                                     &lease);
+        plan.pass = cache_take_lease(cache, &plan, in, &lease);
     }
     if (plan.pass != CACHE_PASS_NONE) {
         (void)snprintf(dst, cap, "not kept: %s", cache_pass_text(plan.pass));

@@ -75,6 +75,7 @@ static void take_settings(const struct cache_ask *ask, struct cache_plan *plan)
     plan->error_us = ask->conf->stale_if_error_us;
     plan->max_entry = ask->conf->max_entry_bytes;
     plan->share = (struct span){NULL, 0};
+    plan->tags = NULL;
     if (rule == NULL) {
         return;
     }
@@ -83,6 +84,9 @@ static void take_settings(const struct cache_ask *ask, struct cache_plan *plan)
     }
     if (rule->cache_share != NULL) {
         plan->share = span_of(rule->cache_share);
+    }
+    if (rule->cache_tags.count != 0) {
+        plan->tags = &rule->cache_tags;
     }
     if (rule->cache_max_entry_bytes != 0) {
         plan->max_entry = rule->cache_max_entry_bytes;

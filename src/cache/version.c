@@ -82,9 +82,20 @@ uint32_t version_slot_table(struct span schema, struct span name)
     return TABLES_AT + (uint32_t)(hash_folded(name, hash_folded(schema, 0)) % TABLES);
 }
 
+/* Letters that are equal in some collation of ASCII text: i and j and y, u and v and w. */
 uint32_t version_slot_tag(struct span tag)
 {
-    return TAGS_AT + (uint32_t)(XXH3_64bits(tag.p, tag.len) % TAGS);
+    uint8_t folded[NAME_MAX_BYTES];
+    size_t len = tag.len < sizeof(folded) ? tag.len : sizeof(folded);
+
+    for (size_t i = 0; i < len; i++) {
+        uint8_t c = tag.p[i];
+
+        c = c >= 'A' && c <= 'Z' ? (uint8_t)(c | 0x20U) : c;
+        c = c == 'j' || c == 'y' ? 'i' : c;
+        folded[i] = c == 'v' || c == 'w' ? 'u' : c;
+    }
+    return TAGS_AT + (uint32_t)(XXH3_64bits(folded, len) % TAGS);
 }
 
 bool version_name_is_plain(struct span name)

@@ -103,10 +103,28 @@ static void count_pass(const struct sess *sess, enum cache_pass pass)
         [CACHE_PASS_CURSOR] = METRIC_PASS_CURSOR,
         [CACHE_PASS_STREAM] = METRIC_PASS_STREAM,
         [CACHE_PASS_HINTS_OFF] = METRIC_PASS_HINTS_OFF,
+        [CACHE_PASS_TAG] = METRIC_PASS_TAG,
         [CACHE_PASS_OTHER] = METRIC_PASS_OTHER,
     };
 
     metric_inc(sess->env->metrics, METRIC_CACHE_PASSED, labels[pass]);
+}
+
+static enum cache_pass take_lease(const struct sess *sess, const struct sess_question *question,
+                                  const struct cache_plan *plan, struct version_lease *lease)
+{
+    struct cache_lease_in in = {
+        .catalogue = sess->env->catalogue,
+        .ddl_seen = catalogue_ddl_seen(),
+        .schema = question->schema,
+        .statement = {.facts = question->facts},
+    };
+    struct classify_env env;
+
+    if (plan->tags != NULL) {
+        sess_tag_in(sess, question, &env, &in.statement);
+    }
+    return cache_take_lease(sess->env->cache, plan, &in, lease);
 }
 
 /* Not kept after all. */
@@ -336,9 +354,7 @@ bool sess_cache_ask(struct sess *sess, const struct sess_question *question)
         answer(sess, found.entry, false);
         return true;
     }
-    pass = cache_take_lease(sess->env->cache, plan.coherence, sess->env->catalogue,
-                            catalogue_ddl_seen(), question->facts, question->schema,
-                            &sess->fill->lease);
+    pass = take_lease(sess, question, &plan, &sess->fill->lease);
     if (pass != CACHE_PASS_NONE) {
         cache_entry_unref(found.entry);
         pass_by(sess, pass);
@@ -429,9 +445,15 @@ bool sess_cache_on_error(struct sess *sess, enum sess_err error)
 void sess_cache_explain(struct sess *sess, const struct sess_question *question,
                         const struct config_rule *rule, char *dst, size_t cap)
 {
+    struct cache_lease_in in = {
+        .catalogue = sess->env->catalogue,
+        .ddl_seen = catalogue_ddl_seen(),
+        .schema = question->schema,
+    };
+    struct classify_env env;
     struct cache_ask ask;
 
     ask_fill(sess, question, rule, &ask);
-    cache_explain(sess->env->cache, &ask, sess->env->catalogue, catalogue_ddl_seen(),
-                  question->schema, dst, cap);
+    sess_tag_in(sess, question, &env, &in.statement);
+    cache_explain(sess->env->cache, &ask, &in, dst, cap);
 }

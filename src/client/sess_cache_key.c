@@ -20,6 +20,7 @@ enum {
     KEY_OF_GROUP = 'g',
     KEY_TEXT = 't',
     KEY_BINARY = 'b',
+    KEY_TAGGED = 0x80, /* beside one of these two: tags follow the text */
 };
 
 /* What of the agreement with a client changes the bytes of a result: whether it knows
@@ -56,6 +57,17 @@ struct key_head {
 };
 _Static_assert(sizeof(struct key_head) == 24, "a gap would be of unknown bytes");
 
+/* An answer is only for rules that would give it the same tags. */
+static int put_tags(const struct config_words *tags, struct buf *key)
+{
+    int r = put(key, &tags->count, sizeof(tags->count));
+
+    for (uint32_t i = 0; i < tags->count && r >= 0; i++) {
+        r = put_span(key, span_of(tags->item[i]));
+    }
+    return r;
+}
+
 /* A statement means what it meant when it was prepared. */
 static int put_statement(const struct sess_question *question, struct buf *key)
 {
@@ -78,7 +90,8 @@ int sess_cache_key(struct sess *sess, const struct cache_plan *plan,
         .sql_len = (uint32_t)question->sql.len,
         .collation = sess->collation,
         .format = KEY_FORMAT,
-        .protocol = question->stmt == NULL ? KEY_TEXT : KEY_BINARY,
+        .protocol = (uint8_t)((question->stmt == NULL ? KEY_TEXT : KEY_BINARY) |
+                              (plan->tags == NULL ? 0 : KEY_TAGGED)),
         .who = is_group ? KEY_OF_GROUP : KEY_OF_USER,
         .coherence = (uint8_t)plan->coherence,
     };
@@ -91,6 +104,7 @@ int sess_cache_key(struct sess *sess, const struct cache_plan *plan,
     r = put(key, &head, sizeof(head));
     r = r < 0 ? r : put(key, who.p, who.len);
     r = r < 0 ? r : put(key, question->sql.p, question->sql.len);
+    r = r < 0 || plan->tags == NULL ? r : put_tags(plan->tags, key);
     r = r < 0 ? r : svec_pack(&sess->svec, key);
     return r < 0 || question->stmt == NULL ? r : put_statement(question, key);
 }

@@ -21,6 +21,7 @@
 
 #include "weir/cache/cache.h"
 #include "weir/cache/judge.h"
+#include "weir/cache/tag.h"
 #include "weir/client/sess_error.h"
 #include "weir/protocol/reply.h"
 #include "weir/protocol/stmt.h"
@@ -44,7 +45,7 @@ struct sess_fill {
     struct buf reply; /* as the client gets it */
     /* values */
     struct version_lease lease;
-    struct cache_plan plan; /* its share is not looked at any more */
+    struct cache_plan plan; /* its share and tags are not looked at any more */
     uint64_t hash;
     uint64_t sent_us;
     size_t charged;           /* bytes of the reply, at the cache's memory */
@@ -106,9 +107,11 @@ int sess_cache_key(struct sess *sess, const struct cache_plan *plan,
                    const struct sess_question *question, struct buf *key);
 
 /* --- sess_writes.c: what the session writes --- */
+/* What of a statement's values is found in its tags. env is written, and used by *ret_in. */
+void sess_tag_in(const struct sess *sess, const struct sess_question *question,
+                 struct classify_env *env, struct cache_tag_in *ret_in);
 /* The statement in hand is no proven read: what may it change? */
-void sess_writes_note(struct sess *sess, struct span sql, const struct facts *facts,
-                      struct span schema);
+void sess_writes_note(struct sess *sess, const struct sess_question *question);
 void sess_writes_note_all(struct sess *sess);
 /* It is about to be sent, and may make visible what has been noted. */
 void sess_writes_begin(struct sess *sess);

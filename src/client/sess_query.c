@@ -612,7 +612,11 @@ static bool text_decide(struct sess *sess, uint8_t *packet, size_t len, bool *re
         return false;
     }
     if (sess->env->cache != NULL && packet[FRAME_HEADER] == COM_QUERY) {
-        sess_writes_note(sess, sql, &facts, svec_get(&sess->svec, SVEC_SCHEMA));
+        sess_writes_note(sess, &(struct sess_question){
+                                   .sql = sql,
+                                   .facts = &facts,
+                                   .schema = svec_get(&sess->svec, SVEC_SCHEMA),
+                               });
     }
     if (packet[FRAME_HEADER] != COM_STMT_PREPARE) {
         sess_vars_note(sess, sql, &facts);

@@ -115,6 +115,22 @@ static bool is_answered(struct sess *sess, const struct facts *facts,
                                 });
 }
 
+static void note_writes(struct sess *sess, const struct facts *facts,
+                        const struct stmt_execute *execute)
+{
+    const struct stmt *stmt = sess->cmd.stmt;
+
+    if (sess->env->cache != NULL) {
+        sess_writes_note(sess, &(struct sess_question){
+                                   .sql = sess_stmt_text(stmt),
+                                   .facts = facts,
+                                   .stmt = stmt,
+                                   .execute = execute,
+                                   .schema = sess_stmt_schema(stmt),
+                               });
+    }
+}
+
 void sess_stmt_execute(struct sess *sess, uint8_t *packet, size_t len)
 {
     struct span payload = {packet + FRAME_HEADER, len - FRAME_HEADER};
@@ -203,9 +219,7 @@ void sess_stmt_execute(struct sess *sess, uint8_t *packet, size_t len)
     if (is_answered(sess, facts, &execute) || !sess_decide(sess, facts)) {
         return;
     }
-    if (sess->env->cache != NULL) {
-        sess_writes_note(sess, sess_stmt_text(stmt), facts, sess_stmt_schema(stmt));
-    }
+    note_writes(sess, facts, &execute);
     if (sess->fill != NULL && sess_cache_waits(sess, packet, len)) {
         return;
     }

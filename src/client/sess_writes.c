@@ -15,6 +15,7 @@
 
 #include "sess_cache_priv.h"
 #include "sess_priv.h"
+#include "sess_stmt_priv.h"
 
 /* Of an answer that did not come. */
 struct held_writes {
@@ -43,9 +44,45 @@ void sess_writes_note_all(struct sess *sess)
     }
 }
 
-void sess_writes_note(struct sess *sess, struct span sql, const struct facts *facts,
-                      struct span schema)
+/* Values that came otherwise than with the statement are not looked at. */
+static bool has_values(const struct sess_question *question)
 {
+    const struct stmt *stmt = question->stmt;
+
+    return stmt != NULL && question->execute != NULL && stmt->has_types && !stmt->is_data_sent &&
+           buf_len(&stmt->data) == 0;
+}
+
+void sess_tag_in(const struct sess *sess, const struct sess_question *question,
+                 struct classify_env *env, struct cache_tag_in *ret_in)
+{
+    sess_classify_env(sess, env);
+    *ret_in = (struct cache_tag_in){.sql = question->sql, .env = env, .facts = question->facts};
+    if (has_values(question)) {
+        ret_in->execute = question->execute;
+        ret_in->params = question->stmt->params;
+        ret_in->types = (struct span){question->stmt->types, (size_t)question->stmt->params * 2};
+    }
+}
+
+/* What its rule says that it ends, beside its tables. */
+static void note_tags(struct sess *sess, const struct sess_question *question,
+                      struct version_writes *writes)
+{
+    const struct config_rule *rule = sess_rule(sess);
+    struct classify_env env;
+    struct cache_tag_in in;
+
+    if (rule == NULL || rule->cache_purge.count == 0 || writes->is_all) {
+        return;
+    }
+    sess_tag_in(sess, question, &env, &in);
+    cache_tags_write(writes, &rule->cache_purge, &in);
+}
+
+void sess_writes_note(struct sess *sess, const struct sess_question *question)
+{
+    const struct facts *facts = question->facts;
     struct classify_env env;
     struct version_writes *writes = NULL;
 
@@ -62,13 +99,14 @@ void sess_writes_note(struct sess *sess, struct span sql, const struct facts *fa
     }
     sess_classify_env(sess, &env);
     cache_writes_add(writes, &(struct cache_writes_in){
-                                 .sql = sql,
+                                 .sql = question->sql,
                                  .env = &env,
                                  .facts = facts,
                                  .catalogue = sess->env->catalogue,
                                  .ddl_seen = catalogue_ddl_seen(),
-                                 .schema = schema,
+                                 .schema = question->schema,
                              });
+    note_tags(sess, question, writes);
 }
 
 /* Behind it something written before may be seen by others. */

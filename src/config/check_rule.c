@@ -155,7 +155,8 @@ static bool has_condition(const struct config_rule *rule)
 static bool is_freeing(const struct config_rule *rule)
 {
     return rule->route_text != NULL || rule->max_lag_us != UINT64_MAX || rule->timeout_us != 0 ||
-           rule->read_after_write != CONFIG_RULE_RAW_DEFAULT || rule->cache_us != UINT64_MAX;
+           rule->read_after_write != CONFIG_RULE_RAW_DEFAULT || rule->cache_us != UINT64_MAX ||
+           rule->cache_purge.count != 0;
 }
 
 /* What belongs to an answer that is kept, where nothing is said of that. cache: off may stand beside
@@ -163,8 +164,9 @@ static bool is_freeing(const struct config_rule *rule)
 static void check_cache(struct loader *l, const struct yaml_node *node,
                         const struct config_rule *rule)
 {
-    static const char *const details[] = {"cache_coherence", "cache_share", "cache_max_entry",
-                                          "cache_stale_while_revalidate", "cache_stale_if_error"};
+    static const char *const details[] = {"cache_coherence",      "cache_share",
+                                          "cache_max_entry",      "cache_stale_while_revalidate",
+                                          "cache_stale_if_error", "cache_tags"};
     bool is_kept = rule->cache_us != UINT64_MAX && rule->cache_us != 0;
 
     for (size_t i = 0; rule->cache_us == UINT64_MAX && i < WR_ARRAY_LEN(details); i++) {
@@ -182,6 +184,74 @@ static void check_cache(struct loader *l, const struct yaml_node *node,
         l->config->cache.memory_bytes != 0) {
         errors_add(l->errs, word_node(node, "cache_max_entry", 0),
                    "cache_max_entry is above cache.memory; lower it");
+    }
+}
+
+/* --- tags --- */
+
+#define TAG_BYTES                                                     \
+    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_" \
+    ".@+-:"
+#define COLUMN_BYTES "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_$"
+
+/* {names} of a tag; NULL: well-formed. is_purge: it may end with ":*". */
+static const char *tag_fault(const char *text, bool is_purge)
+{
+    size_t len = strlen(text);
+    size_t end = is_purge && len > 2 && strcmp(text + len - 2, ":*") == 0 ? len - 1 : len;
+    unsigned values = 0;
+    bool has_colon = false;
+
+    if (len == 0 || len > CONFIG_TAG_BYTES) {
+        return "is too long or empty; write at most 128 bytes";
+    }
+    if (text[0] == ':' || (end == len && text[len - 1] == ':')) {
+        return "begins or ends with a colon; write something there";
+    }
+    for (size_t i = 0; i < end;) {
+        size_t span = strspn(text + i, TAG_BYTES);
+
+        has_colon = has_colon || memchr(text + i, ':', span) != NULL;
+        i += span;
+        if (i >= end) {
+            break;
+        }
+        span = text[i] == '{' ? strspn(text + i + 1, COLUMN_BYTES) : 0;
+        if (span == 0 || span > 64 || text[i + 1 + span] != '}') {
+            return is_purge
+                       ? "is no tag; write letters, digits, any of _.@+-: and {column}, and :* "
+                         "at the end for all tags below"
+                       : "is no tag; write letters, digits, any of _.@+-: and {column}";
+        }
+        if (++values > CONFIG_TAG_VALUES) {
+            return "has too many {columns}; write at most 4";
+        }
+        if (is_purge && !has_colon) {
+            return "has no colon before its first {column}; write one, as in device:{device_id}, so "
+                   "that a write without a value can end all of them";
+        }
+        i += span + 2;
+    }
+    return NULL;
+}
+
+static void check_tags(struct loader *l, const struct yaml_node *node, const char *setting,
+                       const struct config_words *tags, bool is_purge)
+{
+    if (tags->count > CONFIG_TAGS_MAX) {
+        errors_add(l->errs, word_node(node, setting, CONFIG_TAGS_MAX),
+                   "%s has %u tags; write at most %u", setting, tags->count, CONFIG_TAGS_MAX);
+    }
+    for (uint32_t i = 0; i < tags->count; i++) {
+        const char *fault = tag_fault(tags->item[i], is_purge);
+
+        if (fault != NULL) {
+            errors_add(l->errs, word_node(node, setting, i), "\"%.60s\" %s", tags->item[i], fault);
+        }
+    }
+    if (is_purge && tags->count != 0 && l->config->cache.memory_bytes == 0) {
+        errors_warn(l->errs, word_node(node, setting, 0),
+                    "it has no effect while cache.memory is off; set it, as in 256MiB");
     }
 }
 
@@ -220,6 +290,8 @@ void check_rules(struct loader *l, const struct yaml_node *root)
         check_words(l, n, rule);
         check_route(l, n, rule);
         check_cache(l, n, rule);
+        check_tags(l, n, "cache_tags", &rule->cache_tags, false);
+        check_tags(l, n, "cache_purge", &rule->cache_purge, true);
         if (catch_all != NULL) {
             errors_warn(l->errs, n,
                         "never reached: the rule in line %u has no condition and takes everything",

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "weir/protocol/stmt.h"
 
+#include <inttypes.h>
+#include <stdio.h>
+
 #include "weir/protocol/attrs.h"
 #include "weir/protocol/command.h"
 
@@ -201,6 +204,71 @@ enum dec_rc stmt_execute_check_values(const struct stmt_execute *execute, uint16
         }
     }
     return wire_is_done(&wire) ? DEC_OK : DEC_BAD;
+}
+
+/* False: no integer. */
+static bool integer_take(struct wire *wire, struct span type, char *digits, struct span *ret_value)
+{
+    bool is_unsigned = (type.p[1] & 0x80U) != 0;
+    uint64_t value = 0;
+    int len = 0;
+
+    switch (type.p[0]) {
+    case 0x01: /* TINY */
+        value = wire_u8(wire);
+        value = is_unsigned ? value : (uint64_t)(int64_t)(int8_t)value;
+        break;
+    case 0x02: /* SHORT */
+        value = wire_u16(wire);
+        value = is_unsigned ? value : (uint64_t)(int64_t)(int16_t)value;
+        break;
+    case 0x03: /* LONG */
+    case 0x09: /* INT24 */
+        value = wire_u32(wire);
+        value = is_unsigned ? value : (uint64_t)(int64_t)(int32_t)value;
+        break;
+    case 0x08: /* LONGLONG */
+        value = wire_u64(wire);
+        break;
+    default:
+        return false;
+    }
+    len = is_unsigned ? snprintf(digits, STMT_DIGITS_MAX, "%" PRIu64, value)
+                      : snprintf(digits, STMT_DIGITS_MAX, "%" PRId64, (int64_t)value);
+    *ret_value = (struct span){(const uint8_t *)digits, (size_t)len};
+    return true;
+}
+
+bool stmt_execute_value(const struct stmt_execute *execute, uint16_t params, struct span types,
+                        uint16_t index, char digits[STMT_DIGITS_MAX], struct span *ret_value)
+{
+    struct span type = {NULL, 0};
+    struct span value = {NULL, 0};
+    struct wire wire;
+
+    if (execute->is_bulk || index >= params || types.len != (size_t)params * 2 ||
+        execute->nulls.p == NULL || execute->nulls.len < ((size_t)params + 7) / 8 ||
+        bit_at(execute->nulls.p, index)) {
+        return false;
+    }
+    wire_init(&wire, execute->values);
+    for (uint32_t i = 0; i < index; i++) {
+        if (!bit_at(execute->nulls.p, i)) {
+            stmt_skip_value(&wire, types.p[(size_t)i * 2]);
+        }
+    }
+    type = (struct span){types.p + (size_t)index * 2, 2};
+    if (!integer_take(&wire, type, digits, &value)) {
+        if (type.p[0] != 0x0f && type.p[0] != 0xfd && type.p[0] != 0xfe) {
+            return false; /* not VARCHAR, VAR_STRING, STRING */
+        }
+        value = wire_lenenc_bytes(&wire);
+    }
+    if (!wire_ok(&wire)) {
+        return false;
+    }
+    *ret_value = value;
+    return true;
 }
 
 enum dec_rc stmt_bulk_check_values(const struct stmt_execute *execute, uint16_t params,

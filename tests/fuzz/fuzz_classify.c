@@ -12,6 +12,7 @@
 
 #include "weir/classify/body.h"
 #include "weir/classify/classify.h"
+#include "weir/classify/equal.h"
 #include "weir/util/buf.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -66,6 +67,22 @@ static void check_mentions(struct span sql, const struct classify_env *env)
         need(mentions[i].name.p >= at && mentions[i].name.len > 0);
         at = mentions[i].name.p + mentions[i].name.len;
         need(at <= sql.p + sql.len);
+    }
+}
+
+/* A value is a piece of the text, or a parameter that is there. */
+static void check_equal(struct span sql, const struct classify_env *env, const struct facts *f)
+{
+    struct equal_value value;
+
+    if (!equal_find(sql, env, f, SPAN_LIT("id"), &value)) {
+        return;
+    }
+    need((f->bits & (FACT(MULTI) | FACT(LARGE) | FACT(BAD_LEX))) == 0);
+    if (value.is_param) {
+        need(value.param < value.params);
+    } else {
+        need(value.text.p >= sql.p && value.text.p + value.text.len <= sql.p + sql.len);
     }
 }
 
@@ -169,6 +186,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     check_digest(text, &env);
     check_mentions(text, &env);
+    check_equal(text, &env, &f);
     check_rewrite(text, &f);
     check_body(exact, len, &env);
     free(exact);

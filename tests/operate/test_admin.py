@@ -105,7 +105,7 @@ class Admin:
 
     def test_roles(self):
         for statement in ("DRAIN replica1", "UNDRAIN replica1", "SET WEIGHT replica1 5", "KILL 1", "RELOAD",
-                          "KILL QUERY 1", "CACHE FLUSH", "CACHE PURGE TABLE a.b", "CACHE PURGE SCHEMA a"):
+                          "KILL QUERY 1", "CACHE FLUSH", "CACHE PURGE TABLE a.b", "CACHE PURGE SCHEMA a", "CACHE PURGE TAG 'a'"):
             number, text = error_of(self.rows, statement, user="look")
             self.assertEqual(number, 1227, statement)
             self.assertIn("role read", text)
@@ -462,7 +462,8 @@ class Admin:
         self.assertRegex(self.rows("CACHE FLUSH")[0]["result"], r"^\d+ answers dropped$")
         for statement, what in (("TABLE test.operated", "read from test.operated"),
                                 ("TABLE `test`.`operated`;", "read from test.operated"),
-                                ("SCHEMA test", "read from tables of test")):
+                                ("SCHEMA test", "read from tables of test"), ("TAG 'device:5:*'", "with the tag device:5:*"),
+                                ("TAG devices", "with the tag devices")):
             with self.weir.connect_admin() as c, c.cursor() as cur:
                 cur.execute(f"CACHE PURGE {statement}")
                 self.assertEqual(cur.fetchall(), ((f"answers {what} are not given any more",),))
@@ -474,15 +475,15 @@ class Admin:
             cur.execute("SHOW WARNINGS")
             self.assertIn("not seen to have a table test.no_such_table_here", str(cur.fetchall()))
         self.assertIn("nor any others", self.rows("CACHE PURGE SCHEMA 'sch\u00f6n'")[0]["result"])
-        self.assertEqual(int(items()["invalidations_purge"]), before + 6)
-        self.assertEqual(self.weir.metrics()['weir_cache_invalidations_total{source="purge"}'], before + 6)
+        self.assertEqual(int(items()["invalidations_purge"]), before + 8)
+        self.assertEqual(self.weir.metrics()['weir_cache_invalidations_total{source="purge"}'], before + 8)
         for wrong in ("CACHE FLUSH x", "CACHE PURGE TABLE", "CACHE PURGE TABLE operated", "CACHE PURGE TABLE a.b.c",
-                      "CACHE PURGE SCHEMA", "CACHE PURGE SCHEMA a b", "SHOW CACHE x", "CACHE"):
+                      "CACHE PURGE SCHEMA", "CACHE PURGE SCHEMA a b", "CACHE PURGE TAG", "CACHE PURGE TAG '*'", "CACHE PURGE TAG 'a*'", "SHOW CACHE x", "CACHE"):
             self.assertEqual(error_of(self.rows, wrong)[0], 1064, wrong)
 
     def test_cache_is_off(self):
         with Weir(self.rig) as plain:
-            for statement in ("SHOW CACHE", "CACHE FLUSH", "CACHE PURGE TABLE a.b", "CACHE PURGE SCHEMA a"):
+            for statement in ("SHOW CACHE", "CACHE FLUSH", "CACHE PURGE TABLE a.b", "CACHE PURGE SCHEMA a", "CACHE PURGE TAG 'a'"):
                 number, text = error_of(plain.admin, statement)
                 self.assertEqual(number, 1105, statement)
                 self.assertIn("cache.memory is off; set it", text)

@@ -17,22 +17,27 @@
 #include <stdint.h>
 
 #include "weir/cache/judge.h"
+#include "weir/cache/tag.h"
 #include "weir/util/str.h"
 
 struct cache;
 struct catalogue;
 struct version_lease;
 
-/* What the answer to a proven read will depend on: nothing but a flush where time alone ends it. An entry
+struct cache_lease_in {
+    const struct catalogue *catalogue;
+    uint64_t ddl_seen;
+    struct span schema;
+    struct cache_tag_in statement; /* only its facts, for a plan without tags */
+};
+
+/* What the answer to a proven read will depend on: its tags and a flush where time alone ends it. An entry
  * that is there has a lease of its own: what its names meant when it was read they mean for as long as that
  * holds, for a definition that changes is a write. So hits need none. */
-enum cache_pass cache_take_lease(const struct cache *cache, enum config_coherence coherence,
-                                 const struct catalogue *catalogue, uint64_t ddl_seen,
-                                 const struct facts *facts, struct span schema,
-                                 struct version_lease *ret_lease);
+enum cache_pass cache_take_lease(const struct cache *cache, const struct cache_plan *plan,
+                                 const struct cache_lease_in *in, struct version_lease *ret_lease);
 /* cache may be NULL: off; then nothing else is looked at. */
 void cache_explain(const struct cache *cache, const struct cache_ask *ask,
-                   const struct catalogue *catalogue, uint64_t ddl_seen, struct span schema,
-                   char *dst, size_t cap);
+                   const struct cache_lease_in *in, char *dst, size_t cap);
 
 #endif

@@ -4,7 +4,7 @@
  *
  * WHY       A rule or a hint asks for it; whether it can be right is another question. Sessions and
  *           explanations ask the same function.
- * OWNS      none; a plan borrows the name of a share group from the rule.
+ * OWNS      none; a plan borrows the name of a share group, and the tags, from the rule.
  * THREADS   any
  * REENTRY   none
  * UNITS     *_us: microseconds.
@@ -44,6 +44,7 @@
     X(CURSOR, "its rows are fetched by a cursor, or it has several sets of parameters")    \
     X(STREAM, "coherence binlog, and the primary's binary log is not heard")               \
     X(HINTS_OFF, "a hint asks for it, and cache.hints is false")                           \
+    X(TAG, "a value of its rule\'s tags is not told for certain by the statement")         \
     X(OTHER, "a value of a hint is not understood")
 
 /* clang-format off */
@@ -74,10 +75,11 @@ struct cache_plan {
     enum config_coherence coherence;
     bool is_hinted; /* else the rule asks for it */
     uint64_t ttl_us;
-    uint64_t revalidate_us; /* stale_while_revalidate */
-    uint64_t error_us;      /* stale_if_error */
-    size_t max_entry;       /* bytes */
-    struct span share;      /* group of users; empty: each its own */
+    uint64_t revalidate_us;          /* stale_while_revalidate */
+    uint64_t error_us;               /* stale_if_error */
+    size_t max_entry;                /* bytes */
+    struct span share;               /* group of users; empty: each its own */
+    const struct config_words *tags; /* of the rule; NULL: none */
 };
 
 /* False: nobody asks for it, and *ret_plan is not written. */

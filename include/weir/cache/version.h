@@ -41,6 +41,7 @@ void version_board_destroy(struct version_board *board); /* NULL is fine */
  */
 uint32_t version_slot_schema(struct span schema);
 uint32_t version_slot_table(struct span schema, struct span name);
+/* Without case, and by the first 256 bytes. */
 uint32_t version_slot_tag(struct span tag);
 /* False: a byte that is not ASCII. A read of such a table is not cached, a write to it counts as
  * one to its schema, and a write to such a schema as one to everything. */

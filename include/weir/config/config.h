@@ -33,6 +33,9 @@
 #define CONFIG_RULES_MAX     4096
 #define CONFIG_WORDS_MAX     256  /* of one condition of a rule */
 #define CONFIG_FUNCTIONS_MAX 1000 /* of each list */
+#define CONFIG_TAGS_MAX      8    /* of one rule */
+#define CONFIG_TAG_BYTES     128  /* as written */
+#define CONFIG_TAG_VALUES    4    /* {names} in one */
 
 enum config_tls_mode {
     CONFIG_TLS_OFF,
@@ -287,6 +290,8 @@ struct config_rule {
     uint32_t cache_max_entry_bytes;           /* 0: cache.max_entry */
     uint64_t cache_stale_while_revalidate_us; /* UINT64_MAX: that of cache; 0: off */
     uint64_t cache_stale_if_error_us;         /* likewise */
+    struct config_words cache_tags;           /* "device:{device_id}"; of what a rule keeps */
+    struct config_words cache_purge;          /* "device:{device_id}:*"; of writes */
     bool log;
 };
 

@@ -164,6 +164,12 @@
       "cache: as cache.stale_while_revalidate, for these; auto: that")                             \
     X("rules[].cache_stale_if_error", DURATION, config_rule, cache_stale_if_error_us, "auto", 0,   \
       2678400000000, "time|off", "cache: as cache.stale_if_error, for these; auto: that")          \
+    X("rules[].cache_tags", WORDS, config_rule, cache_tags, "", 0, 0, "tag",                       \
+      "cache: what CACHE PURGE TAG may end these answers by; {name}: the value that WHERE "        \
+      "compares the column of that name with, and without one nothing is kept")                    \
+    X("rules[].cache_purge", WORDS, config_rule, cache_purge, "", 0, 0, "tag",                     \
+      "action: tags whose answers these writes end when they commit; name:* is all tags below, "   \
+      "and so is a {name} without a value")                                                        \
     X("rules[].log", BOOL, config_rule, log, "false", 0, 0, "",                                    \
       "action: a line of level info for each statement")                                           \
     X("tls.cert", PATH, config, tls.cert, "", 0, 0, "file",                                        \

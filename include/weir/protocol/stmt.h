@@ -76,6 +76,13 @@ enum dec_rc stmt_execute_check_values(const struct stmt_execute *execute, uint16
 enum dec_rc stmt_bulk_check_values(const struct stmt_execute *execute, uint16_t params,
                                    struct span types, uint32_t *ret_rows);
 
+/* The value of one parameter: of integers as decimal digits in digits, of strings their bytes; both
+ * live as long as their storage. False: NULL, another type, or no such value. types: two bytes for each
+ * of params. */
+#define STMT_DIGITS_MAX 24
+bool stmt_execute_value(const struct stmt_execute *execute, uint16_t params, struct span types,
+                        uint16_t index, char digits[STMT_DIGITS_MAX], struct span *ret_value);
+
 /* Append the payload of an EXECUTE that means the same on another connection: id replaced and,
  * when the client sent no types, `types` (remembered from an earlier EXECUTE) put in. */
 void stmt_execute_encode(struct wire_out *out, const struct stmt_execute *execute, uint32_t id,

@@ -146,6 +146,7 @@
     X(PASS, CURSOR, "reason=\"cursor\"")                   \
     X(PASS, STREAM, "reason=\"stream\"")                   \
     X(PASS, HINTS_OFF, "reason=\"hints_off\"")             \
+    X(PASS, TAG, "reason=\"tag\"")                         \
     X(PASS, OTHER, "reason=\"other\"")
 
 /* Who ended what was kept. */

@@ -223,6 +223,7 @@ static void test_table(void **state)
         {"show cache", "SHOW CACHE", NULL},
         {"cache purge table a.b", "CACHE PURGE TABLE", NULL},
         {"CACHE FLSH", NULL, "CACHE FLUSH"},
+        {"cache purge tag 'a:*'", "CACHE PURGE TAG", NULL},
         {"CACHE PURGE TABEL a.b", NULL, "CACHE PURGE TABLE"},
         {"explain rout select 1", NULL, "EXPLAIN ROUTE"},
         {"DELETE FROM t", NULL, NULL},

@@ -87,6 +87,27 @@ static const struct broken_case cases[] = {
      {"4:38: cache_max_entry is above cache.memory"}},
     {SERVER MONITOR "cache: {memory: 2MiB}\nrules: [{cache: 5m, deny: no}]\n",
      {"4:27: what is denied goes nowhere"}},
+    {SERVER MONITOR "cache: {memory: 2MiB}\nrules: [{cache_tags: a}]\n",
+     {"4:22: cache_tags is given without cache, and has no effect; add it"}},
+    {SERVER MONITOR
+     "cache: {memory: 2MiB}\n"
+     "rules: [{cache: 5m, cache_tags: [\"a:{b}\", \"a{\", \"{}\", \":a\", \"a:\"]}]\n",
+     {"4:43: \"a{\" is no tag; write letters, digits, any of _.@+-: and {column}",
+      "4:49: \"{}\" is no tag", "4:55: \":a\" begins or ends with a colon",
+      "4:61: \"a:\" begins or ends with a colon"}},
+    {SERVER MONITOR "cache: {memory: 2MiB}\n"
+                    "rules: [{cache: 5m, cache_tags: [\"a:*\", \"a b\", \"{a}{b}{c}{d}{e}\"]}]\n",
+     {"4:34: \"a:*\" is no tag", "4:41: \"a b\" is no tag",
+      "4:48: \"{a}{b}{c}{d}{e}\" has too many {columns}"}},
+    {SERVER MONITOR
+     "cache: {memory: 2MiB}\nrules: [{cache: 5m, cache_tags: [a, b, c, d, e, f, g, h, i]}]\n",
+     {"4:58: cache_tags has 9 tags; write at most 8"}},
+    {SERVER MONITOR "cache: {memory: 2MiB}\n"
+                    "rules: [{cache_purge: [\"a:{b}:*\", \"{b}\", \"*\", \"a*:b\", \"a{b}:*\"]}]\n",
+     {"4:35: \"{b}\" has no colon before its first {column}", "4:42: \"*\" is no tag",
+      "4:47: \"a*:b\" is no tag", "4:55: \"a{b}:*\" has no colon before"}},
+    {SERVER MONITOR "cache: {memory: 2MiB}\nrules: [{cache_purge: a, deny: no}]\n",
+     {"4:32: what is denied goes nowhere"}},
     /* rules */
     {SERVER MONITOR "rules: {name: a}\n", {"3:8: rules must be a list"}},
     {SERVER MONITOR "rules: [a]\n", {"3:9: an entry of rules must hold settings"}},
@@ -408,6 +429,10 @@ static const char *const fine[] = {
     SERVER MONITOR "rules: []\n",
     SERVER MONITOR "cache: {memory: off, ttl: 1m}\n",
     SERVER MONITOR "cache: {memory: 1MiB}\nrules: [{cache: off, cache_share: a}, ]\n",
+    SERVER MONITOR
+    "cache: {memory: 1MiB}\nrules: [{cache: 5m, cache_tags: [\"a:{b}:{c_$1}\", d]}]\n",
+    SERVER MONITOR
+    "cache: {memory: 1MiB}\nrules: [{class: write, cache_purge: [\"a:{b}:*\", d]}]\n",
     SERVER MONITOR "cache: {memory: 1TiB, max_entry: 64MiB, stale_if_error: 0}\n",
     SERVER MONITOR "cache: {memory: 1MiB}\nrules: [{cache: 31d, cache_stale_if_error: off}]\n",
     SERVER MONITOR "rules: [{cache: off, table: t}, {cache: auto}]\n",

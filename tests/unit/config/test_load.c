@@ -204,7 +204,7 @@ static void test_cache(void **state)
                      "rules:\n"
                      "  - {table: t, cache: 30s, cache_coherence: ttl, cache_share: g,\n"
                      "     cache_max_entry: 8KiB, cache_stale_while_revalidate: 5s,\n"
-                     "     cache_stale_if_error: off}\n"
+                     "     cache_stale_if_error: off, cache_tags: [\"t:{k}\", t], cache_purge: u}\n"
                      "  - {table: u, cache: off}\n");
 
     (void)state;
@@ -231,6 +231,10 @@ static void test_cache(void **state)
     assert_int_equal(c->rules[0].cache_max_entry_bytes, 8192);
     assert_true(c->rules[0].cache_stale_while_revalidate_us == 5000000);
     assert_true(c->rules[0].cache_stale_if_error_us == 0);
+    assert_int_equal(c->rules[0].cache_tags.count, 2);
+    assert_string_equal(c->rules[0].cache_tags.item[0], "t:{k}");
+    assert_int_equal(c->rules[0].cache_purge.count, 1);
+    assert_int_equal(c->rules[1].cache_tags.count, 0);
     assert_true(c->rules[1].cache_us == 0);
     config_unref(off);
     config_unref(c);
