@@ -136,11 +136,11 @@ static void test_cut(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
         for (size_t len = 0; len < strlen(texts[i]); len++) {
-            char cut[128];
+            char part[128];
             char text[64];
 
-            (void)snprintf(cut, sizeof(cut), "%.*s", (int)len, texts[i]);
-            value_text(cut, text, sizeof(text));
+            (void)snprintf(part, sizeof(part), "%.*s", (int)len, texts[i]);
+            value_text(part, text, sizeof(text));
         }
     }
 }
