@@ -16,6 +16,9 @@
 #include "sess_causal_priv.h"
 #include "sess_priv.h"
 
+/* MariaDB keeps what was said of a statement until one that uses a table. */
+#define CLEARS_DIAGNOSTICS "DO (SELECT 0 FROM (SELECT 0) t)"
+
 /*
  * The connections that the session has borrowed now: at most one to each server. sess_checkout()
  * gets one when a statement needs it, sess_release() (sess_hold.c) gives back what need not stay.
@@ -343,11 +346,14 @@ static int bring_last(struct sess *sess, struct conn *conn)
         return sess_role_ask_born(sess, conn);
     }
     if (cmd->needs_clear) {
+        bool is_others = sess_is_others_news(sess, conn);
+
         cmd->needs_clear = false;
-        if (sess_send_text(conn, "DO 0") < 0) {
+        if (sess_send_text(conn, is_others ? CLEARS_DIAGNOSTICS : "DO 0") < 0) {
             sess_server_lost(sess, cmd->server);
             return -WR_E_CLOSED;
         }
+        conn->news_of = is_others ? 0 : conn->news_of;
         sess_sync_wait(sess, SESS_OWN_CLEAR, cmd->server, 1, REPLY_QUERY);
         return 0;
     }

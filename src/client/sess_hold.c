@@ -211,6 +211,9 @@ void sess_hold_note(struct sess *sess, struct conn *conn)
     const struct sess_cmd *cmd = &sess->cmd;
     bool is_about_last = (cmd->bits & FACT(ASKS_LAST)) != 0;
 
+    if (conn != NULL && (cmd->warnings != 0 || cmd->got_err)) {
+        conn->news_of = sess->serial;
+    }
     if (cmd->com != COM_QUERY && !sess_is_execute(sess) && cmd->com != COM_STMT_PREPARE &&
         cmd->com != COM_INIT_DB && cmd->com != COM_STMT_FETCH) {
         return;
@@ -240,6 +243,12 @@ void sess_hold_note(struct sess *sess, struct conn *conn)
         sess->linger_us = 0;
         sess->lost_id = false;
     }
+}
+
+bool sess_is_others_news(const struct sess *sess, const struct conn *conn)
+{
+    return conn->flavour == TOPO_FLAVOUR_MARIADB && conn->news_of != 0 &&
+           conn->news_of != sess->serial;
 }
 
 bool sess_has_last(struct sess *sess)

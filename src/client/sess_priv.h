@@ -196,7 +196,7 @@ enum sess_own {
     SESS_OWN_EXTRA,     /* SELECT of variables that have just been set */
     SESS_OWN_ROLE,      /* SELECT CURRENT_ROLE(), when it has been set */
     SESS_OWN_BORN_ROLE, /* the same before it is another for the first time */
-    SESS_OWN_CLEAR,     /* DO 0: no diagnostics of others */
+    SESS_OWN_CLEAR,     /* DO 0, or DO of a subquery: no diagnostics of others */
     SESS_OWN_RESET,     /* conn_send_reset(): no user variables of others */
     SESS_OWN_VARS,      /* SET of the session's own */
     SESS_OWN_ASK_LOCKS, /* SELECT of how many named locks are held */
@@ -496,6 +496,8 @@ void sess_conns_end(struct sess *sess);
 void sess_hold_reclaim(struct sess *sess, int16_t server);
 /* The connection that ran the last statement is in hand, untouched. */
 bool sess_has_last(struct sess *sess);
+/* MariaDB: that one may still tell of a statement of another session. */
+bool sess_is_others_news(const struct sess *sess, const struct conn *conn);
 /* Its last statement has left something to ask about that weir does not know. */
 bool sess_has_diagnostics(const struct sess *sess);
 /* How many named locks are held. */

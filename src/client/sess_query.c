@@ -540,7 +540,8 @@ static uint32_t ask_last(struct sess *sess, uint8_t com)
         sess->asks_last = true;
         return 0;
     }
-    if (sess_has_last(sess)) {
+    if (sess_has_last(sess) &&
+        (sess->has_count || !sess_is_others_news(sess, sess_conn(sess, sess->last_server)))) {
         return 0;
     }
     sess->cmd.needs_clear = true;

@@ -157,6 +157,7 @@ struct conn {
     uint64_t epoch;         /* of the topology it was begun in */
     uint64_t idle_us;       /* since when it is idle */
     uint64_t uses;          /* times it was lent */
+    uint64_t news_of;       /* whose warnings or error it may still have; 0: nobody's */
     uint64_t insert_id_of;  /* whose LAST_INSERT_ID() it holds; 0: nobody's, it is 0 */
     uint64_t last_user;     /* the session that used it last, by its serial */
     uint64_t vars_of;       /* whose user variables it carries, by serial; 0: none */
