@@ -140,20 +140,26 @@ def many(rig, weir, report, count, depth):
     report.check(f"diff {rig.flavour} pipeline {depth} deep on {count} connections", problems)
 
 
-def half_close(rig, weir, report):
+def half_closed(rig, weir, owner):
     with login(rig, weir) as c:
-        mix = Mix(c, 5, owner=2)
+        mix = Mix(c, 5, owner=owner)
         for n in range(60):
             mix.step(n)
         mix.finish()
         c.send(b"".join(mix.bytes))
         c.sock.shutdown(socket.SHUT_WR)
-        problems = []
         try:
-            problems = mix.read_all()
-            problems += [] if c.sock.recv(1) == b"" else ["bytes behind the last answer"]
+            return mix.read_all() + ([] if c.sock.recv(1) == b"" else ["bytes behind the last answer"])
         except (rc.Gone, ConnectionError, TimeoutError) as e:
-            problems.append(repr(e))
+            return [repr(e)]
+
+
+def half_close(rig, weir, report):
+    """A read that takes half a second behind the end of its client is ended: a busy machine may be that slow, but not each time."""
+    for owner in (2, 50, 51):
+        problems = half_closed(rig, weir, owner)
+        if not problems or "Gone" not in problems[0]:
+            break
     report.check(f"diff {rig.flavour} pipeline half-closed behind 60 commands", problems)
 
 
