@@ -206,12 +206,26 @@ static bool is_row_count_hidden(const struct sess_cmd *cmd)
            (cmd->verb == VERB_UPDATE || cmd->verb == VERB_DELETE);
 }
 
+/* Warnings are counted of the last result: those before it are not known of. */
+static bool may_leave_news(const struct sess_cmd *cmd)
+{
+    switch (cmd->verb) {
+    case VERB_CALL:
+    case VERB_EXECUTE:
+    case VERB_COMPOUND:
+    case VERB_UNKNOWN:
+        return true;
+    default:
+        return cmd->warnings != 0 || cmd->got_err || (cmd->bits & FACT(MULTI)) != 0;
+    }
+}
+
 void sess_hold_note(struct sess *sess, struct conn *conn)
 {
     const struct sess_cmd *cmd = &sess->cmd;
     bool is_about_last = (cmd->bits & FACT(ASKS_LAST)) != 0;
 
-    if (conn != NULL && (cmd->warnings != 0 || cmd->got_err)) {
+    if (conn != NULL && may_leave_news(cmd)) {
         conn->news_of = sess->serial;
     }
     if (cmd->com != COM_QUERY && !sess_is_execute(sess) && cmd->com != COM_STMT_PREPARE &&
