@@ -73,12 +73,6 @@ static void look(struct drive *drive)
     enum cache_stream_state state = cache_stream_state(&drive->cache->stream);
     bool is_heard = cache_stream_is_heard(&drive->cache->stream, clock_now_us());
 
-    if (state != drive->state || is_heard != drive->is_heard) {
-        drive->state = state;
-        drive->is_heard = is_heard;
-        printf("state\t%s\t%s\n", cache_stream_state_label(state), is_heard ? "heard" : "deaf");
-        fflush(stdout);
-    }
     for (size_t i = 0; i < drive->count; i++) {
         struct watched *watched = &drive->watched[i];
 
@@ -93,6 +87,13 @@ static void look(struct drive *drive)
                 say(drive, "end", watched->name);
             }
         }
+    }
+    /* Last: who waits for the state has heard by then of what was bumped on the way to it. */
+    if (state != drive->state || is_heard != drive->is_heard) {
+        drive->state = state;
+        drive->is_heard = is_heard;
+        printf("state\t%s\t%s\n", cache_stream_state_label(state), is_heard ? "heard" : "deaf");
+        fflush(stdout);
     }
 }
 
