@@ -274,27 +274,11 @@ static void slot_take(struct sess *sess, uint32_t slot, uint64_t *version, uint6
     }
 }
 
-static bool scope_slot(const struct sess *sess, uint32_t *ret_slot)
-{
-    switch (sess->set->route_conf.raw_scope) {
-    case CONFIG_SCOPE_SESSION:
-    case CONFIG_SCOPE_KEY: /* its slot is the hint's */
-        return false;
-    case CONFIG_SCOPE_USER:
-        *ret_slot = sess->causal_user;
-        return true;
-    case CONFIG_SCOPE_GLOBAL:
-        *ret_slot = CAUSAL_SLOT_ALL;
-        return true;
-    }
-    return false;
-}
-
 void sess_causal_take_shared(struct sess *sess)
 {
     uint32_t slot = 0;
 
-    if (!scope_slot(sess, &slot) || sess->env->causal == NULL ||
+    if (!sess_causal_scope_slot(sess, &slot) || sess->env->causal == NULL ||
         (sess->causal == NULL && !causal_board_is_new(sess->env->causal, slot, 0) &&
          !causal_board_is_shared(sess->env->causal)) ||
         sess_causal_need(sess) == NULL) {
@@ -499,53 +483,13 @@ void sess_causal_front(struct sess *sess, const struct conn *conn)
     }
 }
 
-/* The slots of the board that its writes are noted on. */
-static unsigned slots_of(const struct sess *sess, uint32_t slots[2])
-{
-    unsigned count = 0;
-
-    if (sess->env->causal == NULL) {
-        return 0;
-    }
-    if (scope_slot(sess, &slots[count])) {
-        count++;
-    }
-    if (sess->causal != NULL && sess->causal->has_key) {
-        slots[count++] = sess->causal->key_slot;
-    }
-    return count;
-}
-
-/* GTIDs of the command in hand, on the board. */
-static void tell_fresh(const struct sess *sess)
-{
-    uint32_t slots[2];
-    unsigned count = slots_of(sess, slots);
-
-    for (unsigned i = 0; i < count; i++) {
-        causal_board_add(sess->env->causal, slots[i], &sess->causal->fresh, primary_set(sess),
-                         loop_now_us(sess->env->loop));
-    }
-}
-
-/* A write whose position is not known, on the board. */
-static void tell_unknown(const struct sess *sess)
-{
-    uint32_t slots[2];
-    unsigned count = slots_of(sess, slots);
-
-    for (unsigned i = 0; i < count; i++) {
-        causal_board_unknown(sess->env->causal, slots[i], loop_now_us(sess->env->loop));
-    }
-}
-
 /* GTIDs of the command in hand into the token, and on the board. */
 static void take_fresh(struct sess *sess, struct sess_causal *causal)
 {
     token_add(sess, causal, &causal->fresh);
     acked_note(&sess->set->acked, &causal->fresh, loop_now_us(sess->env->loop), ACKED_KEEP_US);
     if (!sess->cmd.is_told) {
-        tell_fresh(sess);
+        sess_causal_tell_gtids(sess);
     }
     gtid_clear(&causal->fresh);
 }
@@ -632,53 +576,13 @@ static uint64_t window_end_us(const struct sess *sess)
     return sess->raw_mark_us + sess->set->route_conf.raw_window_us;
 }
 
-/* Windows are kept by the guard's board; other weirs hear of writes by this one. */
-static void window_tell(const struct sess *sess)
-{
-    uint64_t now_us = loop_now_us(sess->env->loop);
-    uint32_t slot = 0;
-
-    if (sess->env->causal == NULL || !causal_board_is_shared(sess->env->causal)) {
-        return;
-    }
-    if (scope_slot(sess, &slot)) {
-        causal_board_unknown(sess->env->causal, slot, now_us);
-    }
-    if (sess->key_slot != 0) {
-        causal_board_unknown(sess->env->causal, guard_causal_key(sess->key_slot), now_us);
-    }
-}
-
-/* The GTIDs of the command in hand are all of what it wrote. */
-static bool is_position_known(const struct sess *sess)
-{
-    return sess->cmd.got_gtid && !sess->cmd.got_err && !sess->causal->is_unknown;
-}
-
-void sess_causal_tell(struct sess *sess, bool is_over)
-{
-    if (!sess->set->wants_gtids) {
-        if (is_over) {
-            window_tell(sess);
-        }
-    } else {
-        if (sess->causal != NULL && !gtid_is_empty(&sess->causal->fresh)) {
-            tell_fresh(sess);
-        }
-        if (is_over && (sess->causal == NULL || !is_position_known(sess))) {
-            tell_unknown(sess);
-        }
-    }
-    sess->cmd.is_told = true;
-}
-
 void sess_causal_written(struct sess *sess)
 {
     struct sess_causal *causal = NULL;
 
     if (!sess->set->wants_gtids) {
         if (!sess->cmd.is_told) {
-            window_tell(sess);
+            sess_causal_tell_unknown(sess);
         }
         return;
     }
@@ -689,7 +593,7 @@ void sess_causal_written(struct sess *sess)
     if (!sess->set->has_gtids) {
         causal->blind_until_us = window_end_us(sess); /* should there be GTIDs by then */
     }
-    if (is_position_known(sess)) {
+    if (sess_causal_is_position_known(sess)) {
         return;
     }
     causal->is_unknown = false;
@@ -697,28 +601,21 @@ void sess_causal_written(struct sess *sess)
     metric_inc(sess->env->metrics, METRIC_TOKENS_UNKNOWN, METRIC_NONE);
     sess_causal_floor_raise(sess, causal, loop_now_us(sess->env->loop));
     if (!sess->cmd.is_told) {
-        tell_unknown(sess);
+        sess_causal_tell_unknown(sess);
     }
 }
 
 void sess_causal_lost(struct sess *sess)
 {
-    uint64_t until_us = window_end_us(sess);
-    uint32_t slots[2];
-    unsigned count = 0;
-
     if (!sess->set->wants_gtids) {
-        window_tell(sess);
+        sess_causal_tell_unknown(sess);
         return;
     }
     if (sess_causal_need(sess) == NULL) {
         return;
     }
-    sess->causal->blind_until_us = until_us;
-    count = slots_of(sess, slots);
-    for (unsigned i = 0; i < count; i++) {
-        causal_board_blind(sess->env->causal, slots[i], until_us);
-    }
+    sess->causal->blind_until_us = window_end_us(sess);
+    sess_causal_tell_blind(sess, sess->causal->blind_until_us);
 }
 
 void sess_causal_level(struct sess *sess)

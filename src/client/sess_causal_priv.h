@@ -79,9 +79,6 @@ void sess_causal_hints(struct sess *sess, const struct facts *facts);
 void sess_causal_learn(struct sess *sess, const struct conn *conn, struct span text);
 /* Which trackers the client sees, of a connection that reports GTIDs for weir. */
 void sess_causal_front(struct sess *sess, const struct conn *conn);
-/* The client is about to be told of a write (is_over: of all of its transaction): sessions that read
- * after each other's writes hear of it first. */
-void sess_causal_tell(struct sess *sess, bool is_over);
 /* The command in hand is over: it saw something; a transaction that wrote has ended. */
 void sess_causal_done(struct sess *sess);
 void sess_causal_written(struct sess *sess);
@@ -103,6 +100,20 @@ void sess_causal_floor_raise(struct sess *sess, struct sess_causal *causal, uint
 bool sess_causal_is_with_all(const struct sess *sess, uint64_t at_us);
 /* What others have written in the session's scope, into its token. */
 void sess_causal_take_shared(struct sess *sess);
+
+/* --- sess_causal_tell.c --- */
+/* The client is about to be told of a write (is_over: of all of its transaction): sessions that read
+ * after each other's writes hear of it first. */
+void sess_causal_tell(struct sess *sess, bool is_over);
+/* On the board: GTIDs of the command in hand; a write of which none are known; one that may come
+ * until then. */
+void sess_causal_tell_gtids(const struct sess *sess);
+void sess_causal_tell_unknown(const struct sess *sess);
+void sess_causal_tell_blind(const struct sess *sess, uint64_t until_us);
+/* The slot of all of the session's writes; false: its scope has none. */
+bool sess_causal_scope_slot(const struct sess *sess, uint32_t *ret_slot);
+/* The GTIDs of the command in hand are all of what it wrote. */
+bool sess_causal_is_position_known(const struct sess *sess);
 
 /* --- sess_causal_cache.c --- */
 /* This replica is known to have all that was written at that time, or before. */
