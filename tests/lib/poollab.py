@@ -7,15 +7,14 @@
 A weir that does not know the section `pool` gives each session connections of its own; the limit
 is then left out, and the same tests hold. WEIR_POOL=own does that with one that knows it.
 """
-import argparse
 import functools
 import os
 import subprocess
 import tempfile
-import time
-import traceback
 
+import steps
 import weirlab
+from steps import Skip  # noqa: F401
 
 CONF = """
 listeners: [{address: "127.0.0.1:3310"}]
@@ -62,10 +61,6 @@ def describe(binary, size):
     return f"{size or 'any number of'} connections a server, shared" if knows_pool(binary) else "each session its own connections"
 
 
-class Skip(Exception):
-    """Raised by a step that cannot be shown here; its text says why."""
-
-
 class Lab:
     """One flavour's servers, and what a step of a *_real program needs."""
 
@@ -87,50 +82,14 @@ class Lab:
         return rawclient.Raw("127.0.0.1", port, *who, **options)
 
 
-def run_steps(program, steps, setup=None):
-    """The main of a *_real program: ok and FAIL lines for each step and flavour; the exit status."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--flavour", choices=("mariadb", "mysql"))
-    parser.add_argument("--base", help="a rig that is there (DIR/rig-FLAVOUR), and stays")
+def _pool_option(parser):
     parser.add_argument("--pool", type=int, help="connections to each server instead of what each step takes; 0: no limit")
-    parser.add_argument("--long", action="store_true", default=os.environ.get("WEIR_LONG") == "1")
-    parser.add_argument("step", nargs="*")
-    options = parser.parse_args()
-    if os.environ.get("WEIR_BUILD") and "WEIR_BIN" not in os.environ:
-        os.environ["WEIR_BIN"] = os.path.join(os.environ["WEIR_BUILD"], "weir")
-    failed = 0
-    for flavour in [options.flavour] if options.flavour else ["mariadb", "mysql"]:
-        try:
-            with weirlab.Rig(flavour, base=options.base and os.path.join(options.base, f"diffrig-{flavour}")) as rig:
-                lab = Lab(rig, options.pool, options.long)
-                if setup:
-                    setup(lab)
-                for step in steps:
-                    if not options.step or step.__name__ in options.step:
-                        failed += _run_step(f"{program} {flavour} {step.__name__}", step, lab)
-        except Exception as e:  # the servers did not start
-            print(f"FAIL {program} {flavour}: {e!r}"[:600], flush=True)
-            failed += 1
-    return 1 if failed else 0
 
 
-def _run_step(name, step, lab):
-    """A step returns None, complaints, or text for the ok line."""
-    begin = time.monotonic()
-    try:
-        found = step(lab)
-    except Skip as e:
-        print(f"skip {name}: {e}", flush=True)
-        return 0
-    except Exception as e:  # told, and the next step runs
-        for line in traceback.format_exc().splitlines():
-            print("    " + line)
-        found = [f"{e!r}"[:600]]
-    if isinstance(found, list) and found:
-        for line in found[:25]:
-            print(f"    {str(line)[:600]}")
-        print(f"FAIL {name}: {len(found)}: {str(found[0])[:300]}", flush=True)
-        return 1
-    note = f"{found}, " if isinstance(found, str) else ""
-    print(f"ok {name}  # {note}{time.monotonic() - begin:.0f} s", flush=True)
-    return 0
+def run_steps(program, run, setup=None):
+    """The main of a program of steps whose lab is the one above; setup is given one, too."""
+    labs = {}  # one for all steps of a flavour
+
+    def lab_of(rig, options):
+        return labs.setdefault(rig.flavour, Lab(rig, options.pool, options.long))
+    return steps.main(program, run, lab_of, setup, more=_pool_option)
