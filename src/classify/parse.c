@@ -4,15 +4,20 @@
 
 #include "parse_priv.h"
 
-void parser_fail(struct parser *ps, enum classify_why why)
+static void fail_at(struct parser *ps, enum classify_why why, const struct tok *culprit)
 {
     if (!ps->is_failed) {
         ps->is_failed = true;
         if (ps->f->why == WHY_NONE) {
             ps->f->why = why;
-            ps->f->culprit = tok_span(parser_tok(ps));
+            ps->f->culprit = tok_span(culprit);
         }
     }
+}
+
+void parser_fail(struct parser *ps, enum classify_why why)
+{
+    fail_at(ps, why, parser_tok(ps));
 }
 
 static void note_id(struct parser *ps, enum facts_id_kind kind, const uint8_t *from,
@@ -60,15 +65,20 @@ bool parser_is_native(const struct parser *ps, uint16_t kw, const struct tok *to
            version >= def->mariadb_min;
 }
 
-void parser_note_sequence(struct parser *ps)
+static void note_sequence(struct parser *ps, const struct tok *culprit)
 {
     ps->f->bits |= FACT(WRITE);
     ps->f->pins |= PIN_BIT(PIN_SEQUENCE);
-    parser_fail(ps, WHY_SEQUENCE);
+    fail_at(ps, WHY_SEQUENCE, culprit);
 }
 
-/* The current token is "(" behind a function with an effect. */
-static void note_call(struct parser *ps, const struct kw_def *def)
+void parser_note_sequence(struct parser *ps)
+{
+    note_sequence(ps, parser_tok(ps));
+}
+
+/* The current token is "(" behind word, a function with an effect. */
+static void note_call(struct parser *ps, const struct kw_def *def, const struct tok *word)
 {
     struct facts *f = ps->f;
     struct tok next;
@@ -78,17 +88,17 @@ static void note_call(struct parser *ps, const struct kw_def *def)
     case KW_FX_LOCK_GET:
         f->bits |= FACT(NAMED_LOCK);
         f->pins |= PIN_BIT(PIN_NAMED_LOCK);
-        parser_fail(ps, WHY_NAMED_LOCK);
+        fail_at(ps, WHY_NAMED_LOCK, word);
         return;
     case KW_FX_LOCK_FREE_ALL:
         f->unpins |= PIN_BIT(PIN_NAMED_LOCK);
         f->bits |= FACT(NAMED_LOCK);
-        parser_fail(ps, WHY_NAMED_LOCK);
+        fail_at(ps, WHY_NAMED_LOCK, word);
         return;
     case KW_FX_LOCK_FREE:
     case KW_FX_LOCK_TEST:
         f->bits |= FACT(NAMED_LOCK);
-        parser_fail(ps, WHY_NAMED_LOCK);
+        fail_at(ps, WHY_NAMED_LOCK, word);
         return;
     case KW_FX_INSERT_ID:
         f->bits |= FACT(LAST_INSERT_ID);
@@ -96,7 +106,7 @@ static void note_call(struct parser *ps, const struct kw_def *def)
         if (next.kind != TOK_RPAREN) {
             f->pins |= PIN_BIT(PIN_LAST_INSERT_ID);
         }
-        parser_fail(ps, WHY_LAST_INSERT_ID);
+        fail_at(ps, WHY_LAST_INSERT_ID, word);
         return;
     case KW_FX_LAST:
         ps->is_last = true;
@@ -105,10 +115,10 @@ static void note_call(struct parser *ps, const struct kw_def *def)
         /* recorded with its closing parenthesis */
         return;
     case KW_FX_SEQUENCE:
-        parser_note_sequence(ps);
+        note_sequence(ps, word);
         return;
     case KW_FX_PRIMARY:
-        parser_fail(ps, WHY_FUNCTION_PRIMARY);
+        fail_at(ps, WHY_FUNCTION_PRIMARY, word);
         return;
     }
 }
@@ -117,7 +127,7 @@ static void note_paren(struct parser *ps, const struct tok *tok, const struct to
 {
     const struct kw_def *def = keyword_def(word->kw);
     if (def->effect != KW_FX_NONE) {
-        note_call(ps, def);
+        note_call(ps, def, word);
     } else if ((keyword_flags[word->kw] & (KWF_PAREN | KWF_RESERVED | KWF_TYPE)) == 0 &&
                !parser_is_native(ps, word->kw, tok)) {
         ps->has_call = true;
@@ -185,7 +195,7 @@ static void note_paren_close(struct parser *ps, const struct tok *tok)
     }
     if (tok_is(word, KW_CONNECTION_ID)) {
         note_id(ps, FACTS_ID_CONNECTION, word->p, tok->p + tok->len);
-        parser_fail(ps, WHY_CONNECTION_ID);
+        fail_at(ps, WHY_CONNECTION_ID, word);
     } else if (tok_is(word, KW_ROW_COUNT)) {
         note_id(ps, FACTS_ID_ROW_COUNT, word->p, tok->p + tok->len);
     } else if (tok_is(word, KW_FOUND_ROWS)) {
