@@ -7,11 +7,14 @@
 #include <string.h>
 
 #include "weir/backend/catalogue.h"
+#include "weir/backend/positions.h"
 #include "weir/backend/topo.h"
 #include "weir/cache/cache.h"
 #include "weir/cache/explain.h"
 #include "weir/classify/classify.h"
 #include "weir/classify/facts.h"
+#include "weir/protocol/gtid.h"
+#include "weir/route/causal.h"
 #include "weir/route/decide.h"
 #include "weir/route/guard.h"
 #include "weir/route/rule.h"
@@ -98,6 +101,89 @@ static void cache_item(const struct admin_view *view, const struct route_view *w
     item(rows, "cache", text);
 }
 
+/* What a fresh session has to see beside its own writes, of which there are none. */
+struct others {
+    struct gtid_set token;
+    uint64_t unknown_us; /* the last write whose position nobody knows; 0: none */
+    uint64_t blind_until_us;
+};
+
+static void others_add(struct causal_board *board, uint32_t slot, uint64_t now_us,
+                       struct others *others)
+{
+    struct causal_mark mark = {.version = 0};
+
+    if (causal_board_is_deaf(board, now_us) ||
+        causal_board_take(board, slot, &others->token, &mark) < 0) {
+        others->unknown_us = now_us;
+    }
+    if (mark.unknown_us > others->unknown_us) {
+        others->unknown_us = mark.unknown_us;
+    }
+    if (mark.blind_until_us > others->blind_until_us) {
+        others->blind_until_us = mark.blind_until_us;
+    }
+}
+
+static void others_find(const struct admin_view *view, const struct route_conf *conf,
+                        const struct words_explain *asked, uint32_t key_slot, uint64_t now_us,
+                        struct others *others)
+{
+    if (view->causal == NULL) {
+        return;
+    }
+    if (conf->raw_scope == CONFIG_SCOPE_USER && asked->has_user) {
+        others_add(view->causal, causal_slot_user(span_of(asked->user)), now_us, others);
+    } else if (conf->raw_scope == CONFIG_SCOPE_GLOBAL) {
+        others_add(view->causal, CAUSAL_SLOT_ALL, now_us, others);
+    }
+    if (key_slot != 0) {
+        others_add(view->causal, guard_causal_key(key_slot), now_us, others);
+    }
+}
+
+/* Adds what the hint token= asks for. False: nobody knows what that is. */
+static bool others_hint(const struct facts *facts, struct others *others)
+{
+    return (facts->hints & HINT_BIT(HINT_TOKEN)) == 0 ||
+           gtid_add_text(&others->token, facts->hint[HINT_TOKEN], &GTID_LIMITS_TOKEN) == 0;
+}
+
+/* With GTIDs: who is known to have what must be seen. Without: nothing, and windows count. */
+static void fresh_fill(const struct admin_view *view, const struct route_conf *conf,
+                       const struct facts *facts, const struct words_explain *asked,
+                       uint32_t key_slot, uint64_t now_us, struct route_sess *fresh)
+{
+    const struct position *primary = positions_of_primary(view->positions, view->topo->primary);
+    struct others others = {.unknown_us = 0};
+    bool is_waited_for = false;
+
+    if (!config_wants_gtid(view->config) || primary == NULL || !primary->has_gtids) {
+        return;
+    }
+    gtid_init(&others.token);
+    others_find(view, conf, asked, key_slot, now_us, &others);
+    fresh->has_gtids = true;
+    fresh->blind_until_us = others.blind_until_us;
+    fresh->has_mask = UINT64_MAX;
+    if (!others_hint(facts, &others)) {
+        fresh->has_mask = 0;
+    } else {
+        if (!gtid_is_empty(&others.token)) {
+            fresh->has_mask = positions_have(view->positions, &others.token);
+        }
+        is_waited_for = view->config->read_after_write.wait_us != 0;
+        if (others.unknown_us != 0 && primary->began_us > others.unknown_us) {
+            fresh->has_mask &= primary->covered_mask;
+        } else if (others.unknown_us != 0) {
+            fresh->has_mask &= UINT64_C(1) << view->topo->primary;
+            is_waited_for = false; /* nobody could say for what */
+        }
+    }
+    fresh->wait_mask = is_waited_for && fresh->has_mask != UINT64_MAX ? UINT64_MAX : 0;
+    gtid_fini(&others.token);
+}
+
 static void explain(struct admin_sess *sess, const struct words_explain *asked)
 {
     const struct topo_server *primary = NULL;
@@ -139,6 +225,7 @@ static void explain(struct admin_sess *sess, const struct words_explain *asked)
         .conf = &conf,
         .now_us = loop_now_us(sess->admin->conf.loop),
     };
+    fresh_fill(&view, &conf, &facts, asked, key_slot, world.now_us, &fresh);
     crypto_random(&world.random, sizeof(world.random));
     if (rule_of(&view, asked, &in, &world.rule) < 0) {
         admin_error(sess, 1041, "HY000", "weir: out of memory");

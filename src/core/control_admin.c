@@ -34,6 +34,7 @@ static void on_view(void *arg, struct admin_view *ret_view)
         .positions = control->positions,
         .rules = control->settings->rules,
         .board = control->house->board,
+        .causal = control->house->causal,
         .cache = control->house->cache,
         .tls = control->settings->server_tls,
         .events = control->events,

@@ -555,6 +555,7 @@ int run_serve(const char *config_path)
             .users = run->users,
             .slots = run->slots,
             .board = run->board,
+            .causal = run->causal,
             .share = run->share,
             .cache = run->cache,
             .binlog = run->binlog,

@@ -303,6 +303,43 @@ class Admin:
                 self.assertEqual([r for r in got if r[0] not in drop], [r for r in want if r[0] not in drop], form)
         self.assertEqual(error_of(self.rows, "EXPLAIN ROUTE")[0], 1064)
 
+    def test_explain_reads_after_writes(self):
+        """With GTIDs, too, the answer is the one that a fresh session of that user gets, replicas late or not."""
+        sql = "SELECT id FROM operated"
+
+        def items(rows):
+            return {k: re.sub(r"replica[12]|lag \d+\w+", "*", v) for k, v in rows if k not in ("user", "topology", "catalogue", "first")}
+
+        def compare(weir, text, mode, target, step):
+            with weir.connect(database="test") as c, c.cursor() as cur:
+                cur.execute("EXPLAIN ROUTE " + text)
+                want = items(cur.fetchall())
+            got = items([tuple(r.values()) for r in weir.admin(f"EXPLAIN ROUTE AS {self.rig.env['DB_USER']} IN test {text}")])
+            self.assertEqual(got, want)
+            self.assertEqual((got.get("freshness"), got["target"]), (mode, target))
+            self.assertIn(step, str(got))
+
+        with Weir(self.rig, read_after_write={"mode": "auto", "scope": "user"}, monitor={"max_lag": "60s"}) as weir:
+            wait_for("GTIDs are heard of", lambda: "freshness\tgtid" in weir.explain(sql, database="test"))
+            compare(weir, sql, "gtid", "replica", "chosen among")
+            compare(weir, "SELECT /* weir:read_after_write=window */ id FROM operated", "window", "replica", "chosen among")
+            compare(weir, "SELECT /* weir:token='unknown' */ id FROM operated", "gtid", "primary", "no replica is known")
+            with contextlib.ExitStack() as late:
+                for node in self.rig.replicas:
+                    late.enter_context(node.connect()).cursor().execute("LOCK TABLES test.operated READ")
+                with weir.connect(database="test") as c, c.cursor() as cur:
+                    cur.execute("INSERT INTO operated VALUES (3)")
+                    compare(weir, sql, "gtid", "replica", "it waits until")
+                    cur.execute("DELETE FROM operated WHERE id = 3")
+                    cur.execute("/* weir:key=a */ DELETE FROM operated WHERE id = 4")
+                compare(weir, sql, "gtid", "primary", "no replica is known")  # the last one wrote nothing: nobody knows where it is
+                other = items([tuple(r.values()) for r in weir.admin("EXPLAIN ROUTE AS somebody IN test " + sql)])
+                self.assertIn("chosen among", str(other))
+                key = items([tuple(r.values()) for r in weir.admin("EXPLAIN ROUTE AS somebody IN test SELECT /* weir:key=a */ id FROM operated")])
+                self.assertIn("no replica is known", str(key))
+            self.rig.settle()
+            wait_for("all have it", lambda: "chosen among" in str(weir.admin(f"EXPLAIN ROUTE AS {self.rig.env['DB_USER']} IN test {sql}")))
+
     def test_config_and_version(self):
         config = {r["setting"]: r["value"] for r in self.rows("SHOW CONFIG")}
         self.assertEqual(config["monitor.user"], self.rig.env["MONITOR_USER"])

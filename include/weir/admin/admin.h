@@ -32,6 +32,7 @@
 struct admin;
 struct cache;
 struct catalogue;
+struct causal_board;
 struct positions;
 struct config;
 struct digest_list;
@@ -55,6 +56,7 @@ struct admin_view {
     const struct positions *positions; /* may be NULL: nobody asks, or nothing is known */
     const struct rules *rules;
     const struct guard_board *board; /* may be NULL */
+    struct causal_board *causal;     /* may be NULL */
     struct cache *cache;             /* NULL: off */
     struct tls_ctx *tls;             /* NULL: not offered */
     const struct events *events;

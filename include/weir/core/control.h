@@ -21,6 +21,7 @@
 
 struct binlog;
 struct cache;
+struct causal_board;
 struct control;
 struct guard_board;
 struct listener_set;
@@ -51,6 +52,7 @@ struct control_house {
     struct users *users;
     struct slots *slots;
     struct guard_board *board;
+    struct causal_board *causal;
     struct share *share;   /* may be NULL */
     struct cache *cache;   /* NULL: off */
     struct binlog *binlog; /* NULL: nothing asks for it */
