@@ -137,11 +137,12 @@ static void promises(const struct config *config, struct verify_conf *conf)
     case CONFIG_RAW_GTID:
         conf->mode = VERIFY_GTID;
         break;
-    case CONFIG_RAW_AUTO: /* the weaker of the two that it may be */
+    case CONFIG_RAW_AUTO: /* weir itself says which of the two */
     case CONFIG_RAW_WINDOW:
     case CONFIG_RAW_STRICT:
         /* one that is shorter than what weir would take promises nothing */
         conf->mode = is_sure ? VERIFY_WINDOW : VERIFY_OFF;
+        conf->is_auto = config->read_after_write.mode == CONFIG_RAW_AUTO;
         break;
     case CONFIG_RAW_OFF:
         conf->mode = VERIFY_OFF;
@@ -157,6 +158,7 @@ static void promises(const struct config *config, struct verify_conf *conf)
         conf->scope = VERIFY_GLOBAL;
         break;
     }
+    conf->may_go_back = !config->read_after_write.monotonic;
     /* how old a replica may be before its verdict says so, and a second for what counts in seconds */
     conf->stale_us = config->monitor.max_lag_us +
                      config->monitor.interval_us * (config->monitor.failures + (uint64_t)1) +

@@ -63,7 +63,7 @@ int verify_print(const struct verify_conf *conf, const struct verify_result *res
                   report->errors, report->errors_calm);
     (void)fprintf(out, "slowest        %.1f ms\n", ms(report->slowest_us));
     (void)fprintf(out, "judged by      the mode %s%s; order of commits: %s\n",
-                  mode_text(conf->mode),
+                  mode_text(result->mode),
                   conf->scope == VERIFY_GLOBAL ? ", for everybody's writes" : "",
                   report->has_order ? "the binary log" : "of each register, and by time");
     return check_print(report, &result->checked, out);

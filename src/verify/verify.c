@@ -74,10 +74,19 @@ static int control_open(struct run *run)
     return 0;
 }
 
-static int on_any_row(void *arg, const struct span *cells, unsigned count)
+struct route_said {
+    bool is_weir;
+    bool is_gtid;
+};
+
+static int on_route_row(void *arg, const struct span *cells, unsigned count)
 {
-    (void)cells;
-    *(bool *)arg = count == 2;
+    struct route_said *said = arg;
+
+    said->is_weir = count == 2;
+    if (said->is_weir && span_eq_text(cells[0], "freshness")) {
+        said->is_gtid = span_eq_text(cells[1], "gtid");
+    }
     return 0;
 }
 
@@ -85,15 +94,20 @@ static int prepare(struct run *run)
 {
     const struct verify_conf *conf = run->conf;
     struct verify_result *result = run->result;
-    bool is_weir = false;
+    struct route_said said = {.is_weir = false};
     int rc = control_open(run);
 
+    result->mode = conf->mode;
     if (rc == 0 && conf->is_weir &&
-        (link_each(run->link, "EXPLAIN ROUTE SELECT 1", on_any_row, &is_weir) < 0 || !is_weir)) {
+        (link_each(run->link, "EXPLAIN ROUTE SELECT 1", on_route_row, &said) < 0 ||
+         !said.is_weir)) {
         (void)snprintf(result->error, sizeof(result->error),
                        "what listens there is no weir: it does not know EXPLAIN ROUTE (%s)",
                        link_error(run->link));
         return -WR_E_STATE;
+    }
+    if (conf->is_auto && said.is_gtid) {
+        result->mode = VERIFY_GTID;
     }
     if (rc == 0) {
         rc = schema_create(run->link, conf, result->schema, result->error, sizeof(result->error));
@@ -215,21 +229,21 @@ static int read_truth(struct run *run)
 
 /* --- verdict --- */
 
-static uint32_t promised(const struct verify_conf *conf)
+static uint32_t promised(const struct verify_conf *conf, enum verify_mode mode)
 {
     uint32_t enforced = CHECK_ALWAYS | conf->enforce_also;
 
-    switch (conf->mode) {
+    switch (mode) {
     case VERIFY_OFF:
         break;
     case VERIFY_GTID:
-        enforced |= CHECK_BIT(CHECK_K1) | CHECK_BIT(CHECK_K2);
+        enforced |= CHECK_BIT(CHECK_K1) | (conf->may_go_back ? 0 : CHECK_BIT(CHECK_K2));
         break;
     case VERIFY_WINDOW:
         enforced |= CHECK_BIT(CHECK_K1);
         break;
     }
-    if (conf->mode != VERIFY_OFF && conf->scope == VERIFY_GLOBAL) {
+    if (mode != VERIFY_OFF && conf->scope == VERIFY_GLOBAL) {
         enforced |= CHECK_BIT(CHECK_K10);
     }
     return enforced;
@@ -272,7 +286,7 @@ static int judge(struct run *run)
 
     measure(run);
     run->result->checked = (struct check_conf){
-        .enforced = promised(conf),
+        .enforced = promised(conf, run->result->mode),
         .stale_us = conf->stale_us,
         .timeout_us = conf->timeout_us,
         .heal_us = conf->heal_us,

@@ -83,6 +83,8 @@ struct verify_conf {
     uint8_t min_replica_pct; /* K13 */
     uint8_t insert_pct;      /* of the operations: inserts and nothing else, beside the mix */
     bool is_weir;            /* what listens there has to know EXPLAIN ROUTE */
+    bool is_auto;            /* mode is VERIFY_GTID instead where weir says that it goes by GTIDs */
+    bool may_go_back;        /* no monotonic reads were promised */
     bool asks_route;         /* now and then: where would this read go */
     bool is_marked;     /* on_ready gives the table srv another row on each server, 1: primary */
     bool is_abandoning; /* some clients go away in the middle of a statement */
@@ -93,6 +95,7 @@ struct verify_conf {
 struct verify_result {
     struct check_report report;
     struct check_conf checked;
+    enum verify_mode mode; /* by which it was judged */
     uint64_t operations;
     uint64_t took_us;
     uint64_t read_p50_us;
