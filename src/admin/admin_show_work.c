@@ -7,6 +7,7 @@
 #include "weir/backend/topo.h"
 #include "weir/classify/classify.h"
 #include "weir/util/clock.h"
+#include "weir/util/metric.h"
 
 #include "admin_priv.h"
 
@@ -162,12 +163,19 @@ void admin_show_sessions(struct admin_sess *sess, const struct words *words, siz
     ask(sess, words, at, ADMIN_ASK_SESSIONS, sessions_ready);
 }
 
+/* The metric has the reasons in the order of the pins. */
+#define X(name, text) _Static_assert((int)METRIC_PIN_##name == (int)PIN_##name, "one order");
+CLASSIFY_PINS(X)
+#undef X
+
 static void pins_ready(struct admin_sess *sess)
 {
     const struct admin_wait *wait = sess->wait;
+    struct admin_view view;
     struct admin_rows rows;
 
-    rows_begin(&rows, sess, "reason,sessions#", &wait->filter, true);
+    admin_view(sess, &view);
+    rows_begin(&rows, sess, "reason,sessions#,times#", &wait->filter, true);
     for (unsigned pin = 0; pin < PIN_END_; pin++) {
         uint64_t sum = 0;
 
@@ -176,6 +184,7 @@ static void pins_ready(struct admin_sess *sess)
         }
         rows_text(&rows, classify_pin_name((enum classify_pin)pin));
         rows_u64(&rows, sum);
+        rows_u64(&rows, (uint64_t)metric_read(view.registry, METRIC_PINS, pin));
     }
     rows_end(&rows);
 }

@@ -184,40 +184,30 @@ void sess_track_ok(struct sess *sess, struct conn *conn, const struct ok *ok)
     }
 }
 
-static enum metric_pin pin_metric(uint32_t pins)
-{
-    if ((pins & PIN_BIT(PIN_USER_VARIABLE)) != 0) {
-        return METRIC_PIN_USER_VARIABLE;
-    }
-    if ((pins & PIN_BIT(PIN_TEMP_TABLE)) != 0) {
-        return METRIC_PIN_TEMP_TABLE;
-    }
-    if ((pins & (PIN_BIT(PIN_NAMED_LOCK) | PIN_BIT(PIN_LOCK_TABLES) | PIN_BIT(PIN_BACKUP_LOCK))) !=
-        0) {
-        return METRIC_PIN_LOCK;
-    }
-    if ((pins & PIN_BIT(PIN_TEXT_PREPARE)) != 0) {
-        return METRIC_PIN_PREPARED;
-    }
-    if ((pins & PIN_BIT(PIN_UNTRACKED_VARIABLE)) != 0) {
-        return METRIC_PIN_SESSION_STATE;
-    }
-    if ((pins & PIN_BIT(PIN_SET_ROLE)) != 0) {
-        return METRIC_PIN_ROLE;
-    }
-    if ((pins & PIN_BIT(PIN_UNKNOWN)) != 0) {
-        return METRIC_PIN_UNKNOWN;
-    }
-    return METRIC_PIN_OTHER;
-}
+/* Each reason is counted by its own name. */
+static const enum metric_pin PIN_METRICS[PIN_END_] = {
+    [PIN_USER_VARIABLE] = METRIC_PIN_USER_VARIABLE,
+    [PIN_TEMP_TABLE] = METRIC_PIN_TEMP_TABLE,
+    [PIN_NAMED_LOCK] = METRIC_PIN_NAMED_LOCK,
+    [PIN_LOCK_TABLES] = METRIC_PIN_LOCK_TABLES,
+    [PIN_BACKUP_LOCK] = METRIC_PIN_BACKUP_LOCK,
+    [PIN_TEXT_PREPARE] = METRIC_PIN_TEXT_PREPARE,
+    [PIN_HANDLER] = METRIC_PIN_HANDLER,
+    [PIN_UNTRACKED_VARIABLE] = METRIC_PIN_UNTRACKED_VARIABLE,
+    [PIN_SET_ROLE] = METRIC_PIN_SET_ROLE,
+    [PIN_XA] = METRIC_PIN_XA,
+    [PIN_LAST_INSERT_ID] = METRIC_PIN_LAST_INSERT_ID,
+    [PIN_SEQUENCE] = METRIC_PIN_SEQUENCE,
+    [PIN_UNKNOWN] = METRIC_PIN_UNKNOWN,
+};
 
 void sess_pins_change(struct sess *sess, uint32_t pins, uint32_t unpins)
 {
     uint32_t before = sess->pins;
     uint32_t now = (before & ~unpins) | pins;
 
-    if ((now & ~before) != 0) {
-        metric_inc(sess->env->metrics, METRIC_PINS, pin_metric(now & ~before));
+    for (uint32_t fresh = now & ~before; fresh != 0; fresh &= fresh - 1) {
+        metric_inc(sess->env->metrics, METRIC_PINS, PIN_METRICS[__builtin_ctz(fresh)]);
     }
     if (before == 0 && now != 0) {
         sess->pin_digest = sess->cmd.digest;

@@ -234,12 +234,20 @@ class Admin:
             self.assertIn("pinned_by_this", text)
             pins = {r["reason"]: int(r["sessions"]) for r in self.rows("SHOW PINS")}
             self.assertEqual(pins["temp_table"], 1)
+
+            def times(reason):
+                shown = [int(r["times"]) for r in self.rows("SHOW PINS") if r["reason"] == reason]
+                self.assertEqual(shown, [self.weir.metrics()[f'weir_pins_taken_total{{reason="{reason}"}}']])
+                return shown[0]
+
+            taken = times("lock_tables")
             with clients[3].cursor() as cur:
                 cur.execute("LOCK TABLES operated READ")
                 self.assertEqual(self.session(clients[3])["pins"], "lock_tables")
                 cur.execute("UNLOCK TABLES")
             row = self.session(clients[3])
             self.assertEqual((row["pins"], row["pin_digest"]), ("", "0"))
+            self.assertEqual((times("lock_tables"), times("temp_table") > 0), (taken + 1, True))
         finally:
             for c in clients:
                 c.close()

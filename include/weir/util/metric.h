@@ -52,15 +52,21 @@
     X(DIR, SERVER_IN, "side=\"server\",direction=\"in\"")   \
     X(DIR, SERVER_OUT, "side=\"server\",direction=\"out\"")
 
-#define METRIC_SET_PIN(X)                             \
-    X(PIN, TEMP_TABLE, "reason=\"temp_table\"")       \
-    X(PIN, LOCK, "reason=\"lock\"")                   \
-    X(PIN, USER_VARIABLE, "reason=\"user_variable\"") \
-    X(PIN, SESSION_STATE, "reason=\"session_state\"") \
-    X(PIN, PREPARED, "reason=\"prepared\"")           \
-    X(PIN, ROLE, "reason=\"role\"")                   \
-    X(PIN, UNKNOWN, "reason=\"unknown\"")             \
-    X(PIN, OTHER, "reason=\"other\"")
+/* Those of classify/facts.h, in that order. */
+#define METRIC_SET_PIN(X)                                       \
+    X(PIN, USER_VARIABLE, "reason=\"user_variable\"")           \
+    X(PIN, TEMP_TABLE, "reason=\"temp_table\"")                 \
+    X(PIN, NAMED_LOCK, "reason=\"named_lock\"")                 \
+    X(PIN, LOCK_TABLES, "reason=\"lock_tables\"")               \
+    X(PIN, BACKUP_LOCK, "reason=\"backup_lock\"")               \
+    X(PIN, TEXT_PREPARE, "reason=\"text_prepare\"")             \
+    X(PIN, HANDLER, "reason=\"handler\"")                       \
+    X(PIN, UNTRACKED_VARIABLE, "reason=\"untracked_variable\"") \
+    X(PIN, SET_ROLE, "reason=\"set_role\"")                     \
+    X(PIN, XA, "reason=\"xa\"")                                 \
+    X(PIN, LAST_INSERT_ID, "reason=\"last_insert_id\"")         \
+    X(PIN, SEQUENCE, "reason=\"sequence\"")                     \
+    X(PIN, UNKNOWN, "reason=\"unknown\"")
 
 /* Why weir itself, not a server, sent an error. */
 #define METRIC_SET_ERROR(X)                         \
@@ -203,7 +209,8 @@
       "Sessions closed because weir's own check failed.")                                          \
     X(ERRORS, "weir_errors_sent_total", COUNTER, ERROR,                                            \
       "Errors that weir itself sent to clients.")                                                  \
-    X(PINS, "weir_pins_taken_total", COUNTER, PIN, "Times a session was pinned to the primary.")   \
+    X(PINS, "weir_pins_taken_total", COUNTER, PIN,                                                 \
+      "Times a reason began to pin a session to the primary.")                                     \
     X(SESSIONS_PINNED, "weir_sessions_pinned", GAUGE, NONE, "Sessions pinned to the primary now.") \
     X(HINTS_UNKNOWN, "weir_hints_unknown_total", COUNTER, NONE, "Hints with an unknown name.")     \
     X(STATE_REPLAYS, "weir_state_replays_total", COUNTER, NONE,                                    \
