@@ -7,11 +7,13 @@
  *      writer:   ring -> chunk -> write(fd), tail += n (release)
  *
  * A producer never waits: no room means a drop, counted, and told by the writer in a line of its
- * own.
+ * own. Nor does the writer for more than a second, so that the process can always end: what a full
+ * disk or a pipe that nobody reads does not take is dropped, too.
  */
 #include "weir/util/log.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -29,9 +31,11 @@
 #include "log_priv.h"
 
 #define LOG_MESSAGE_MAX  1536
-#define LOG_CHUNK        ((size_t)16 * 1024)
+#define LOG_CHUNK        ((size_t)PIPE_BUF)
 #define LOG_IDLE_MS      500
-#define LOG_FULL_WAIT_MS 1000 /* how long a blocked descriptor is waited for */
+#define LOG_FULL_WAIT_MS 1000 /* how long a full descriptor is waited for, once */
+
+_Static_assert(LOG_LINE_MAX <= LOG_CHUNK, "a line is written whole");
 
 struct log_ring {
     struct log_ring *next; /* constant once in the list */
@@ -57,6 +61,7 @@ struct logger {
     atomic_int level;
     atomic_int fd;
     bool is_json;
+    bool is_stuck; /* the writer's: the descriptor had no room when it was seen last */
 };
 
 static const char *const level_names[] = {
@@ -92,25 +97,42 @@ static void wake_writer(struct logger *logger)
     }
 }
 
-/* The whole of bytes, or what the descriptor takes within LOG_FULL_WAIT_MS. */
-static void write_all(int fd, const char *bytes, size_t len)
+static uint64_t lines_in(const char *bytes, size_t len)
 {
-    while (len > 0) {
-        ssize_t written = write(fd, bytes, len);
-        if (written > 0) {
-            bytes += written;
-            len -= (size_t)written;
-        } else if (written < 0 && errno == EINTR) {
-            continue;
-        } else if (written < 0 && errno == EAGAIN) {
-            struct pollfd full = {.fd = fd, .events = POLLOUT};
-            if (poll(&full, 1, LOG_FULL_WAIT_MS) <= 0) {
-                return;
-            }
-        } else {
-            return; /* nobody left to tell */
-        }
+    uint64_t lines = 0;
+
+    for (size_t i = 0; i < len; i++) {
+        lines += bytes[i] == '\n';
     }
+    return lines;
+}
+
+/* Whole lines, at most a chunk of them. Returns how many of them were lost: the disk is full, nobody
+ * reads. A descriptor that blocks is not written to before it has room, and what is written then is
+ * no more than a pipe takes without waiting. Only the first lines that find it full wait for it. */
+static uint64_t write_lines(struct logger *logger, const char *bytes, size_t len)
+{
+    int fd = atomic_load(&logger->fd);
+
+    while (len > 0) {
+        struct pollfd room = {.fd = fd, .events = POLLOUT};
+        ssize_t written = -1;
+
+        if (fd < 0 || poll(&room, 1, logger->is_stuck ? 0 : LOG_FULL_WAIT_MS) <= 0) {
+            logger->is_stuck = true;
+            return lines_in(bytes, len);
+        }
+        do {
+            written = write(fd, bytes, len);
+        } while (written < 0 && errno == EINTR);
+        if (written <= 0) {
+            return lines_in(bytes, len);
+        }
+        logger->is_stuck = false;
+        bytes += written;
+        len -= (size_t)written;
+    }
+    return 0;
 }
 
 static void ring_get(const struct log_ring *ring, size_t at, void *dst, size_t len)
@@ -143,15 +165,16 @@ static void tell_drops(struct logger *logger, struct log_ring *ring)
     log_line_text(&line, "event", "log_lines_dropped");
     log_line_number(&line, "count", drops - ring->told_drops);
     log_line_end(&line);
-    write_all(atomic_load(&logger->fd), line.text, line.len);
-    ring->told_drops = drops;
+    if (write_lines(logger, line.text, line.len) == 0) {
+        ring->told_drops = drops;
+    }
 }
 
 static void drain_ring(struct logger *logger, struct log_ring *ring)
 {
     char chunk[LOG_CHUNK];
     size_t used = 0;
-    int fd = atomic_load(&logger->fd);
+    uint64_t lost = 0;
     size_t tail = atomic_load_explicit(&ring->tail, memory_order_relaxed);
     /* Acquire: the bytes up to head were written before it. */
     size_t head = atomic_load_explicit(&ring->head, memory_order_acquire);
@@ -160,7 +183,7 @@ static void drain_ring(struct logger *logger, struct log_ring *ring)
         uint32_t len = 0;
         ring_get(ring, tail, &len, sizeof(len));
         if (used + len > sizeof(chunk)) {
-            write_all(fd, chunk, used);
+            lost += write_lines(logger, chunk, used);
             used = 0;
         }
         ring_get(ring, tail + sizeof(len), chunk + used, len);
@@ -169,7 +192,10 @@ static void drain_ring(struct logger *logger, struct log_ring *ring)
         /* Release: the bytes were copied out before the producer may overwrite them. */
         atomic_store_explicit(&ring->tail, tail, memory_order_release);
     }
-    write_all(fd, chunk, used);
+    lost += write_lines(logger, chunk, used);
+    if (lost > 0) {
+        atomic_fetch_add_explicit(&ring->drops, lost, memory_order_relaxed);
+    }
     tell_drops(logger, ring);
 }
 

@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """SIGTERM, where nothing is left that it would be right to wait for: the process is gone within five seconds."""
+import fcntl
+import os
 import signal
 import socket
+import subprocess
 import time
 import unittest
 
@@ -62,6 +65,34 @@ class Stop(unittest.TestCase):
         with self.weir() as weir, socket.create_connection(("127.0.0.1", weir.port)) as c:
             self.assertTrue(c.recv(1))
             self.ends(weir)
+
+    def test_log_that_nobody_reads(self):
+        """Standard error is a pipe whose reader stands still: statements, SIGHUP and SIGTERM do not wait for it."""
+        weir = self.weir(rules=[{"name": "all", "log": True}])
+        self.addCleanup(weir.__exit__, None, None, None)
+        weir.write_conf()
+        reader, writer = os.pipe()
+        self.addCleanup(os.close, reader)
+        fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, 4096)
+        weir.process = subprocess.Popen([weir.binary, "--config", weir.conf], stdin=subprocess.DEVNULL, stdout=writer, stderr=writer, start_new_session=True)
+        os.close(writer)
+        with open(weir.log_path, "wb"):
+            pass
+        weirlab.wait_for("weir listens", weir._is_up)
+        weirlab.wait_for("weir sees its servers", weir._sees_servers)
+        with weir.connect() as c, c.cursor() as cur:
+            for i in range(500):
+                cur.execute(f"SELECT {i}")
+        lost = weirlab.wait_for("lines are dropped", lambda: weir.metrics()["weir_log_lines_dropped_total"])
+        weir.process.send_signal(signal.SIGHUP)
+        weirlab.wait_for("it is read again", lambda: weir.metrics()['weir_config_reloads_total{outcome="applied"}'] == 1)
+        with weir.connect() as c, c.cursor() as cur:
+            cur.execute("SELECT 1")
+        self.assertGreater(lost, 0)
+        began = time.monotonic()
+        weir.process.send_signal(signal.SIGTERM)
+        self.assertEqual(weir.process.wait(60), 0)
+        self.assertLess(time.monotonic() - began, 5)
 
     @staticmethod
     def queued(local, peer=""):

@@ -7,7 +7,9 @@
  * THREADS   A ring belongs to one thread at a time; the writer drains all.
  * REENTRY   none
  * UNITS     bytes
- * ERRORS    Logging itself never fails: a full ring drops the line and counts it.
+ * ERRORS    Logging itself never fails: what the ring, the disk or a pipe that nobody reads has no
+ *           room for is dropped and counted. log_flush() and log_destroy() wait for the latter a
+ *           second or two.
  * BOUNDS    LOG_RING_BYTES per ring, LOG_LINE_MAX per line (cut), LOG_SITE_BURST warnings and
  *           errors per call site and second (the rest are counted into the next one).
  */

@@ -280,7 +280,8 @@
       "Statements that weir prepared on a connection that did not know them.")                     \
     X(STMT_EVICTED, "weir_prepared_evicted_total", COUNTER, NONE,                                  \
       "Prepared statements closed on a connection to make room for others.")                       \
-    X(LOG_DROPS, "weir_log_lines_dropped_total", COUNTER, NONE, "Log lines dropped, ring full.")   \
+    X(LOG_DROPS, "weir_log_lines_dropped_total", COUNTER, NONE,                                    \
+      "Log lines dropped: no room, or not written.")                                               \
     X(TOPO_GENERATION, "weir_topo_generation", GAUGE, NONE, "Generation of the topology.")         \
     X(RELOADS, "weir_config_reloads_total", COUNTER, RELOAD, "Times the file was read again.")     \
     X(CONFIG_GENERATION, "weir_config_generation", GAUGE, NONE,                                    \

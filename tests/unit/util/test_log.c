@@ -281,6 +281,64 @@ static void full_ring_drops_and_tells(void **unused)
     (void)close(pipe_fds[0]);
 }
 
+static uint64_t flood(int fd, int count)
+{
+    struct log_conf conf = {.fd = fd, .level = LOG_INFO};
+    struct logger *logger = NULL;
+    struct log_ctx ctx = {.room = "test"};
+    uint64_t drops = 0;
+
+    assert_int_equal(log_create(&conf, &logger), 0);
+    assert_int_equal(log_ring_create(logger, "main", &ctx.ring), 0);
+    for (int i = 0; i < count; i++) {
+        log_info(&ctx, "flood", "line number %d", i);
+    }
+    log_flush(logger);
+    drops = log_drops(logger);
+    log_destroy(logger);
+    return drops;
+}
+
+/* Nobody reads, and the descriptor is one that waits: flush and end come all the same, what was
+ * written are whole lines, and each other one is counted. */
+static void stuck_reader_stops_nobody(void **unused)
+{
+    static char text[1024 * 1024];
+    int pipe_fds[2];
+    uint64_t drops = 0;
+    uint64_t lines = 0;
+    ssize_t got = 0;
+
+    (void)unused;
+    assert_int_equal(pipe2(pipe_fds, O_CLOEXEC), 0);
+    drops = flood(pipe_fds[1], 5000);
+    (void)close(pipe_fds[1]);
+    for (size_t used = 0; (got = read(pipe_fds[0], text + used, sizeof(text) - 1 - used)) > 0;) {
+        used += (size_t)got;
+    }
+    assert_int_equal(got, 0);
+    (void)close(pipe_fds[0]);
+    assert_true(drops > 0);
+    for (char *at = text, *end = NULL; (end = strchr(at, '\n')) != NULL; at = end + 1) {
+        *end = '\0';
+        assert_int_equal(strncmp(at, "time=", 5), 0);
+        assert_non_null(strstr(at, "line number "));
+        lines++;
+    }
+    assert_int_equal(lines + drops, 5000);
+}
+
+static void full_disk_is_counted(void **unused)
+{
+    int fd = open("/dev/full", O_WRONLY | O_CLOEXEC);
+
+    (void)unused;
+    assert_true(fd >= 0);
+    assert_int_equal(flood(fd, 100), 100);
+    (void)close(fd);
+    assert_int_equal(flood(-1, 10), 10);
+}
+
 struct talker {
     struct logger *logger;
     char name[16];
@@ -373,6 +431,8 @@ int main(void)
         cmocka_unit_test(level_names_parse),
         cmocka_unit_test(storm_is_suppressed_and_counted),
         cmocka_unit_test(full_ring_drops_and_tells),
+        cmocka_unit_test(stuck_reader_stops_nobody),
+        cmocka_unit_test(full_disk_is_counted),
         cmocka_unit_test(threads_lose_no_line),
         cmocka_unit_test(log_survives_no_memory),
     };
