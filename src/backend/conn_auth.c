@@ -140,6 +140,7 @@ static void on_switch(struct conn *conn, struct span payload)
         return;
     }
     conn_send_packet(conn, (struct span){answer, len});
+    stream_forget_written(&conn->stream);
     crypto_wipe(answer, sizeof(answer));
 }
 
@@ -161,6 +162,7 @@ static void send_full(struct conn *conn)
         }
         login->is_full_sent = true;
         conn_send_packet(conn, (struct span){password, len});
+        stream_forget_written(&conn->stream);
         crypto_wipe(password, sizeof(password));
         return;
     }

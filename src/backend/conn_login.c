@@ -7,6 +7,7 @@
 #include "weir/protocol/caps.h"
 #include "weir/protocol/login.h"
 #include "weir/util/assert.h"
+#include "weir/util/crypto.h"
 #include "weir/util/err.h"
 
 #include "conn_priv.h"
@@ -95,9 +96,11 @@ void conn_login_send(struct conn *conn)
     login_encode(&out, &fields);
     if (wire_out_ok(&out)) {
         conn_send_packet(conn, buf_span(&packet));
+        stream_forget_written(&conn->stream);
     } else {
         conn_fail(conn, -WR_E_TOO_LARGE);
     }
+    crypto_wipe(answer, sizeof(answer));
     buf_fini_secret(&packet);
 }
 

@@ -15,6 +15,7 @@
 
 #include "weir/util/assert.h"
 #include "weir/util/clock.h"
+#include "weir/util/crypto.h"
 #include "weir/util/err.h"
 
 #include "loop_priv.h"
@@ -345,6 +346,13 @@ struct event_base *loop_base(struct loop *loop)
 struct wheel *loop_wheel(struct loop *loop)
 {
     return &loop->wheel;
+}
+
+void loop_wipe_tls_stage(struct loop *loop)
+{
+    if (loop->tls_stage != NULL) {
+        crypto_wipe(loop->tls_stage, TLS_STAGE_SIZE);
+    }
 }
 
 uint8_t *loop_tls_stage(struct loop *loop)

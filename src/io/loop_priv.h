@@ -52,5 +52,6 @@ struct wheel *loop_wheel(struct loop *loop);
 void loop_wake_for(struct loop *loop, uint64_t tick);
 /* Room to put pieces of output together before they are encrypted; NULL: no memory. */
 uint8_t *loop_tls_stage(struct loop *loop);
+void loop_wipe_tls_stage(struct loop *loop);
 
 #endif

@@ -435,6 +435,11 @@ int stream_start_tls_connect(struct stream *stream, struct tls_ctx *ctx, const c
     return tls_go(stream);
 }
 
+void stream_forget_written(struct stream *stream)
+{
+    loop_wipe_tls_stage(stream->loop);
+}
+
 bool stream_is_tls(const struct stream *stream)
 {
     return stream->ssl != NULL && (stream->flags & ST_HANDSHAKE) == 0;

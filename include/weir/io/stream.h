@@ -139,6 +139,8 @@ WR_NODISCARD int stream_start_tls_accept(struct stream *stream, struct tls_ctx *
 WR_NODISCARD int stream_start_tls_connect(struct stream *stream, struct tls_ctx *ctx,
                                           const char *host, size_t unread);
 bool stream_is_tls(const struct stream *stream);
+/* What was written just now was secret: TLS keeps no copy of it. */
+void stream_forget_written(struct stream *stream);
 /* "TLSv1.3", "TLS_AES_256_GCM_SHA384"; empty without TLS. Static storage. */
 const char *stream_tls_version(const struct stream *stream);
 const char *stream_tls_cipher(const struct stream *stream);
