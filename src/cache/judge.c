@@ -1,34 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "weir/cache/judge.h"
 
-#include "weir/util/clock.h"
+#include "weir/util/duration.h"
 
 #define UNSAID UINT64_MAX /* of a rule's settings: nothing is said */
-
-/* The value of the hint cache: "60s", "500ms", "5m", "1h"; a bare number is seconds. */
-static bool parse_ttl(struct span text, uint64_t *ret_us)
-{
-    static const struct {
-        const char *name;
-        uint64_t us;
-    } units[] = {{"", CLOCK_US_PER_SECOND},         {"ms", CLOCK_US_PER_MS},
-                 {"s", CLOCK_US_PER_SECOND},        {"m", 60 * CLOCK_US_PER_SECOND},
-                 {"h", 3600 * CLOCK_US_PER_SECOND}, {"d", 86400 * CLOCK_US_PER_SECOND}};
-    uint64_t value = 0;
-    size_t at = 0;
-
-    while (at < text.len && text.p[at] >= '0' && text.p[at] <= '9' && value <= CACHE_TTL_MAX_US) {
-        value = value * 10 + (uint64_t)(text.p[at++] - '0');
-    }
-    for (size_t i = 0; at != 0 && i < sizeof(units) / sizeof(units[0]); i++) {
-        if (span_eq_text((struct span){text.p + at, text.len - at}, units[i].name) &&
-            value <= CACHE_TTL_MAX_US / units[i].us) {
-            *ret_us = value * units[i].us;
-            return true;
-        }
-    }
-    return false;
-}
 
 static bool has_hint(const struct cache_ask *ask, enum classify_hint hint)
 {
@@ -60,7 +35,9 @@ static bool take_wish(const struct cache_ask *ask, struct cache_plan *plan)
         plan->is_hinted = false;
         plan->pass = rule_says(ask) ? CACHE_PASS_NONE : CACHE_PASS_HINTS_OFF;
     } else if (ask->facts->hint[HINT_CACHE].len != 0 &&
-               (!parse_ttl(ask->facts->hint[HINT_CACHE], &plan->ttl_us) || plan->ttl_us == 0)) {
+               (!duration_parse_hint(ask->facts->hint[HINT_CACHE], CACHE_TTL_MAX_US,
+                                     &plan->ttl_us) ||
+                plan->ttl_us == 0)) {
         plan->pass = CACHE_PASS_OTHER;
     }
     return true;

@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "weir/util/duration.h"
+
 #include "errors_priv.h"
 #include "load_priv.h"
 #include "value_priv.h"
@@ -333,7 +335,7 @@ static void check_window(struct loader *l, const struct yaml_node *root)
         }
     }
     if (longest < least && !raw->unsafe) {
-        value_format_duration(least, shown, sizeof shown);
+        duration_format(least, shown, sizeof shown);
         errors_add(l->errs, node,
                    "shorter than %s (max_lag + interval x (failures + 1) + 1s): a read could miss "
                    "the write before it; write auto, or add unsafe: true",

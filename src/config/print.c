@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "weir/config/config.h"
+#include "weir/util/duration.h"
 
 #include "print_priv.h"
 #include "schema_priv.h"
@@ -63,7 +64,7 @@ static void print_number(const struct schema_setting *s, uint64_t value, FILE *o
         return;
     }
     if (s->type == SCHEMA_T_DURATION) {
-        value_format_duration(value, text, sizeof text);
+        duration_format(value, text, sizeof text);
     } else if (s->type == SCHEMA_T_SIZE || s->type == SCHEMA_T_LARGE) {
         value_format_size(value, text, sizeof text);
     } else {

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "weir/util/assert.h"
+#include "weir/util/duration.h"
 #include "weir/util/err.h"
 
 #include "errors_priv.h"
@@ -56,7 +57,7 @@ static void set_complain_range(struct loader *l, const struct schema_setting *s,
     char shown[32];
 
     if (s->type == SCHEMA_T_DURATION) {
-        value_format_duration(bound, shown, sizeof shown);
+        duration_format(bound, shown, sizeof shown);
     } else if (s->type == SCHEMA_T_SIZE || s->type == SCHEMA_T_LARGE) {
         value_format_size(bound, shown, sizeof shown);
     } else {

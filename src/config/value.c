@@ -5,18 +5,14 @@
 #include <string.h>
 #include <sys/un.h>
 
+#include "weir/util/duration.h"
+
 #include "value_priv.h"
 
-struct value_unit {
+static const struct {
     const char *name;
     uint64_t factor;
-};
-
-static const struct value_unit duration_units[] = {
-    {"us", 1}, {"ms", 1000}, {"s", 1000000}, {"m", 60000000}, {"h", 3600000000}, {"d", 86400000000},
-};
-
-static const struct value_unit size_units[] = {
+} size_units[] = {
     {"B", 1},
     {"KiB", 1024},
     {"MiB", 1024 * 1024},
@@ -37,29 +33,10 @@ const char *value_parse_bool(struct span text, bool *ret_value)
     return "write true or false";
 }
 
-/* Leading digits; returns how many there are, 0 also when the number does not fit. */
-static size_t value_digits(struct span text, uint64_t *ret_value)
-{
-    uint64_t value = 0;
-    size_t n = 0;
-
-    while (n < text.len && text.p[n] >= '0' && text.p[n] <= '9') {
-        uint64_t digit = (uint64_t)(text.p[n] - '0');
-
-        if (value > (UINT64_MAX - digit) / 10) {
-            return 0;
-        }
-        value = value * 10 + digit;
-        n++;
-    }
-    *ret_value = value;
-    return n;
-}
-
 const char *value_parse_count(struct span text, uint64_t *ret_value)
 {
     uint64_t value = 0;
-    size_t n = value_digits(text, &value);
+    size_t n = span_digits(text, &value);
 
     if (n == 0 || n != text.len) {
         return "write a whole number such as 100";
@@ -68,41 +45,32 @@ const char *value_parse_count(struct span text, uint64_t *ret_value)
     return NULL;
 }
 
-static const char *value_parse_unit(struct span text, const struct value_unit *units, size_t count,
-                                    const char *hint, uint64_t *ret_value)
+const char *value_parse_duration(struct span text, uint64_t *ret_us)
 {
+    return duration_parse(text, ret_us) ? NULL : "write a time with its unit: 250ms, 5s, 5m, 2h";
+}
+
+const char *value_parse_size(struct span text, uint64_t *ret_bytes)
+{
+    static const char hint[] = "write a size with its unit: 512B, 64KiB, 64MiB, 1GiB";
     uint64_t value = 0;
-    size_t n = value_digits(text, &value);
+    size_t n = span_digits(text, &value);
 
     if (n == 0) {
         return hint;
     }
     if (n == text.len && value == 0) {
-        *ret_value = 0;
+        *ret_bytes = 0;
         return NULL;
     }
-    for (size_t i = 0; i < count; i++) {
-        if (span_eq_text((struct span){text.p + n, text.len - n}, units[i].name)) {
-            if (value > UINT64_MAX / units[i].factor) {
-                return hint;
-            }
-            *ret_value = value * units[i].factor;
+    for (size_t i = 0; i < WR_ARRAY_LEN(size_units); i++) {
+        if (span_eq_text((struct span){text.p + n, text.len - n}, size_units[i].name) &&
+            value <= UINT64_MAX / size_units[i].factor) {
+            *ret_bytes = value * size_units[i].factor;
             return NULL;
         }
     }
     return hint;
-}
-
-const char *value_parse_duration(struct span text, uint64_t *ret_us)
-{
-    return value_parse_unit(text, duration_units, WR_ARRAY_LEN(duration_units),
-                            "write a time with its unit: 250ms, 5s, 5m, 2h", ret_us);
-}
-
-const char *value_parse_size(struct span text, uint64_t *ret_bytes)
-{
-    return value_parse_unit(text, size_units, WR_ARRAY_LEN(size_units),
-                            "write a size with its unit: 512B, 64KiB, 64MiB, 1GiB", ret_bytes);
 }
 
 const char *value_parse_enum(struct span text, const char *words, unsigned *ret_index)
@@ -283,7 +251,7 @@ const char *value_parse_addr(struct span text, bool is_listen, struct value_addr
     if (problem != NULL) {
         return problem;
     }
-    n = value_digits(port_text, &port);
+    n = span_digits(port_text, &port);
     if (n == 0 || n != port_text.len || port > 65535 || (port == 0 && !is_listen)) {
         return "the port must be a number from 1 to 65535";
     }
@@ -299,25 +267,15 @@ const char *value_parse_addr(struct span text, bool is_listen, struct value_addr
     return NULL;
 }
 
-static void value_format_unit(uint64_t value, const struct value_unit *units, size_t count,
-                              char *dst, size_t cap)
+void value_format_size(uint64_t bytes, char *dst, size_t cap)
 {
     size_t best = 0;
 
-    for (size_t i = 1; i < count; i++) {
-        if (value != 0 && value % units[i].factor == 0) {
+    for (size_t i = 1; i < WR_ARRAY_LEN(size_units); i++) {
+        if (bytes != 0 && bytes % size_units[i].factor == 0) {
             best = i;
         }
     }
-    (void)snprintf(dst, cap, "%" PRIu64 "%s", value / units[best].factor, units[best].name);
-}
-
-void value_format_duration(uint64_t us, char *dst, size_t cap)
-{
-    value_format_unit(us, duration_units, WR_ARRAY_LEN(duration_units), dst, cap);
-}
-
-void value_format_size(uint64_t bytes, char *dst, size_t cap)
-{
-    value_format_unit(bytes, size_units, WR_ARRAY_LEN(size_units), dst, cap);
+    (void)snprintf(dst, cap, "%" PRIu64 "%s", bytes / size_units[best].factor,
+                   size_units[best].name);
 }

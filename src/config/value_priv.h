@@ -41,8 +41,7 @@ struct value_addr {
 WR_NODISCARD const char *value_parse_addr(struct span text, bool is_listen,
                                           struct value_addr *ret_addr);
 
-/* The shortest exact notation, as the parsers above take it. */
-void value_format_duration(uint64_t us, char *dst, size_t cap);
+/* The shortest exact notation, as the parser above takes it. */
 void value_format_size(uint64_t bytes, char *dst, size_t cap);
 
 #endif

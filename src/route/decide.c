@@ -26,8 +26,12 @@
 
 #include <string.h>
 
+#include "weir/util/duration.h"
+
 #include "decide_priv.h"
 #include "deciding_priv.h"
+
+#define LAG_HINT_MAX_US UINT64_C(86400000000) /* as rules[].max_lag */
 
 void route_hint_step(struct deciding *d, enum route_reason reason, enum classify_hint hint)
 {
@@ -197,7 +201,7 @@ static uint64_t lag_limit(struct deciding *d)
     if (!route_has_hint(d->facts, HINT_MAX_LAG)) {
         return limit_us;
     }
-    if (!route_duration_parse(d->facts->hint[HINT_MAX_LAG], &hinted_us)) {
+    if (!duration_parse_hint(d->facts->hint[HINT_MAX_LAG], LAG_HINT_MAX_US, &hinted_us)) {
         route_hint_step(d, ROUTE_HINT_INVALID, HINT_MAX_LAG);
         return limit_us;
     }

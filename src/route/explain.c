@@ -6,6 +6,7 @@
 #include "weir/classify/classify.h"
 #include "weir/route/decide.h"
 #include "weir/util/attr.h"
+#include "weir/util/duration.h"
 
 #include "decide_priv.h"
 #include "deciding_priv.h"
@@ -89,7 +90,7 @@ static void line_add_lag(struct line *line, uint64_t lag_us)
         line_add(line, "unknown");
         return;
     }
-    route_duration_format(lag_us, text, sizeof(text));
+    duration_format_about(lag_us, text, sizeof(text));
     line_add(line, text);
 }
 
@@ -172,7 +173,7 @@ static void line_add_rule(struct line *line, const struct config_rule *rule, boo
         line_add(line, rule->route_text);
     }
     if (rule->timeout_us != 0) {
-        route_duration_format(rule->timeout_us, time, sizeof(time));
+        duration_format_about(rule->timeout_us, time, sizeof(time));
         line_add(line, ", timeout ");
         line_add(line, time);
     }

@@ -91,3 +91,23 @@ unsigned span_distance_nocase(struct span a, struct span b)
     }
     return row[a.len % 3][b.len];
 }
+
+size_t span_digits(struct span a, uint64_t *ret_value)
+{
+    uint64_t value = 0;
+    size_t n = 0;
+
+    while (n < a.len && a.p[n] >= '0' && a.p[n] <= '9') {
+        uint64_t digit = (uint64_t)(a.p[n] - '0');
+
+        if (value > (UINT64_MAX - digit) / 10) {
+            return 0;
+        }
+        value = value * 10 + digit;
+        n++;
+    }
+    if (n > 0) {
+        *ret_value = value;
+    }
+    return n;
+}

@@ -36,6 +36,10 @@ bool span_eq_text_nocase(struct span a, const char *text);
  * either is longer than 40 bytes. */
 unsigned span_distance_nocase(struct span a, struct span b);
 
+/* The number that it begins with; returns how many digits, 0 also when 64 bits do not hold it: then
+ * *ret_value is untouched. */
+size_t span_digits(struct span a, uint64_t *ret_value);
+
 /* Copies at most cap-1 bytes and terminates; returns the number copied. */
 size_t span_copy(struct span a, char *dst, size_t cap);
 

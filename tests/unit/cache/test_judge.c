@@ -242,6 +242,7 @@ static void test_times_of_hints(void **state)
         {"/* weir:cache=60 */ SELECT a FROM t", MINUTE},
         {"/* weir:cache=60s */ SELECT a FROM t", MINUTE},
         {"/* weir:cache=500ms */ SELECT a FROM t", 500 * CLOCK_US_PER_MS},
+        {"/* weir:cache=1500us */ SELECT a FROM t", 1500},
         {"/* weir:cache=2m */ SELECT a FROM t", 2 * MINUTE},
         {"/* weir:cache=1h */ SELECT a FROM t", 60 * MINUTE},
         {"/* weir:cache=31d */ SELECT a FROM t", CACHE_TTL_MAX_US},

@@ -7,6 +7,8 @@
 
 #include <cmocka.h>
 
+#include "weir/util/duration.h"
+
 #include "value_priv.h"
 
 #define REFUSED UINT64_MAX
@@ -109,14 +111,14 @@ static void test_formats(void **state)
     for (size_t i = 0; i < WR_ARRAY_LEN(values); i++) {
         uint64_t back = REFUSED;
 
-        value_format_duration(values[i], text, sizeof text);
+        duration_format(values[i], text, sizeof text);
         assert_null(value_parse_duration(span_of(text), &back));
         assert_true(back == values[i]);
         value_format_size(values[i], text, sizeof text);
         assert_null(value_parse_size(span_of(text), &back));
         assert_true(back == values[i]);
     }
-    value_format_duration(1500000, text, sizeof text);
+    duration_format(1500000, text, sizeof text);
     assert_string_equal(text, "1500ms");
     value_format_size(1048576, text, sizeof text);
     assert_string_equal(text, "1MiB");

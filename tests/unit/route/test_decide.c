@@ -1282,39 +1282,6 @@ static void test_random_worlds(void **state)
     }
 }
 
-static void test_durations(void **state)
-{
-    static const struct {
-        const char *text;
-        bool is_good;
-        uint64_t us;
-    } rows[] = {
-        {"250ms", true, 250000}, {"5s", true, 5000000},
-        {"2m", true, 120000000}, {"1h", true, 3600000000},
-        {"3", true, 3000000},    {"7us", true, 7},
-        {"0", true, 0},          {"", false, 0},
-        {"s", false, 0},         {"5 s", false, 0},
-        {"-1s", false, 0},       {"99999999999999999999s", false, 0},
-        {"25h", false, 0},       {"24h", true, 86400000000},
-        {"5x", false, 0},
-    };
-    char text[32];
-
-    (void)state;
-    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        uint64_t us = 77;
-
-        assert_int_equal(route_duration_parse(span_of(rows[i].text), &us), rows[i].is_good);
-        assert_int_equal(us, rows[i].is_good ? rows[i].us : 77);
-    }
-    route_duration_format(999, text, sizeof(text));
-    assert_string_equal(text, "999us");
-    route_duration_format(12345, text, sizeof(text));
-    assert_string_equal(text, "12ms");
-    route_duration_format(1250000, text, sizeof(text));
-    assert_string_equal(text, "1.250s");
-}
-
 struct explained {
     char text[4096];
 };
@@ -1486,7 +1453,6 @@ int main(void)
         cmocka_unit_test(test_every_reason_is_reached), /* after the rows */
         cmocka_unit_test(test_candidates_say_why),
         cmocka_unit_test(test_random_worlds),
-        cmocka_unit_test(test_durations),
         cmocka_unit_test(test_explanation),
         cmocka_unit_test(test_explanation_rule),
         cmocka_unit_test(test_explanation_edges),
