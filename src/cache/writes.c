@@ -123,6 +123,68 @@ static void names_add(struct version_writes *writes, const struct cache_writes_i
     }
 }
 
+/* --- what only reads ---------------------------------------------------------------------------- */
+
+/* Views may hide calls of functions that write. */
+static bool name_only_reads(const struct cache_writes_in *in, const struct facts_table *table)
+{
+    enum catalogue_kind kind = CATALOGUE_UNKNOWN;
+    struct plain plain;
+
+    if (!plain_get(table, in->schema, &plain)) {
+        return false;
+    }
+    kind = catalogue_table(in->catalogue, in->ddl_seen, plain.schema, plain.name);
+    return kind == CATALOGUE_BASE_TABLE || kind == CATALOGUE_VIEW_HARMLESS ||
+           kind == CATALOGUE_SEQUENCE || (kind == CATALOGUE_UNKNOWN && in->has_temporary) ||
+           classify_is_system_schema(plain.schema);
+}
+
+/* From the name of that number on. */
+static bool names_only_read(const struct cache_writes_in *in, size_t first)
+{
+    struct facts_table tables[CACHE_WRITES_NAMES];
+    size_t count = classify_mentions(in->sql, in->env, tables, CACHE_WRITES_NAMES);
+
+    for (size_t i = first; i < count; i++) {
+        if (!name_only_reads(in, &tables[i])) {
+            return false;
+        }
+    }
+    return count < CACHE_WRITES_NAMES;
+}
+
+bool cache_read_is_only(const struct cache_writes_in *in)
+{
+    for (uint8_t i = 0; i < in->facts->table_count; i++) {
+        if (!name_only_reads(in, &in->facts->tables[i])) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* The functions that a read calls only read, too. */
+static bool calls_are_harmless(const struct cache_writes_in *in)
+{
+    for (uint8_t i = 0; i < in->facts->call_count; i++) {
+        const struct facts_call *call = &in->facts->calls[i];
+        struct facts_table written = {call->schema, call->name};
+        enum catalogue_kind kind = CATALOGUE_UNKNOWN;
+        struct plain plain;
+
+        if (!plain_get(&written, in->schema, &plain)) {
+            return false;
+        }
+        kind = catalogue_function(in->catalogue, in->ddl_seen, plain.schema, plain.name,
+                                  call->schema.len == 0);
+        if (kind != CATALOGUE_FUNCTION_HARMLESS && kind != CATALOGUE_FUNCTION_LISTED) {
+            return false;
+        }
+    }
+    return true;
+}
+
 /* --- definitions -------------------------------------------------------------------------------- */
 
 /* Leaves *text behind white space and plain comments. */
@@ -214,11 +276,12 @@ static bool text_has(struct span text, const char *word)
     return false;
 }
 
-/* It reads rows, too, and so may run functions. */
-static bool ddl_may_call(const struct cache_writes_in *in)
+/* It reads rows, too, and so may run functions; also those of views. */
+static bool ddl_may_call(const struct cache_writes_in *in, bool is_table)
 {
-    return (text_has(in->sql, "select") || text_has(in->sql, "values")) &&
-           classify_may_call(in->sql, in->env);
+    return ((text_has(in->sql, "select") || text_has(in->sql, "values")) &&
+            classify_may_call(in->sql, in->env)) ||
+           (is_table && in->facts->verb == VERB_CREATE && !names_only_read(in, 1));
 }
 
 static void ddl_add(struct version_writes *writes, const struct cache_writes_in *in)
@@ -229,25 +292,27 @@ static void ddl_add(struct version_writes *writes, const struct cache_writes_in 
     static const char *const databases[] = {"database", "schema", NULL};
     struct span text = in->sql;
     struct span word = word_next(&text); /* the verb */
+    struct span what = {NULL, 0};
 
-    if (word.len == 0 || ddl_may_call(in)) {
+    if (word.len > 0 && in->facts->verb == VERB_TRUNCATE) {
+        names_add(writes, in, REACH_SCHEMA);
+        return;
+    }
+    what = word_next(&text);
+    while (word_is_in(what, modifiers)) {
+        what = word_next(&text);
+    }
+    if (word.len == 0 || ddl_may_call(in, span_eq_text_nocase(what, "table") ||
+                                              (in->facts->bits & FACT(TEMP_TABLE)) != 0)) {
         version_writes_add_all(writes);
         return;
     }
     if ((in->facts->bits & FACT(TEMP_TABLE)) != 0) {
         return; /* nobody else can see it */
     }
-    if (in->facts->verb == VERB_TRUNCATE) {
+    if (word_is_in(what, tables)) {
         names_add(writes, in, REACH_SCHEMA);
-        return;
-    }
-    word = word_next(&text);
-    while (word_is_in(word, modifiers)) {
-        word = word_next(&text);
-    }
-    if (word_is_in(word, tables)) {
-        names_add(writes, in, REACH_SCHEMA);
-    } else if (word_is_in(word, databases)) {
+    } else if (word_is_in(what, databases)) {
         database_add(writes, text);
     } else {
         version_writes_add_all(writes); /* routines, users, triggers, ... */
@@ -317,61 +382,18 @@ static bool is_legible(const struct cache_writes_in *in)
            in->env->charset != CLASSIFY_CS_UNKNOWN;
 }
 
-/* The functions that a read calls only read, too. */
-static bool calls_are_harmless(const struct cache_writes_in *in)
-{
-    for (uint8_t i = 0; i < in->facts->call_count; i++) {
-        const struct facts_call *call = &in->facts->calls[i];
-        struct facts_table written = {call->schema, call->name};
-        enum catalogue_kind kind = CATALOGUE_UNKNOWN;
-        struct plain plain;
-
-        if (!plain_get(&written, in->schema, &plain)) {
-            return false;
-        }
-        kind = catalogue_function(in->catalogue, in->ddl_seen, plain.schema, plain.name,
-                                  call->schema.len == 0);
-        if (kind != CATALOGUE_FUNCTION_HARMLESS && kind != CATALOGUE_FUNCTION_LISTED) {
-            return false;
-        }
-    }
-    return true;
-}
-
-/* Views may hide calls of functions that write. */
-static bool names_only_read(const struct cache_writes_in *in)
-{
-    struct facts_table tables[CACHE_WRITES_NAMES];
-    size_t count = classify_mentions(in->sql, in->env, tables, CACHE_WRITES_NAMES);
-
-    for (size_t i = 0; i < count; i++) {
-        enum catalogue_kind kind = CATALOGUE_UNKNOWN;
-        struct plain plain;
-
-        if (!plain_get(&tables[i], in->schema, &plain)) {
-            return false;
-        }
-        kind = catalogue_table(in->catalogue, in->ddl_seen, plain.schema, plain.name);
-        if (kind != CATALOGUE_BASE_TABLE && kind != CATALOGUE_VIEW_HARMLESS &&
-            kind != CATALOGUE_SEQUENCE && !classify_is_system_schema(plain.schema)) {
-            return false;
-        }
-    }
-    return count < CACHE_WRITES_NAMES;
-}
-
 /* SELECT ... FOR UPDATE and SET @a = (SELECT ...) are no reads for a replica, and write nothing. */
 static bool writes_nothing(const struct cache_writes_in *in)
 {
     if ((in->facts->bits & FACT(READ)) != 0) {
-        return true; /* whoever sends it to a replica has asked for its names already */
+        return cache_read_is_only(in);
     }
     if ((in->facts->bits & FACT(CALLS)) != 0) {
-        return calls_are_harmless(in) && names_only_read(in);
+        return calls_are_harmless(in) && names_only_read(in, 0);
     }
     if (in->facts->verb == VERB_SELECT || in->facts->verb == VERB_SET ||
         in->facts->verb == VERB_DO) {
-        return !classify_may_call(in->sql, in->env) && names_only_read(in);
+        return !classify_may_call(in->sql, in->env) && names_only_read(in, 0);
     }
     return in->facts->verb != VERB_SHOW || !classify_may_call(in->sql, in->env);
 }

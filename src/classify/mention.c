@@ -114,6 +114,10 @@ static bool opens(struct mention *m, uint16_t kw)
         return is_ddl_verb(m->verb);
     case KW_TO:
         return m->verb == KW_RENAME || m->verb == KW_ALTER;
+    case KW_RENAME: /* ALTER TABLE a RENAME b; COLUMN, INDEX and KEY are reserved words */
+        return m->verb == KW_ALTER;
+    case KW_AS:
+        return m->verb == KW_ALTER && m->before == KW_RENAME;
     case KW_LIKE:
         return m->verb == KW_CREATE;
     default: /* as above */

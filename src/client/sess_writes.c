@@ -85,8 +85,18 @@ void sess_writes_note(struct sess *sess, const struct sess_question *question)
     const struct facts *facts = question->facts;
     struct classify_env env;
     struct version_writes *writes = NULL;
+    const struct cache_writes_in in = {
+        .sql = question->sql,
+        .env = &env,
+        .facts = facts,
+        .catalogue = sess->env->catalogue,
+        .ddl_seen = catalogue_ddl_seen(),
+        .schema = question->schema,
+        .has_temporary = (sess->pins & PIN_BIT(PIN_TEMP_TABLE)) != 0,
+    };
 
-    if ((facts->bits & FACT(READ)) != 0) {
+    if ((facts->bits & FACT(READ)) != 0 &&
+        (sess->cmd.target == ROUTE_TO_REPLICA || cache_read_is_only(&in))) {
         return;
     }
     writes = need(sess);
@@ -98,14 +108,7 @@ void sess_writes_note(struct sess *sess, const struct sess_question *question)
         return;
     }
     sess_classify_env(sess, &env);
-    cache_writes_add(writes, &(struct cache_writes_in){
-                                 .sql = question->sql,
-                                 .env = &env,
-                                 .facts = facts,
-                                 .catalogue = sess->env->catalogue,
-                                 .ddl_seen = catalogue_ddl_seen(),
-                                 .schema = question->schema,
-                             });
+    cache_writes_add(writes, &in);
     note_tags(sess, question, writes);
 }
 

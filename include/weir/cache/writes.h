@@ -14,6 +14,7 @@
 #ifndef WEIR_CACHE_WRITES_H
 #define WEIR_CACHE_WRITES_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "weir/cache/version.h"
@@ -31,8 +32,12 @@ struct cache_writes_in {
     const struct catalogue *catalogue;
     uint64_t ddl_seen;
     struct span schema; /* the session's, plain; empty: none */
+    bool has_temporary; /* the session has temporary tables: names that nobody else knows */
 };
 
+/* Of a proven read: whether what it names only reads, too. Not for one that a replica runs: whoever
+ * sends it there has asked. */
+bool cache_read_is_only(const struct cache_writes_in *in);
 /* Adds whatever the statement may change; of a proven read, and of what surely writes nothing: none.
  * For every statement that is relayed, before it is sent. Not for CALL and EXECUTE only: what they
  * run is not in the text, they are everything. */

@@ -111,10 +111,18 @@ static const struct row ROWS[] = {
     {"/* x */ CREATE TABLE IF NOT EXISTS e.n (a INT)", "e/ e.n"},
     {"CREATE TABLE n AS SELECT * FROM t", "d/ d.n d.t"},
     {"CREATE TABLE n AS SELECT f(a) FROM t", "ALL"},
+    {"CREATE TABLE n AS SELECT * FROM other", "ALL"},
+    {"CREATE TABLE n AS SELECT * FROM v", "d/ d.n d.v"},
+    {"CREATE TABLE IF NOT EXISTS e.n LIKE t", "e/ e.n d/ d.t"},
     {"CREATE TEMPORARY TABLE n (a INT)", ""},
+    {"CREATE TEMPORARY TABLE n AS SELECT * FROM t", ""},
+    {"CREATE TEMPORARY TABLE n AS SELECT * FROM other", "ALL"},
+    {"CREATE TEMPORARY TABLE n TABLE other", "ALL"},
     {"DROP TABLE t, e.far", "d/ d.t e/ e.far"},
     {"ALTER TABLE t ADD COLUMN b INT", "d/ d.t"},
     {"ALTER TABLE t RENAME TO e.n", "d/ d.t e/ e.n"},
+    {"ALTER TABLE t RENAME e.n", "d/ d.t e/ e.n"},
+    {"ALTER TABLE t RENAME AS n", "d/ d.t d.n"},
     {"ALTER TABLE t EXCHANGE PARTITION p WITH TABLE e.far", "d/ d.t e/ e.far"},
     {"RENAME TABLE t TO e.n", "d/ d.t e/ e.n"},
     {"TRUNCATE TABLE t", "d/ d.t"},
@@ -135,6 +143,13 @@ static const struct row ROWS[] = {
     {"OPTIMIZE TABLE t", "d/ d.t"},
     {"SELECT 1", ""},
     {"SELECT * FROM t", ""},
+    {"SELECT * FROM t, e.far, v, mine, s", ""},
+    {"SELECT * FROM other", "ALL"},
+    {"SELECT a FROM t WHERE a IN (SELECT a FROM other)", "ALL"},
+    {"SELECT * FROM unheard", "ALL"},
+    {"SELECT * FROM information_schema.tables", ""},
+    {"ANALYZE SELECT * FROM other", "ALL"},
+    {"ANALYZE SELECT * FROM t", ""},
     {"SELECT * FROM t FOR UPDATE", ""},
     {"SELECT * FROM other FOR UPDATE", "ALL"},
     {"SELECT f(1)", "ALL"},
@@ -243,6 +258,38 @@ static void test_statements(void **state)
     catalogue_unref(cat);
 }
 
+/* Whoever has temporary tables reads names that nobody else knows. */
+static void test_temporary(void **state)
+{
+    static const struct {
+        const char *sql;
+        bool is_only;
+    } rows[] = {
+        {"SELECT * FROM unheard", true},
+        {"SELECT * FROM unheard JOIN t", true},
+        {"SELECT * FROM unheard JOIN other", false},
+    };
+    struct classify_env env = {.flavour = CLASSIFY_MYSQL, .version = 90704};
+    struct catalogue *cat = world();
+    struct facts facts;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct cache_writes_in in = {.sql = span_of(rows[i].sql),
+                                     .env = &env,
+                                     .facts = &facts,
+                                     .catalogue = cat,
+                                     .schema = SPAN_LIT("d"),
+                                     .has_temporary = true};
+
+        classify_sql(in.sql, &env, &facts);
+        assert_int_equal(cache_read_is_only(&in), rows[i].is_only);
+        in.has_temporary = false;
+        assert_false(cache_read_is_only(&in));
+    }
+    catalogue_unref(cat);
+}
+
 /* --- reads --------------------------------------------------------------------------------------- */
 
 struct read_row {
@@ -308,6 +355,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_statements),
+        cmocka_unit_test(test_temporary),
         cmocka_unit_test(test_reads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
