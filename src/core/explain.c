@@ -32,7 +32,7 @@
 static const struct route_conf PLAIN_CONF = {
     .policy = CONFIG_WEIGHTED_RANDOM,
     .reads_on_primary = CONFIG_READS_FALLBACK,
-    .raw_mode = CONFIG_RAW_WINDOW,
+    .raw_mode = CONFIG_RAW_AUTO,
     .raw_scope = CONFIG_SCOPE_SESSION,
     .raw_window_us = 7 * CLOCK_US_PER_SECOND,
     .max_lag_us = 5 * CLOCK_US_PER_SECOND,
@@ -209,7 +209,14 @@ static int explain(const struct settings *settings, const struct run_explain_arg
         }
 
         struct route_sess sess = {
-            .is_utf8 = true, .ro_tx_server = -1, .last_server = -1, .schema = schema};
+            .is_utf8 = true,
+            .ro_tx_server = -1,
+            .last_server = -1,
+            /* servers that are well have GTIDs, and everybody has everything */
+            .has_gtids = config == NULL || config_wants_gtid(config),
+            .has_mask = UINT64_MAX,
+            .schema = schema,
+        };
         struct route_view view = {.topo = topo,
                                   .catalogue = catalogue,
                                   .ddl_seen = catalogue_ddl_seen(),

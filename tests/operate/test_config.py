@@ -97,6 +97,16 @@ class Check(Directory):
                       done.stdout + done.stderr)
 
 
+class Explain(Directory):
+    def test_reads_after_writes(self):
+        """With servers that are well, the mode of the file is the one that applies; auto is GTIDs then."""
+        for mode, want in (("auto", "gtid"), ("gtid", "gtid"), ("window", "window"), ("strict", "strict")):
+            path = self.write("weir.yaml", self.good() + f"read_after_write: {{mode: {mode}}}\n")
+            done = self.weir("explain", "--config", path, "SELECT 1")
+            self.assertRegex(done.stdout, rf"(?m)^freshness +{want}$", mode + done.stderr)
+        self.assertRegex(self.weir("explain", "SELECT 1").stdout, r"(?m)^freshness +gtid$")
+
+
 class Start(Directory):
     def test_a_mistake_keeps_weir_from_starting(self):
         path = self.write("weir.yaml", self.good() + "wrokers: 2\n")
