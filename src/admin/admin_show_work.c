@@ -65,6 +65,23 @@ static void row_pins(struct admin_rows *rows, uint32_t pins)
     rows_text(rows, joined.text);
 }
 
+static void row_keeps(struct admin_rows *rows, uint32_t keeps)
+{
+    static const char *const names[] = {
+#define X(name, text) [SESS_KEEP_##name] = text,
+        SESS_KEEPS(X)
+#undef X
+    };
+    struct joined joined = {.len = 0};
+
+    for (unsigned keep = 0; keep < SESS_KEEP_END_; keep++) {
+        if ((keeps >> keep & 1) != 0) {
+            join(&joined, names[keep]);
+        }
+    }
+    rows_text(rows, joined.text);
+}
+
 static void row_trail(struct admin_rows *rows, const struct sess_list_row *row)
 {
     struct joined joined = {.len = 0};
@@ -122,6 +139,7 @@ static void row_session(struct admin_rows *rows, const struct admin_view *view,
     row_digest(rows, row->pin_digest);
     row_digest(rows, row->digest);
     row_servers(rows, view, row->servers);
+    row_keeps(rows, row->keeps);
     rows_u64(rows, row->commands);
     rows_u64(rows, row->bytes_in);
     rows_u64(rows, row->bytes_out);
@@ -148,7 +166,7 @@ static void sessions_ready(struct admin_sess *sess)
     admin_view(sess, &view);
     rows_begin(&rows, sess,
                "id#,user,host,schema,state,seconds,server,transaction,pins,pin_digest,digest,"
-               "connections,commands#,bytes_in#,bytes_out#,waiting,token#,floor,trail",
+               "connections,keeps,commands#,bytes_in#,bytes_out#,waiting,token#,floor,trail",
                &wait->filter, false);
     for (uint32_t i = 0; i < wait->count; i++) {
         for (uint32_t k = 0; wait->sessions[i] != NULL && k < wait->sessions[i]->count; k++) {

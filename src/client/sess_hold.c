@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <string.h>
 
+#include "weir/client/sess_list.h"
 #include "weir/config/config.h"
 #include "weir/protocol/frame.h"
 #include "weir/util/assert.h"
@@ -97,6 +98,48 @@ static uint8_t soft_of(const struct sess *sess, const struct conn *conn)
         soft |= SESS_HOLD_INSERT_ID;
     }
     return soft;
+}
+
+#define KEEP(name) (1U << SESS_KEEP_##name)
+
+static uint32_t keeps_of(const struct sess *sess, const struct conn *conn)
+{
+    int16_t server = (int16_t)conn->server_index;
+    bool is_home = !conn->is_replica && sess->home_server == server;
+    uint8_t soft = soft_of(sess, conn);
+    uint32_t keeps = conn->is_sandboxed ? KEEP(EXPIRED) : 0;
+
+    if (sess->ro_tx_server == server || (is_home && sess->tx_open)) {
+        keeps |= KEEP(TX);
+    }
+    if (is_home && sess->next_tx_pending) {
+        keeps |= KEEP(NEXT_TX);
+    }
+    if (is_home && sess->pins != 0) {
+        keeps |= KEEP(PIN);
+    }
+    if (sess->busy_stmts != 0 && sess_stmts_are_on(sess, server)) {
+        keeps |= KEEP(STATEMENT);
+    }
+    if ((soft & SESS_HOLD_LAST) != 0) {
+        keeps |= sess->has_count ? KEEP(FOUND_ROWS) : KEEP(DIAGNOSTICS);
+    }
+    if ((soft & SESS_HOLD_INSERT_ID) != 0) {
+        keeps |= KEEP(INSERT_ID);
+    }
+    return keeps;
+}
+
+uint32_t sess_keeps(const struct sess *sess)
+{
+    uint32_t keeps = 0;
+
+    for (uint16_t i = 0; i < sess->conn_count; i++) {
+        if (sess->conns[i] != NULL && sess->conns[i]->state == CONN_ST_READY) {
+            keeps |= keeps_of(sess, sess->conns[i]);
+        }
+    }
+    return keeps;
 }
 
 static void give(struct sess *sess, int16_t server)

@@ -62,6 +62,7 @@ static void row_fill(const struct sess *sess, struct sess_list_row *row)
         .id = sess->id,
         .commands = sess->commands,
         .pins = sess->pins,
+        .keeps = sess_keeps(sess),
         .pin_digest = sess->pin_digest,
         .digest = is_busy ? sess->cmd.digest : 0,
         .servers = servers_of(sess),

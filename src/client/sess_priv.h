@@ -492,6 +492,8 @@ void sess_hold_begin(struct sess *sess);
 void sess_hold_note(struct sess *sess, struct conn *conn);
 /* The session, or its state, ends: everything goes back, is reset or closed, as its state demands. */
 void sess_conns_end(struct sess *sess);
+/* Why it has the connections that it has: bits of enum sess_keep. */
+uint32_t sess_keeps(const struct sess *sess);
 /* The pool wants this one back, or its time is up. */
 void sess_hold_reclaim(struct sess *sess, int16_t server);
 /* The connection that ran the last statement is in hand, untouched. */

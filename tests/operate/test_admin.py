@@ -253,6 +253,28 @@ class Admin:
                 c.close()
         wait_for("the sessions are gone", lambda: len(self.rows("SHOW SESSIONS")) == before)
 
+    def test_what_keeps_a_connection(self):
+        def cursor(c):
+            stmt, _ = c.prepare("SELECT TABLE_NAME FROM information_schema.TABLES")
+            c.execute(stmt, cursor=1)
+
+        def query(*texts):
+            return lambda c: [c.query(text) for text in texts]
+
+        cases = {"": query("SELECT 1"), "transaction": query("BEGIN"), "set_transaction": query("SET TRANSACTION READ ONLY"), "statement": cursor,
+                 "found_rows": query("SELECT SQL_CALC_FOUND_ROWS id FROM operated LIMIT 1"), "diagnostics": query("SELECT 1/0"),
+                 "last_insert_id": query("INSERT INTO operated_ids VALUES ()"), "pin": query("LOCK TABLES operated READ")}
+        self.rig.primary.execute("DROP TABLE IF EXISTS test.operated_ids", "CREATE TABLE test.operated_ids (id INT AUTO_INCREMENT PRIMARY KEY)")
+        for want, play in [*cases.items(), ("transaction", query("START TRANSACTION READ ONLY"))]:
+            with rawclient.Raw("127.0.0.1", self.weir.port, self.rig.env["DB_USER"], self.rig.env["DB_PASSWORD"], database="test") as c:
+                play(c)
+
+                def shown():
+                    rows = [r for r in self.rows("SHOW SESSIONS") if int(r["id"]) == c.greeting.thread_id]
+                    return rows and rows[0]["state"] == "idle" and rows[0]
+                row = wait_for("it is idle", shown)
+                self.assertEqual((row["keeps"], row["connections"] != ""), (want, want != ""))
+
     def test_a_running_statement_is_seen(self):
         with self.weir.connect() as c:
             thread = threading.Thread(target=lambda: c.query("SELECT SLEEP(1.5)"))

@@ -30,10 +30,29 @@ enum sess_list_tx {
     SESS_LIST_TX_REPLICA, /* read-only, on a replica */
 };
 
+/* X(name, text): why an idle session has a connection. */
+#define SESS_KEEPS(X)                                                  \
+    X(TX, "transaction")                                               \
+    X(NEXT_TX, "set_transaction")                                      \
+    X(PIN, "pin")                                                      \
+    X(STATEMENT, "statement") /* an open cursor, long data */          \
+    X(FOUND_ROWS, "found_rows")                                        \
+    X(DIAGNOSTICS, "diagnostics") /* warnings, until somebody waits */ \
+    X(INSERT_ID, "last_insert_id")                                     \
+    X(EXPIRED, "expired_password")
+
+enum sess_keep {
+#define X(name, text) SESS_KEEP_##name,
+    SESS_KEEPS(X)
+#undef X
+    SESS_KEEP_END_
+};
+
 struct sess_list_row {
     uint32_t id;
     uint32_t commands;
     uint32_t pins;       /* PIN_BIT()s in force */
+    uint32_t keeps;      /* 1 << enum sess_keep */
     uint64_t pin_digest; /* of the statement that pinned it first; 0: not known */
     uint64_t digest;     /* of the statement in hand; 0: none, or not known */
     uint64_t servers;    /* a bit for each server that it holds a connection to */
