@@ -66,7 +66,8 @@ static enum cache_stream_state connect_to(struct binlog *binlog, const struct to
                      &target);
     if (db_open(&target, ret_db, why, &number) < 0) {
         *ret_db = NULL;
-        return state_of(number);
+        /* libmariadb leaves the server's 1045 with a text of its own */
+        return strstr(why, "could not be loaded") != NULL ? CACHE_STREAM_LIBRARY : state_of(number);
     }
     return CACHE_STREAM_READING;
 }

@@ -64,6 +64,14 @@ static void explain_kept(const struct cache_ask *ask, const struct cache_plan *p
                    plan->is_hinted ? "a hint" : "rule ", plan->is_hinted ? "" : ask->rule->label);
 }
 
+static const char *deaf_text(const struct cache_stream *stream)
+{
+    enum cache_stream_state state = cache_stream_state(stream);
+
+    return state == CACHE_STREAM_READING ? "nothing has come from it lately"
+                                         : cache_stream_state_text(state);
+}
+
 void cache_explain(const struct cache *cache, const struct cache_ask *ask,
                    const struct cache_lease_in *in, char *dst, size_t cap)
 {
@@ -82,7 +90,10 @@ void cache_explain(const struct cache *cache, const struct cache_ask *ask,
         plan.pass = cache_take_lease(cache, &plan, in, &lease);
     }
     if (plan.pass != CACHE_PASS_NONE) {
-        (void)snprintf(dst, cap, "not kept: %s", cache_pass_text(plan.pass));
+        bool is_deaf = plan.pass == CACHE_PASS_STREAM;
+
+        (void)snprintf(dst, cap, "not kept: %s%s%s", cache_pass_text(plan.pass),
+                       is_deaf ? ": " : "", is_deaf ? deaf_text(&cache->stream) : "");
         return;
     }
     explain_kept(ask, &plan, dst, cap);
