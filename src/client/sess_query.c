@@ -4,6 +4,7 @@
 #include <strings.h>
 
 #include "weir/backend/catalogue.h"
+#include "weir/cache/writes.h"
 #include "weir/config/config.h"
 #include "weir/protocol/frame.h"
 #include "weir/util/clock.h"
@@ -257,6 +258,28 @@ static bool may_move(const struct sess *sess, uint64_t bits, enum route_target t
            sess->ro_tx_server < 0 && sess->pins == 0 && target != ROUTE_TO_LAST;
 }
 
+/* A read by its text may write by a view that it names. A replica would refuse that, and who sends it
+ * there has looked; for the primary there are reasons enough that come before the names. */
+static void note_names(struct sess *sess, const struct facts *facts)
+{
+    struct sess_cmd *cmd = &sess->cmd;
+    bool is_prepared = cmd->stmt != NULL && cmd->com != COM_STMT_PREPARE;
+
+    if ((facts->bits & FACT(READ)) == 0) {
+        return;
+    }
+    cmd->may_write = cmd->target == ROUTE_TO_PRIMARY &&
+                     !cache_read_is_only(&(struct cache_writes_in){
+                         .facts = facts,
+                         .catalogue = sess->env->catalogue,
+                         .ddl_seen = catalogue_ddl_seen(),
+                         .schema = is_prepared ? sess_stmt_schema(cmd->stmt)
+                                               : svec_get(&sess->svec, SVEC_SCHEMA),
+                         .has_temporary = (sess->pins & PIN_BIT(PIN_TEMP_TABLE)) != 0,
+                     });
+    cmd->is_read = cmd->is_read && !cmd->may_write;
+}
+
 static bool decide(struct sess *sess, const struct facts *facts)
 {
     struct sess_cmd *cmd = &sess->cmd;
@@ -303,6 +326,7 @@ static bool decide(struct sess *sess, const struct facts *facts)
     /* what may be asked of another server when this one fails: proven reads outside transactions,
      * whatever server was chosen for them */
     cmd->is_read = may_move(sess, cmd->bits, cmd->target);
+    note_names(sess, facts);
     cmd->no_vars = is_without_vars(sess, facts);
     if (sess->causal != NULL && cmd->is_read && cmd->com != COM_STMT_PREPARE) {
         int16_t from = sess_causal_fetch_from(sess, facts, &route, &decision, cmd->reason);
@@ -329,6 +353,7 @@ bool sess_decide(struct sess *sess, const struct facts *facts)
         sess_extra_note(sess, facts);
     }
     if (sess->cmd.is_forced) {
+        note_names(sess, facts);
         return true;
     }
     return decide(sess, facts);

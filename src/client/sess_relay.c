@@ -82,6 +82,7 @@ static void retry_on_primary(struct sess *sess, const struct errpkt *err)
 {
     if (err->code == 1792 || err->code == 1290 || err->code == 1836) {
         metric_inc(sess->env->metrics, METRIC_MISROUTED, METRIC_NONE);
+        sess->cmd.may_write = true;
         if (sess->env->cache != NULL) {
             sess_writes_note_all(sess); /* what is refused so writes, and nobody can tell what */
         }

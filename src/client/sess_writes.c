@@ -95,8 +95,7 @@ void sess_writes_note(struct sess *sess, const struct sess_question *question)
         .has_temporary = (sess->pins & PIN_BIT(PIN_TEMP_TABLE)) != 0,
     };
 
-    if ((facts->bits & FACT(READ)) != 0 &&
-        (sess->cmd.target == ROUTE_TO_REPLICA || cache_read_is_only(&in))) {
+    if ((facts->bits & FACT(READ)) != 0 && !sess->cmd.may_write) {
         return;
     }
     writes = need(sess);
