@@ -196,6 +196,7 @@ void catalogue_builder_destroy(struct catalogue_builder *builder)
         names_fini(&builder->tables);
         names_fini(&builder->functions);
         catalogue_links_fini(&builder->links);
+        catalogue_keys_fini(&builder->keys);
         free(builder->notes.text);
         free(builder->notes.start);
         free(builder);
@@ -407,6 +408,7 @@ struct catalogue *catalogue_builder_finish(struct catalogue_builder *builder, ui
         catalogue_builder_destroy(builder);
         return NULL;
     }
+    catalogue_keys_close(&builder->keys);
     return catalogue_wrap(builder, generation, covers);
 }
 

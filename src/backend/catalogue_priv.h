@@ -75,11 +75,31 @@ struct links {
     bool is_hidden; /* what a write sets off is not known, of any table */
 };
 
+struct key {
+    uint32_t off;    /* of its table's name, which is its identity */
+    uint32_t column; /* in the text */
+    uint16_t position;
+    uint8_t column_len;
+    uint8_t bytes;
+    bool is_unsigned;
+};
+
+/* Owning. Sorted by table when the catalogue is finished. */
+struct keys {
+    struct key *list;
+    size_t count;
+    size_t cap;
+    char *text;
+    size_t text_len;
+    size_t text_cap;
+};
+
 struct catalogue_builder {
     struct names tables;
     struct names functions; /* names case folded; schema empty: loadable */
     struct notes notes;
     struct links links; /* of tables */
+    struct keys keys;   /* of tables */
     size_t kind_count[CATALOGUE_PROCEDURE + 1];
     size_t hidden;
     bool fold;
@@ -101,5 +121,7 @@ enum catalogue_kind catalogue_is_usable(const struct catalogue *cat, uint64_t dd
 /* Works out the lists of what follows from the links, and drops these. */
 WR_NODISCARD int catalogue_links_close(struct catalogue_builder *builder);
 void catalogue_links_fini(struct links *links);
+void catalogue_keys_close(struct keys *keys);
+void catalogue_keys_fini(struct keys *keys);
 
 #endif

@@ -32,6 +32,36 @@ static void table_note(void *arg, struct version_writes *writes, struct span sch
     (void)pthread_mutex_unlock(&binlog->lock);
 }
 
+/* By its rows, when these events tell all that is changed. */
+static bool table_map(struct binlog *binlog, const struct event *event, struct span schema,
+                      struct span name)
+{
+    struct catalogue_key keys[CATALOGUE_KEYS_MAX];
+    struct rows_table *table = NULL;
+    size_t count = 0;
+
+    (void)pthread_mutex_lock(&binlog->lock);
+    count = version_name_is_plain(schema) && version_name_is_plain(name)
+                ? catalogue_keys(binlog->catalogue, catalogue_ddl_seen(), schema, name, keys)
+                : 0;
+    table = rows_map(&binlog->rows, event, keys, count);
+    (void)pthread_mutex_unlock(&binlog->lock);
+    return table != NULL && !table->is_whole;
+}
+
+/* Tables whose rows were announced and did not come. */
+static void rows_end(struct binlog *binlog)
+{
+    for (uint32_t i = 0; i < binlog->rows.count; i++) {
+        const struct rows_table *table = &binlog->rows.tables[i];
+
+        if (!table->is_whole && !table->is_written) {
+            table_note(binlog, &binlog->writes, rows_schema(table), rows_name(table));
+        }
+    }
+    binlog->rows.count = 0;
+}
+
 /* --- the end of a transaction --- */
 
 static void push(struct binlog *binlog, const struct gtid_set *gtid, uint64_t due_us)
@@ -97,6 +127,7 @@ static void finish(struct binlog *binlog)
     bool has_gtid = binlog->has_gtid && !binlog->gtid.is_anonymous;
     bool is_ddl = binlog->is_ddl;
 
+    rows_end(binlog);
     metric_inc(binlog->metrics, METRIC_BINLOG_TRANSACTIONS, METRIC_NONE);
     if (!version_writes_is_empty(&binlog->writes)) {
         if (is_seen_by_gtid(binlog)) {
@@ -119,7 +150,8 @@ static void finish(struct binlog *binlog)
 
 static void finish_rest(struct binlog *binlog)
 {
-    if (binlog->is_open || binlog->has_gtid || !version_writes_is_empty(&binlog->writes)) {
+    if (binlog->is_open || binlog->has_gtid || !version_writes_is_empty(&binlog->writes) ||
+        binlog->rows.count > 0) {
         finish(binlog);
     }
 }
@@ -160,7 +192,9 @@ static void on_table(struct binlog *binlog, const struct event *event)
     struct span name = {NULL, 0};
 
     if (event_table(event, &schema, &name)) {
-        table_note(binlog, &binlog->writes, schema, name);
+        if (!table_map(binlog, event, schema, name)) {
+            table_note(binlog, &binlog->writes, schema, name);
+        }
     } else {
         unknown(binlog, event);
     }
@@ -201,10 +235,21 @@ static void on_query(struct binlog *binlog, const struct event *event)
     buf_trim(&binlog->text);
 }
 
-static void on_rows(struct binlog *binlog)
+static void on_rows(struct binlog *binlog, const struct event *event)
 {
-    if (version_writes_is_empty(&binlog->writes)) {
-        version_writes_add_all(&binlog->writes); /* of no table that was named */
+    struct rows_table *table = rows_find(&binlog->rows, event);
+
+    if (table == NULL) {
+        /* of more tables than are kept apart, each has been noted; else of none that was named */
+        if (binlog->rows.count < ROWS_TABLES || version_writes_is_empty(&binlog->writes)) {
+            version_writes_add_all(&binlog->writes);
+        }
+        return;
+    }
+    table->is_written = true;
+    if (!table->is_whole && !rows_read(event, table, &binlog->writes)) {
+        table->is_whole = true;
+        table_note(binlog, &binlog->writes, rows_schema(table), rows_name(table));
     }
 }
 
@@ -264,7 +309,7 @@ static void on_inner(struct binlog *binlog, const struct event *event)
     case EVENT_MARIA_WRITE_ROWS:
     case EVENT_MARIA_UPDATE_ROWS:
     case EVENT_MARIA_DELETE_ROWS:
-        on_rows(binlog);
+        on_rows(binlog, event);
         break;
     case EVENT_XID:
     case EVENT_XA_PREPARE:

@@ -28,6 +28,7 @@
 
 #include "event_priv.h"
 #include "pending_priv.h"
+#include "rows_priv.h"
 #include "statement_priv.h"
 
 #define BINLOG_FILE_MAX 256
@@ -104,6 +105,7 @@ struct binlog {
 
     /* the transaction that is being read */
     struct version_writes writes;
+    struct rows rows;
     struct event_gtid gtid;
     bool has_gtid;
     bool is_open; /* until its COMMIT */

@@ -215,6 +215,7 @@ void binlog_end(struct binlog *binlog)
     }
     binlog->is_begun = false;
     memset(&binlog->writes, 0, sizeof(binlog->writes));
+    binlog->rows.count = 0;
     (void)pthread_mutex_lock(&binlog->lock);
     pending_end_all(&binlog->pending, clock_now_us());
     (void)pthread_mutex_unlock(&binlog->lock);
@@ -311,6 +312,7 @@ static enum cache_stream_state log_open(struct binlog *binlog, const struct topo
     binlog->is_open = false;
     binlog->is_ddl = false;
     memset(&binlog->writes, 0, sizeof(binlog->writes));
+    binlog->rows.count = 0;
     start.file = binlog->safe.file;
     start.position = (uint32_t)binlog->safe.position;
     if (!introduce(log) || db_log_open(log, &start) < 0) {

@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "weir/cache/cache.h"
+#include "weir/cache/row.h"
 #include "weir/cache/writes.h"
 #include "weir/util/clock.h"
 #include "weir/util/err.h"
@@ -33,8 +34,11 @@ static enum cache_pass pass_of(enum cache_lease_why why)
 }
 
 enum cache_pass cache_take_lease(const struct cache *cache, const struct cache_plan *plan,
-                                 const struct cache_lease_in *in, struct version_lease *ret_lease)
+                                 const struct cache_lease_in *in, struct version_lease *ret_lease,
+                                 struct cache_row *ret_row)
 {
+    struct cache_row row;
+
     version_lease_begin(cache->board, ret_lease);
     if (plan->tags != NULL) {
         int r = cache_tags_lease(cache->board, ret_lease, plan->tags, &in->statement);
@@ -46,12 +50,18 @@ enum cache_pass cache_take_lease(const struct cache *cache, const struct cache_p
     if (plan->coherence == CONFIG_COHERENCE_TTL) {
         return CACHE_PASS_NONE;
     }
+    if (plan->is_by_row && cache_row_lease(cache->board, in, ret_lease, &row)) {
+        if (ret_row != NULL) {
+            *ret_row = row;
+        }
+        return CACHE_PASS_NONE;
+    }
     return pass_of(cache_lease_add_read(cache->board, ret_lease, in->catalogue, in->ddl_seen,
                                         in->statement.facts, in->schema));
 }
 
-static void explain_kept(const struct cache_ask *ask, const struct cache_plan *plan, char *dst,
-                         size_t cap)
+static void explain_kept(const struct cache_ask *ask, const struct cache_plan *plan,
+                         const struct cache_row *row, char *dst, size_t cap)
 {
     static const char *const names[] = {
         [CONFIG_COHERENCE_BINLOG] = "binlog",
@@ -59,9 +69,22 @@ static void explain_kept(const struct cache_ask *ask, const struct cache_plan *p
         [CONFIG_COHERENCE_TTL] = "ttl",
     };
 
-    (void)snprintf(dst, cap, "kept for %" PRIu64 " ms at most, coherence %s, by %s%s",
-                   plan->ttl_us / CLOCK_US_PER_MS, names[plan->coherence],
-                   plan->is_hinted ? "a hint" : "rule ", plan->is_hinted ? "" : ask->rule->label);
+    int len =
+        snprintf(dst, cap, "kept for %" PRIu64 " ms at most, coherence %s, by %s%s",
+                 plan->ttl_us / CLOCK_US_PER_MS, names[plan->coherence],
+                 plan->is_hinted ? "a hint" : "rule ", plan->is_hinted ? "" : ask->rule->label);
+
+    if (!plan->is_by_row || plan->coherence == CONFIG_COHERENCE_TTL || len < 0 ||
+        (size_t)len >= cap) {
+        return;
+    }
+    if (row->column[0] != '\0') {
+        (void)snprintf(dst + len, cap - (size_t)len, ", ended by writes to rows with %s = %s",
+                       row->column, row->value);
+    } else {
+        (void)snprintf(dst + len, cap - (size_t)len,
+                       ", ended by any write: its rows are not proven");
+    }
 }
 
 static const char *deaf_text(const struct cache_stream *stream)
@@ -76,6 +99,7 @@ void cache_explain(const struct cache *cache, const struct cache_ask *ask,
                    const struct cache_lease_in *in, char *dst, size_t cap)
 {
     struct version_lease lease;
+    struct cache_row row = {.column = ""};
     struct cache_plan plan;
 
     if (cache == NULL) {
@@ -87,7 +111,7 @@ void cache_explain(const struct cache *cache, const struct cache_ask *ask,
         return;
     }
     if (plan.pass == CACHE_PASS_NONE) {
-        plan.pass = cache_take_lease(cache, &plan, in, &lease);
+        plan.pass = cache_take_lease(cache, &plan, in, &lease, &row);
     }
     if (plan.pass != CACHE_PASS_NONE) {
         bool is_deaf = plan.pass == CACHE_PASS_STREAM;
@@ -96,5 +120,5 @@ void cache_explain(const struct cache *cache, const struct cache_ask *ask,
                        is_deaf ? ": " : "", is_deaf ? deaf_text(&cache->stream) : "");
         return;
     }
-    explain_kept(ask, &plan, dst, cap);
+    explain_kept(ask, &plan, &row, dst, cap);
 }

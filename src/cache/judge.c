@@ -53,12 +53,14 @@ static void take_settings(const struct cache_ask *ask, struct cache_plan *plan)
     plan->max_entry = ask->conf->max_entry_bytes;
     plan->share = (struct span){NULL, 0};
     plan->tags = NULL;
+    plan->is_by_row = false;
     if (rule == NULL) {
         return;
     }
     if (rule->cache_coherence != CONFIG_RULE_COHERENCE_DEFAULT) {
         plan->coherence = (enum config_coherence)(rule->cache_coherence - 1);
     }
+    plan->is_by_row = rule->cache_scope == CONFIG_CACHE_SCOPE_ROW;
     if (rule->cache_share != NULL) {
         plan->share = span_of(rule->cache_share);
     }

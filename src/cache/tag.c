@@ -44,8 +44,8 @@ static bool is_plain_value(struct span value)
     return is_number || is_word;
 }
 
-static bool value_get(const struct cache_tag_in *in, struct span column,
-                      char digits[STMT_DIGITS_MAX], struct span *ret_value)
+bool cache_tag_value(const struct cache_tag_in *in, struct span column,
+                     char digits[STMT_DIGITS_MAX], struct span *ret_value)
 {
     struct equal_value found;
 
@@ -90,7 +90,8 @@ static bool build(struct span text, const struct cache_tag_in *in, struct tag *t
             return true;
         }
         if (close == NULL ||
-            !value_get(in, (struct span){open + 1, (size_t)(close - open) - 1}, digits, &value) ||
+            !cache_tag_value(in, (struct span){open + 1, (size_t)(close - open) - 1}, digits,
+                             &value) ||
             !put(tag, value.p, value.len)) {
             return false;
         }

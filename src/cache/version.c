@@ -82,6 +82,34 @@ uint32_t version_slot_table(struct span schema, struct span name)
     return TABLES_AT + (uint32_t)(hash_folded(name, hash_folded(schema, 0)) % TABLES);
 }
 
+enum {
+    SEED_ROWS = 1,
+    SEED_COLUMN = 2,
+    SEED_ROW = 3,
+};
+
+uint32_t version_slot_rows(struct span schema, struct span name)
+{
+    return TABLES_AT + (uint32_t)(hash_folded(name, hash_folded(schema, SEED_ROWS)) % TABLES);
+}
+
+static uint64_t hash_column(const struct version_row *row, uint64_t seed)
+{
+    return hash_folded(row->column, hash_folded(row->name, hash_folded(row->schema, seed)));
+}
+
+uint32_t version_slot_column(const struct version_row *row)
+{
+    return TABLES_AT + (uint32_t)(hash_column(row, SEED_COLUMN) % TABLES);
+}
+
+uint32_t version_slot_row(const struct version_row *row)
+{
+    uint64_t hash = XXH3_64bits_withSeed(row->value.p, row->value.len, hash_column(row, SEED_ROW));
+
+    return TAGS_AT + (uint32_t)(hash % TAGS);
+}
+
 /* Letters that are equal in some collation of ASCII text: i and j and y, u and v and w. */
 uint32_t version_slot_tag(struct span tag)
 {
@@ -145,7 +173,23 @@ int version_lease_add_table(const struct version_board *board, struct version_le
         return -WR_E_LIMIT;
     }
     int r = version_lease_add(board, lease, version_slot_schema(schema));
-    return r < 0 ? r : version_lease_add(board, lease, version_slot_table(schema, name));
+
+    r = r < 0 ? r : version_lease_add(board, lease, version_slot_table(schema, name));
+    return r < 0 ? r : version_lease_add(board, lease, version_slot_rows(schema, name));
+}
+
+int version_lease_add_row(const struct version_board *board, struct version_lease *lease,
+                          const struct version_row *row)
+{
+    WR_ASSERT(row->value.len > 0);
+    if (!version_name_is_plain(row->schema) || !version_name_is_plain(row->name)) {
+        return -WR_E_LIMIT;
+    }
+    int r = version_lease_add(board, lease, version_slot_schema(row->schema));
+
+    r = r < 0 ? r : version_lease_add(board, lease, version_slot_table(row->schema, row->name));
+    r = r < 0 ? r : version_lease_add(board, lease, version_slot_column(row));
+    return r < 0 ? r : version_lease_add(board, lease, version_slot_row(row));
 }
 
 bool version_lease_holds(const struct version_board *board, const struct version_held *held,
@@ -204,6 +248,24 @@ void version_writes_add_table(struct version_writes *writes, struct span schema,
     } else {
         version_writes_add(writes, version_slot_table(schema, name));
     }
+}
+
+/* Room that rows leave to tables: what finds none is "all". */
+#define TABLES_ROOM 8U
+
+bool version_writes_add_rows(struct version_writes *writes, const struct version_row *rows,
+                             uint32_t count)
+{
+    if (writes->count + count + 1 > VERSION_WRITES_MAX - TABLES_ROOM) {
+        version_writes_add_table(writes, rows->schema, rows->name);
+        return false;
+    }
+    version_writes_add(writes, version_slot_rows(rows->schema, rows->name));
+    for (uint32_t i = 0; i < count; i++) {
+        version_writes_add(writes, rows[i].value.len > 0 ? version_slot_row(&rows[i])
+                                                         : version_slot_column(&rows[i]));
+    }
+    return true;
 }
 
 void version_writes_add_all(struct version_writes *writes)

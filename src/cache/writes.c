@@ -11,8 +11,9 @@
 #include <string.h>
 
 #include "weir/backend/catalogue.h"
+#include "weir/cache/row.h"
 
-#define NAME_BYTES 260
+#include "names_priv.h"
 
 /* What kinds of statement can change. */
 enum reach {
@@ -22,14 +23,7 @@ enum reach {
     REACH_ALL
 };
 
-struct plain {
-    char bytes[2][NAME_BYTES];
-    struct span schema;
-    struct span name;
-};
-
-/* The names of a table as written, in a session of that schema. */
-static bool plain_get(const struct facts_table *table, struct span schema, struct plain *ret_plain)
+bool plain_get(const struct facts_table *table, struct span schema, struct plain *ret_plain)
 {
     size_t len = 0;
 
@@ -117,7 +111,7 @@ static void names_add(struct version_writes *writes, const struct cache_writes_i
         } else if (reach == REACH_SCHEMA) {
             schema_add(writes, plain.schema);
             version_writes_add_table(writes, plain.schema, plain.name);
-        } else {
+        } else if (count > 1 || !cache_row_write(writes, in, plain.schema, plain.name)) {
             cache_writes_add_named(writes, in->catalogue, in->ddl_seen, plain.schema, plain.name);
         }
     }

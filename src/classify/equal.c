@@ -338,6 +338,131 @@ static bool walk_insert(struct walk *w, struct equal_value *value)
     return is_found && w->names == 1;
 }
 
+/* --- which table --- */
+
+/* [schema.]name */
+static bool take_table(struct walk *w, struct facts_table *table)
+{
+    *table = (struct facts_table){.schema = {NULL, 0}};
+    if (!tok_is_name(&w->tok)) {
+        return false;
+    }
+    table->name = tok_span(&w->tok);
+    step(w);
+    if (w->tok.kind == TOK_DOT) {
+        step(w);
+        if (!tok_is_name(&w->tok)) {
+            return false;
+        }
+        table->schema = table->name;
+        table->name = tok_span(&w->tok);
+        step(w);
+    }
+    return true;
+}
+
+/* [[AS] name] and then this word. */
+static bool take_alias(struct walk *w, uint16_t kw)
+{
+    if (tok_is(&w->tok, KW_AS)) {
+        step(w);
+    }
+    if (!tok_is(&w->tok, kw) && tok_is_name(&w->tok)) {
+        step(w);
+    }
+    return tok_is(&w->tok, kw);
+}
+
+/* Words behind which another table may stand. */
+static bool has_more_tables(struct walk *w)
+{
+    bool has = false;
+
+    while (w->tok.kind != TOK_END) {
+        has = has || tok_is(&w->tok, KW_FROM) || tok_is(&w->tok, KW_TABLE) ||
+              tok_is(&w->tok, KW_JOIN) || tok_is(&w->tok, KW_STRAIGHT_JOIN);
+        step(w);
+    }
+    return has;
+}
+
+static bool table_of_select(struct walk *w, struct facts_table *table)
+{
+    while (w->tok.kind != TOK_END && !tok_is(&w->tok, KW_FROM)) {
+        if (tok_is(&w->tok, KW_TABLE)) {
+            return false;
+        }
+        step(w);
+    }
+    if (w->tok.kind == TOK_END || w->depth != 0) {
+        return false;
+    }
+    step(w);
+    return take_table(w, table) && take_alias(w, KW_WHERE) && !has_more_tables(w);
+}
+
+static bool table_of_write(struct walk *w, enum classify_verb verb, struct facts_table *table)
+{
+    step(w);
+    while (tok_is(&w->tok, KW_LOW_PRIORITY) || tok_is(&w->tok, KW_HIGH_PRIORITY) ||
+           tok_is(&w->tok, KW_DELAYED) || tok_is(&w->tok, KW_IGNORE) ||
+           (tok_is(&w->tok, KW_INTO) && verb == VERB_INSERT)) {
+        step(w);
+    }
+    if (verb == VERB_DELETE) {
+        if (!tok_is(&w->tok, KW_FROM)) {
+            return false;
+        }
+        step(w);
+    }
+    if (!take_table(w, table)) {
+        return false;
+    }
+    if (verb == VERB_INSERT) {
+        return w->tok.kind == TOK_LPAREN;
+    }
+    return take_alias(w, verb == VERB_UPDATE ? KW_SET : KW_WHERE);
+}
+
+static bool is_readable(const struct classify_env *env, const struct facts *facts)
+{
+    return (facts->bits & (FACT(MULTI) | FACT(LARGE) | FACT(BAD_LEX) | FACT(OVERFLOW))) == 0 &&
+           (env->sql_mode & CLASSIFY_MODE_ORACLE) == 0 && env->charset != CLASSIFY_CS_UNKNOWN;
+}
+
+static void walk_init(struct walk *w, struct span sql, const struct classify_env *env)
+{
+    lex_init(&w->lex, sql, env, NULL);
+    do {
+        lex_next(&w->lex, &w->tok);
+    } while (w->tok.kind == TOK_SEMI);
+}
+
+bool equal_table(struct span sql, const struct classify_env *env, const struct facts *facts,
+                 struct facts_table *ret_table)
+{
+    struct walk w = {.column = {NULL, 0}};
+    struct facts_table table;
+    bool is_one = false;
+
+    if (!is_readable(env, facts)) {
+        return false;
+    }
+    walk_init(&w, sql, env);
+    if (facts->verb == VERB_SELECT && tok_is(&w.tok, KW_SELECT)) {
+        is_one = table_of_select(&w, &table);
+    } else if ((facts->verb == VERB_UPDATE && tok_is(&w.tok, KW_UPDATE)) ||
+               (facts->verb == VERB_DELETE && tok_is(&w.tok, KW_DELETE)) ||
+               (facts->verb == VERB_INSERT && tok_is(&w.tok, KW_INSERT))) {
+        is_one = table_of_write(&w, facts->verb, &table);
+    }
+    if (!is_one || w.is_odd || w.lex.flags != 0) {
+        return false;
+    }
+    *ret_table = table;
+    return true;
+}
+
 bool equal_find(struct span sql, const struct classify_env *env, const struct facts *facts,
                 struct span column, struct equal_value *ret_value)
 {
@@ -345,14 +470,10 @@ bool equal_find(struct span sql, const struct classify_env *env, const struct fa
     struct equal_value value;
     bool is_found = false;
 
-    if ((facts->bits & (FACT(MULTI) | FACT(LARGE) | FACT(BAD_LEX) | FACT(OVERFLOW))) != 0 ||
-        (env->sql_mode & CLASSIFY_MODE_ORACLE) != 0 || env->charset == CLASSIFY_CS_UNKNOWN) {
+    if (!is_readable(env, facts)) {
         return false;
     }
-    lex_init(&w.lex, sql, env, NULL);
-    do {
-        lex_next(&w.lex, &w.tok);
-    } while (w.tok.kind == TOK_SEMI);
+    walk_init(&w, sql, env);
     if (facts->verb == VERB_SELECT && tok_is(&w.tok, KW_SELECT)) {
         is_found = walk_select(&w, &value);
     } else if (facts->verb == VERB_UPDATE && tok_is(&w.tok, KW_UPDATE)) {

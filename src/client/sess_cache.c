@@ -121,10 +121,10 @@ static enum cache_pass take_lease(const struct sess *sess, const struct sess_que
     };
     struct classify_env env;
 
-    if (plan->tags != NULL) {
+    if (plan->tags != NULL || plan->is_by_row) {
         sess_tag_in(sess, question, &env, &in.statement);
     }
-    return cache_take_lease(sess->env->cache, plan, &in, lease);
+    return cache_take_lease(sess->env->cache, plan, &in, lease, NULL);
 }
 
 /* Not kept after all. */

@@ -83,6 +83,7 @@ static void note_tags(struct sess *sess, const struct sess_question *question,
 void sess_writes_note(struct sess *sess, const struct sess_question *question)
 {
     const struct facts *facts = question->facts;
+    struct cache_tag_in values;
     struct classify_env env;
     struct version_writes *writes = NULL;
     const struct cache_writes_in in = {
@@ -93,6 +94,7 @@ void sess_writes_note(struct sess *sess, const struct sess_question *question)
         .ddl_seen = catalogue_ddl_seen(),
         .schema = question->schema,
         .has_temporary = (sess->pins & PIN_BIT(PIN_TEMP_TABLE)) != 0,
+        .values = sess->env->config->cache.has_rows ? &values : NULL,
     };
 
     if ((facts->bits & FACT(READ)) != 0 && !sess->cmd.may_write) {
@@ -106,7 +108,7 @@ void sess_writes_note(struct sess *sess, const struct sess_question *question)
         version_writes_add_all(writes); /* a transaction that another session may have begun */
         return;
     }
-    sess_classify_env(sess, &env);
+    sess_tag_in(sess, question, &env, &values);
     cache_writes_add(writes, &in);
     note_tags(sess, question, writes);
 }

@@ -164,10 +164,17 @@ static bool is_freeing(const struct config_rule *rule)
 static void check_cache(struct loader *l, const struct yaml_node *node,
                         const struct config_rule *rule)
 {
-    static const char *const details[] = {"cache_coherence",      "cache_share",
-                                          "cache_max_entry",      "cache_stale_while_revalidate",
-                                          "cache_stale_if_error", "cache_tags"};
+    static const char *const details[] = {"cache_coherence",
+                                          "cache_share",
+                                          "cache_scope",
+                                          "cache_max_entry",
+                                          "cache_stale_while_revalidate",
+                                          "cache_stale_if_error",
+                                          "cache_tags"};
     bool is_kept = rule->cache_us != UINT64_MAX && rule->cache_us != 0;
+
+    l->config->cache.has_rows =
+        l->config->cache.has_rows || rule->cache_scope == CONFIG_CACHE_SCOPE_ROW;
 
     for (size_t i = 0; rule->cache_us == UINT64_MAX && i < WR_ARRAY_LEN(details); i++) {
         if (yaml_get(node, details[i]) != NULL) {

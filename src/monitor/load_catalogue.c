@@ -155,6 +155,9 @@ static int tables_read(const struct load_source *source, struct catalogue_builde
         if (rc == -WR_E_STATE) {
             rc = 0; /* the same name twice: seen while it was being replaced */
         }
+        if (rc == 0 && span_eq_text_nocase(db_rows_get(rows, 2), "SYSTEM VERSIONED")) {
+            rc = load_rowless_mark(builder, db_rows_get(rows, 0), db_rows_get(rows, 1));
+        }
         if (rc == 0 && kind == CATALOGUE_BASE_TABLE) {
             rc = load_engine_mark(builder, db_rows_get(rows, 0), db_rows_get(rows, 1),
                                   db_rows_get(rows, 3));

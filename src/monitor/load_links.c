@@ -96,7 +96,10 @@ static int keys_read(const struct load_source *source, struct catalogue_builder 
         struct catalogue_name child = {db_rows_get(rows, 0), db_rows_get(rows, 1)};
         struct catalogue_name parent = {db_rows_get(rows, 2), db_rows_get(rows, 3)};
 
-        rc = catalogue_builder_link(builder, &parent, &child);
+        if (span_eq(child.schema, parent.schema) && span_eq(child.name, parent.name)) {
+            rc = load_rowless_mark(builder, parent.schema, parent.name);
+        }
+        rc = rc < 0 ? rc : catalogue_builder_link(builder, &parent, &child);
         if (rc == -WR_E_NOT_FOUND) {
             rc = mark_all(builder, &parent);
         }
@@ -149,7 +152,9 @@ static int triggers_read(const struct load_source *source, struct catalogue_buil
         return 0;
     }
     while (rc == 0 && db_rows_next(rows)) {
-        rc = trigger_link(source, builder, rows);
+        /* SET NEW.column, of whatever else it does */
+        rc = load_rowless_mark(builder, db_rows_get(rows, 0), db_rows_get(rows, 1));
+        rc = rc < 0 ? rc : trigger_link(source, builder, rows);
     }
     db_rows_free(rows);
     return rc;
@@ -176,6 +181,7 @@ int load_links(const struct load_source *source, struct catalogue_builder *build
     }
     if (report->no_links[0] != '\0') {
         catalogue_builder_no_lists(builder);
+        return rc;
     }
-    return rc;
+    return rc < 0 ? rc : load_keys(source, builder, report);
 }

@@ -82,6 +82,12 @@ void load_view_link(struct catalogue_builder *builder, struct span schema, struc
 WR_NODISCARD int load_links(const struct load_source *source, struct catalogue_builder *builder,
                             struct load_report *report);
 
+/* load_keys.c: columns by which writes can be confined to rows. Of a table where they cannot be: marked. */
+WR_NODISCARD int load_keys(const struct load_source *source, struct catalogue_builder *builder,
+                           struct load_report *report);
+WR_NODISCARD int load_rowless_mark(struct catalogue_builder *builder, struct span schema,
+                                   struct span name);
+
 /* Are all tables and functions in facts harmless? Names without a schema belong to schema (empty:
  * then they are not). ret_note, CATALOGUE_NOTE_MAX bytes, says which is not; may be NULL. */
 bool load_names_are_harmless(const struct facts *facts, struct span schema,

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "event_priv.h"
+#include "rows_priv.h"
 #include "statement_priv.h"
 
 #define MAX (1U << 16)
@@ -36,7 +37,48 @@ static void query_take(const struct event *event, struct buf *buf)
     }
 }
 
-static void take(const struct event *event, unsigned depth)
+/* A table of the input, and rows of it: of each type in turn. */
+static void rows_take(const struct event *event)
+{
+    static const uint8_t bytes[] = {1, 2, 3, 4, 8};
+    struct version_writes writes = {0};
+    struct rows rows = {.count = 0};
+
+    for (uint16_t i = 0; i < 5; i++) {
+        const struct catalogue_key key = {
+            .column = SPAN_LIT("id"), .position = i, .bytes = bytes[i], .is_unsigned = i % 2 == 0};
+        struct rows_table *table = rows_map(&rows, event, &key, 1);
+        struct event as_rows = *event;
+
+        for (uint8_t type = EVENT_WRITE_ROWS; table != NULL && type <= EVENT_DELETE_ROWS; type++) {
+            as_rows.type = type;
+            (void)rows_read(&as_rows, table, &writes);
+        }
+    }
+    if (writes.count > VERSION_WRITES_MAX) {
+        abort();
+    }
+}
+
+/* Events of one input: a TABLE_MAP, and rows of that table. */
+static void rows_of_log(struct rows *logged, const struct event *event)
+{
+    const struct catalogue_key key = {.column = SPAN_LIT("id"), .position = 0, .bytes = 4};
+    struct version_writes writes = {0};
+    const struct rows_table *table = NULL;
+
+    if (event->type == EVENT_TABLE_MAP) {
+        (void)rows_map(logged, event, &key, 1);
+    } else {
+        table = rows_find(logged, event);
+        if (table != NULL && rows_read(event, table, &writes) &&
+            writes.count > VERSION_WRITES_MAX) {
+            abort();
+        }
+    }
+}
+
+static void take(struct rows *logged, const struct event *event, unsigned depth)
 {
     struct span a;
     struct span b;
@@ -61,10 +103,12 @@ static void take(const struct event *event, unsigned depth)
         gtid_fini(&copy);
     }
     query_take(event, &buf);
+    rows_take(event);
+    rows_of_log(logged, event);
     buf_clear(&buf);
     if (depth == 0 && event_payload(event, &buf, MAX, &a)) {
         while (a.len > 0 && event_next(&a, &inner)) {
-            take(&inner, 1);
+            take(logged, &inner, 1);
         }
     }
     buf_fini(&buf);
@@ -74,6 +118,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     uint8_t *copy = malloc(size + (size == 0));
     struct span bytes = {copy, size};
+    struct rows logged = {.count = 0};
     struct event event;
 
     if (copy == NULL) {
@@ -81,10 +126,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     memcpy(copy, data, size);
     while (event_next(&bytes, &event)) {
-        take(&event, 0);
+        take(&logged, &event, 0);
     }
     if (event_decode((struct span){copy, size}, true, &event)) {
-        take(&event, 0);
+        take(&logged, &event, 0);
     }
     free(copy);
     return 0;

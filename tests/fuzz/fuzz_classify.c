@@ -74,7 +74,12 @@ static void check_mentions(struct span sql, const struct classify_env *env)
 static void check_equal(struct span sql, const struct classify_env *env, const struct facts *f)
 {
     struct equal_value value;
+    struct facts_table table;
 
+    if (equal_table(sql, env, f, &table)) {
+        need((f->bits & (FACT(MULTI) | FACT(LARGE) | FACT(BAD_LEX))) == 0);
+        need(table.name.p >= sql.p && table.name.p + table.name.len <= sql.p + sql.len);
+    }
     if (!equal_find(sql, env, f, SPAN_LIT("id"), &value)) {
         return;
     }

@@ -32,6 +32,7 @@
 struct watched {
     char name[160];
     uint32_t slot;
+    uint32_t rows; /* of a table; else the same */
     struct version_lease lease;
     bool is_held; /* it held when it was last looked at */
 };
@@ -58,7 +59,8 @@ static void lease_take(struct drive *drive, struct watched *watched)
 {
     version_lease_begin(drive->cache->board, &watched->lease);
     watched->lease.count = 0;
-    if (version_lease_add(drive->cache->board, &watched->lease, watched->slot) < 0) {
+    if (version_lease_add(drive->cache->board, &watched->lease, watched->slot) < 0 ||
+        version_lease_add(drive->cache->board, &watched->lease, watched->rows) < 0) {
         abort();
     }
 }
@@ -97,7 +99,7 @@ static void look(struct drive *drive)
     }
 }
 
-static void watch(struct drive *drive, const char *name, uint32_t slot)
+static void watch(struct drive *drive, const char *name, uint32_t slot, uint32_t rows)
 {
     struct watched *watched = &drive->watched[drive->count];
 
@@ -109,6 +111,7 @@ static void watch(struct drive *drive, const char *name, uint32_t slot)
     if (drive->count < WATCHED_MAX) {
         snprintf(watched->name, sizeof(watched->name), "%s", name);
         watched->slot = slot;
+        watched->rows = rows;
         watched->is_held = true;
         lease_take(drive, watched);
         drive->count++;
@@ -125,8 +128,10 @@ static void watch_table(struct drive *drive, const char *text)
     }
     memcpy(schema, text, (size_t)(dot - text));
     schema[dot - text] = '\0';
-    watch(drive, schema, version_slot_schema(span_of(schema)));
-    watch(drive, text, version_slot_table(span_of(schema), span_of(dot + 1)));
+    watch(drive, schema, version_slot_schema(span_of(schema)),
+          version_slot_schema(span_of(schema)));
+    watch(drive, text, version_slot_table(span_of(schema), span_of(dot + 1)),
+          version_slot_rows(span_of(schema), span_of(dot + 1)));
 }
 
 /* --- the monitor's calls --- */
@@ -263,7 +268,7 @@ int main(int argc, char **argv)
     conf.cache = drive.cache;
     conf.registry = drive.registry;
     conf.logger = logger;
-    watch(&drive, "all", VERSION_SLOT_ALL);
+    watch(&drive, "all", VERSION_SLOT_ALL, VERSION_SLOT_ALL);
     for (int i = 2; i < argc; i++) {
         watch_table(&drive, argv[i]);
     }

@@ -64,6 +64,7 @@ EXAMPLES = {
     "rules[].deny": '"not on this server"',
     "rules[].cache": "5m",
     "rules[].cache_coherence": "own",
+    "rules[].cache_scope": "row",
     "rules[].cache_share": "shop",
     "rules[].cache_max_entry": "256KiB",
     "rules[].cache_stale_while_revalidate": "10s",

@@ -31,6 +31,8 @@
 #define CATALOGUE_LISTS_MAX   65535
 #define CATALOGUE_LIST_MAX    32
 #define CATALOGUE_LINKS_MAX   400000
+#define CATALOGUE_KEYS_MAX    4      /* of one table */
+#define CATALOGUE_KEYS_ALL    400000 /* in all; tables beyond have none */
 
 /* X(name, text). The first three are answers of a look-up only. */
 #define CATALOGUE_KINDS(X)                                                          \
@@ -113,6 +115,23 @@ bool catalogue_view_tables(const struct catalogue *cat, uint64_t ddl_seen, struc
 bool catalogue_also_written(const struct catalogue *cat, uint64_t ddl_seen, struct span schema,
                             struct span name, catalogue_table_fn *fn, void *arg);
 
+/* A column of whole numbers that rows are told apart by. */
+struct catalogue_key {
+    struct span column;
+    uint16_t position; /* from 0, among the table's columns */
+    bool is_unsigned;
+    uint8_t bytes; /* 1, 2, 3, 4, 8 */
+};
+
+/*
+ * Columns of a base table by which a write can be confined to rows: a write to rows with this value in
+ * this column changes no other row, of no table, as long as it does not set the column. Not of tables
+ * with triggers, with children by foreign keys that act, or with generated columns. Returns how many; 0:
+ * none, or not known.
+ */
+size_t catalogue_keys(const struct catalogue *cat, uint64_t ddl_seen, struct span schema,
+                      struct span name, struct catalogue_key ret_keys[CATALOGUE_KEYS_MAX]);
+
 uint64_t catalogue_generation(const struct catalogue *cat);
 /* The value of catalogue_ddl_seen() that this catalogue covers. */
 uint64_t catalogue_covers(const struct catalogue *cat);
@@ -151,7 +170,8 @@ enum catalogue_kind catalogue_builder_get_function(const struct catalogue_builde
 #define CATALOGUE_MARKS(X)                                                    \
     X(UNASKED, 0) /* its rows change by other ways than writes to its name */ \
     X(ALL, 1)     /* a write to it may change anything */                     \
-    X(LINKED, 2)  /* a view: its links are all that it reads, whoever asks */
+    X(LINKED, 2)  /* a view: its links are all that it reads, whoever asks */ \
+    X(ROWLESS, 3) /* a write may change other rows of it than those it names */
 
 enum catalogue_mark {
 #define X(name, bit) CATALOGUE_MARK_##name = 1 << (bit),
@@ -171,6 +191,9 @@ struct catalogue_name {
 WR_NODISCARD int catalogue_builder_link(struct catalogue_builder *builder,
                                         const struct catalogue_name *from,
                                         const struct catalogue_name *to);
+/* Adds one that is not there yet, while the table has room; of a table that has been added. */
+WR_NODISCARD int catalogue_builder_key(struct catalogue_builder *builder, struct span schema,
+                                       struct span name, const struct catalogue_key *key);
 /* Triggers, or foreign keys, are hidden from the monitor: no list of what is written is whole. */
 void catalogue_builder_no_lists(struct catalogue_builder *builder);
 

@@ -74,6 +74,7 @@ struct cache_plan {
     enum cache_pass pass;
     enum config_coherence coherence;
     bool is_hinted; /* else the rule asks for it */
+    bool is_by_row; /* cache_scope: row, where it can be proven */
     uint64_t ttl_us;
     uint64_t revalidate_us;          /* stale_while_revalidate */
     uint64_t error_us;               /* stale_if_error */

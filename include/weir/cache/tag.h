@@ -33,6 +33,9 @@ struct cache_tag_in {
     struct span types; /* two bytes for each of params */
 };
 
+/* The value of one column as tags have it. digits: where it may lie. */
+bool cache_tag_value(const struct cache_tag_in *in, struct span column,
+                     char digits[STMT_DIGITS_MAX], struct span *ret_value);
 /* Before the statement is sent. */
 WR_NODISCARD int cache_tags_lease(const struct version_board *board, struct version_lease *lease,
                                   const struct config_words *tags, const struct cache_tag_in *in);

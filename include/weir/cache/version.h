@@ -24,8 +24,8 @@
 #include "weir/util/str.h"
 
 #define VERSION_SLOTS      65536U
-#define VERSION_LEASE_MAX  48U
-#define VERSION_WRITES_MAX 16U
+#define VERSION_LEASE_MAX  64U
+#define VERSION_WRITES_MAX 32U
 
 /* Everything depends on it: bumped when nobody can tell what has changed. */
 #define VERSION_SLOT_ALL 0U
@@ -43,6 +43,26 @@ uint32_t version_slot_schema(struct span schema);
 uint32_t version_slot_table(struct span schema, struct span name);
 /* Without case, and by the first 256 bytes. */
 uint32_t version_slot_tag(struct span tag);
+
+/* A row of a table is named by the value of one of its columns. */
+struct version_row {
+    struct span schema;
+    struct span name;
+    struct span column;
+    struct span value; /* empty: not told */
+};
+
+/*
+ * What a write is known to be confined to is told by three more places, beside which the table's own
+ * is left alone:
+ *   rows     some row of the table; answers that may hold any row depend on it
+ *   column   rows of which the value of this column is not told
+ *   row      rows with this value in this column
+ * So an answer that holds rows with column = value only depends on table, column and row.
+ */
+uint32_t version_slot_rows(struct span schema, struct span name);
+uint32_t version_slot_column(const struct version_row *row);
+uint32_t version_slot_row(const struct version_row *row);
 /* False: a byte that is not ASCII. A read of such a table is not cached, a write to it counts as
  * one to its schema, and a write to such a schema as one to everything. */
 bool version_name_is_plain(struct span name);
@@ -65,10 +85,13 @@ void version_lease_begin(const struct version_board *board, struct version_lease
 /* The same slot twice is once. */
 WR_NODISCARD int version_lease_add(const struct version_board *board, struct version_lease *lease,
                                    uint32_t slot);
-/* The table, its schema, and all. -WR_E_LIMIT also for a name that is not plain. */
+/* The table, all its rows, its schema, and all. -WR_E_LIMIT also for a name that is not plain. */
 WR_NODISCARD int version_lease_add_table(const struct version_board *board,
                                          struct version_lease *lease, struct span schema,
                                          struct span name);
+/* The same for rows with that value only, which is told. */
+WR_NODISCARD int version_lease_add_row(const struct version_board *board,
+                                       struct version_lease *lease, const struct version_row *row);
 /* Nothing that it depends on has been written since, and nothing is being written. */
 bool version_lease_holds(const struct version_board *board, const struct version_held *held,
                          uint32_t count);
@@ -89,6 +112,10 @@ struct version_writes {
 
 void version_writes_add(struct version_writes *writes, uint32_t slot);
 void version_writes_add_table(struct version_writes *writes, struct span schema, struct span name);
+/* Rows of one table and nothing else, named by each of its columns that may name rows. False: too many
+ * places, and the table has been added instead. Names are plain. */
+bool version_writes_add_rows(struct version_writes *writes, const struct version_row *rows,
+                             uint32_t count);
 void version_writes_add_all(struct version_writes *writes);
 bool version_writes_is_empty(const struct version_writes *writes);
 

@@ -23,6 +23,7 @@
 
 #define CACHE_WRITES_NAMES 16U
 
+struct cache_tag_in;
 struct catalogue;
 
 struct cache_writes_in {
@@ -33,6 +34,8 @@ struct cache_writes_in {
     uint64_t ddl_seen;
     struct span schema; /* the session's, plain; empty: none */
     bool has_temporary; /* the session has temporary tables: names that nobody else knows */
+    /* of the same statement: then rows are told apart (row.h); NULL: tables only */
+    const struct cache_tag_in *values;
 };
 
 /* Of a proven read: whether what it names only reads, too. Not for one that a replica runs: whoever

@@ -32,4 +32,12 @@ struct equal_value {
 bool equal_find(struct span sql, const struct classify_env *env, const struct facts *facts,
                 struct span column, struct equal_value *ret_value);
 
+/*
+ * True: SELECT, UPDATE, DELETE or INSERT of one table by its plain name, and nothing beside it: no join,
+ * not twice, no PARTITION, no hint for an index, no point in time; of SELECT, no other query either.
+ * Spans are as written.
+ */
+bool equal_table(struct span sql, const struct classify_env *env, const struct facts *facts,
+                 struct facts_table *ret_table);
+
 #endif

@@ -197,6 +197,7 @@ struct config_cache {
     bool hints;
     uint64_t stale_while_revalidate_us; /* 0: off */
     uint64_t stale_if_error_us;         /* 0: off */
+    bool has_rows;                      /* not a setting: a rule has CONFIG_CACHE_SCOPE_ROW */
 };
 
 enum config_raw_mode {
@@ -262,6 +263,11 @@ enum config_rule_coherence {
     CONFIG_RULE_COHERENCE_TTL
 };
 
+enum config_cache_scope {
+    CONFIG_CACHE_SCOPE_TABLE, /* a write to its tables ends an answer */
+    CONFIG_CACHE_SCOPE_ROW    /* one to its rows, where these are proven */
+};
+
 /* Conditions that are given must all hold; of several words of one, any. */
 struct config_rule {
     const char *name;  /* NULL: not given */
@@ -286,6 +292,7 @@ struct config_rule {
     const char *deny;    /* the message; NULL: not denied */
     uint64_t cache_us;   /* UINT64_MAX: the rule says nothing; 0: never */
     enum config_rule_coherence cache_coherence;
+    enum config_cache_scope cache_scope;
     const char *cache_share;                  /* NULL: each user has its own */
     uint32_t cache_max_entry_bytes;           /* 0: cache.max_entry */
     uint64_t cache_stale_while_revalidate_us; /* UINT64_MAX: that of cache; 0: off */

@@ -154,6 +154,9 @@
     X("rules[].cache_coherence", ENUM, config_rule, cache_coherence, "default", 0, 0,              \
       "default|binlog|own|ttl",                                                                    \
       "cache: what ends these answers before their time; default: cache.coherence")                \
+    X("rules[].cache_scope", ENUM, config_rule, cache_scope, "table", 0, 0, "table|row",           \
+      "cache: row: only writes to rows with the same value end these answers, where WHERE "        \
+      "compares an indexed whole number with one, of both; else any write to the table does")      \
     X("rules[].cache_share", NAME, config_rule, cache_share, "", 0, 0, "text",                     \
       "cache: users whose rules name the same group get each other's answers, and should have "    \
       "equal grants; not set: each user has its own")                                              \

@@ -300,15 +300,15 @@ struct read_row {
 
 static const struct read_row READS[] = {
     {"SELECT 1", CACHE_LEASE_OK, 1},
-    {"SELECT * FROM t", CACHE_LEASE_OK, 3},
-    {"SELECT * FROM t JOIN u", CACHE_LEASE_OK, 4},
-    {"SELECT * FROM t JOIN e.far", CACHE_LEASE_OK, 5},
-    {"SELECT * FROM v", CACHE_LEASE_OK, 4},
+    {"SELECT * FROM t", CACHE_LEASE_OK, 4},
+    {"SELECT * FROM t JOIN u", CACHE_LEASE_OK, 6},
+    {"SELECT * FROM t JOIN e.far", CACHE_LEASE_OK, 7},
+    {"SELECT * FROM v", CACHE_LEASE_OK, 6},
     {"SELECT * FROM mine", CACHE_LEASE_VIEW, 0},
     {"SELECT * FROM other", CACHE_LEASE_VIEW, 0},
     {"SELECT * FROM unheard", CACHE_LEASE_TABLE, 0},
     {"SELECT * FROM merge", CACHE_LEASE_ENGINE, 0},
-    {"SELECT * FROM many", CACHE_LEASE_OK, 3},
+    {"SELECT * FROM many", CACHE_LEASE_OK, 4},
     {"SELECT * FROM `t\xc3\xa9`", CACHE_LEASE_NAMES, 0},
     {"SELECT calm(1)", CACHE_LEASE_FUNCTION, 0},
 };
