@@ -95,6 +95,39 @@ static const char *deaf_text(const struct cache_stream *stream)
                                          : cache_stream_state_text(state);
 }
 
+static void explain_write(const struct cache_ask *ask, const struct cache_lease_in *in, char *dst,
+                          size_t cap)
+{
+    const struct config_rule *rule = ask->rule;
+    bool is_purging = rule != NULL && rule->cache_purge.count + rule->cache_refresh.count != 0;
+    const struct cache_writes_in writes = {.sql = in->statement.sql,
+                                           .env = in->statement.env,
+                                           .facts = ask->facts,
+                                           .catalogue = in->catalogue,
+                                           .ddl_seen = in->ddl_seen,
+                                           .schema = in->schema,
+                                           .values = &in->statement};
+    struct cache_row row;
+    int len = 0;
+
+    if (ask->conf->has_rows && cache_row_explain(&writes, &row)) {
+        len = snprintf(dst, cap, "a write to rows with %s = %s", row.column, row.value);
+    } else {
+        len = snprintf(dst, cap, "a write to whole tables");
+    }
+    if (is_purging && len > 0 && (size_t)len < cap) {
+        (void)snprintf(dst + len, cap - (size_t)len, "; ends answers by tags of rule %s%s",
+                       rule->label,
+                       rule->cache_refresh.count != 0 ? ", which are asked for anew" : "");
+    }
+}
+
+static bool is_write(const struct facts *facts)
+{
+    return facts->verb == VERB_UPDATE || facts->verb == VERB_DELETE || facts->verb == VERB_INSERT ||
+           facts->verb == VERB_REPLACE;
+}
+
 void cache_explain(const struct cache *cache, const struct cache_ask *ask,
                    const struct cache_lease_in *in, char *dst, size_t cap)
 {
@@ -104,6 +137,10 @@ void cache_explain(const struct cache *cache, const struct cache_ask *ask,
 
     if (cache == NULL) {
         (void)snprintf(dst, cap, "off (cache.memory)");
+        return;
+    }
+    if (is_write(ask->facts)) {
+        explain_write(ask, in, dst, cap);
         return;
     }
     if (!cache_judge(ask, &plan)) {

@@ -42,6 +42,7 @@ struct cache_entry {
     /* under the shard's lock */
     uint8_t queue; /* enum queue */
     uint8_t uses;
+    bool is_asked;
     struct list_node node;
     struct cache_entry *next; /* in its bucket */
     /* unchanged */
@@ -448,6 +449,22 @@ struct cache_entry *cache_memory_get(struct cache_memory *memory, uint64_t hash,
     struct cache_entry *entry = find(memory, shard, hash, key);
     if (entry != NULL) {
         entry->uses = entry->uses < USES_MAX ? (uint8_t)(entry->uses + 1) : entry->uses;
+        entry->is_asked = true;
+        (void)cache_entry_ref(entry);
+    }
+    unlock(shard);
+    return entry;
+}
+
+struct cache_entry *cache_memory_peek(struct cache_memory *memory, uint64_t hash, struct span key,
+                                      bool *ret_is_asked)
+{
+    struct shard *shard = shard_of(memory, hash);
+
+    lock(shard);
+    struct cache_entry *entry = find(memory, shard, hash, key);
+    if (entry != NULL) {
+        *ret_is_asked = entry->is_asked;
         (void)cache_entry_ref(entry);
     }
     unlock(shard);

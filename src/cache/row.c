@@ -51,6 +51,12 @@ static bool is_plain(struct span schema, struct span name)
     return version_name_is_plain(schema) && version_name_is_plain(name);
 }
 
+static void row_copy(const struct version_row *row, struct cache_row *ret_row)
+{
+    (void)span_copy(row->column, ret_row->column, sizeof(ret_row->column));
+    (void)span_copy(row->value, ret_row->value, sizeof(ret_row->value));
+}
+
 bool cache_row_lease(const struct version_board *board, const struct cache_lease_in *in,
                      struct version_lease *lease, struct cache_row *ret_row)
 {
@@ -77,38 +83,72 @@ bool cache_row_lease(const struct version_board *board, const struct cache_lease
                 *lease = before;
                 return false;
             }
-            (void)span_copy(row.column, ret_row->column, sizeof(ret_row->column));
-            (void)span_copy(row.value, ret_row->value, sizeof(ret_row->value));
+            row_copy(&row, ret_row);
             return true;
         }
     }
     return false;
 }
 
-bool cache_row_write(struct version_writes *writes, const struct cache_writes_in *in,
-                     struct span schema, struct span name)
-{
+struct told {
     char digits[CATALOGUE_KEYS_MAX][STMT_DIGITS_MAX];
     struct catalogue_key keys[CATALOGUE_KEYS_MAX];
     struct version_row rows[CATALOGUE_KEYS_MAX];
+    size_t count;
+};
+
+/* One for each column of the table by which rows are told apart. False: none has a value. */
+static bool rows_of(const struct cache_writes_in *in, struct span schema, struct span name,
+                    struct told *told)
+{
     struct facts_table table;
-    size_t count = 0;
     bool is_told = false;
 
     if (in->values == NULL || !is_plain(schema, name) ||
         !equal_table(in->sql, in->env, in->facts, &table)) {
         return false;
     }
-    count = catalogue_keys(in->catalogue, in->ddl_seen, schema, name, keys);
-    for (size_t i = 0; i < count; i++) {
-        rows[i] = (struct version_row){schema, name, keys[i].column, {NULL, 0}};
-        if (value_of(in->values, &keys[i], digits[i], &rows[i].value)) {
+    told->count = catalogue_keys(in->catalogue, in->ddl_seen, schema, name, told->keys);
+    for (size_t i = 0; i < told->count; i++) {
+        struct version_row *row = &told->rows[i];
+
+        *row = (struct version_row){schema, name, told->keys[i].column, {NULL, 0}};
+        if (value_of(in->values, &told->keys[i], told->digits[i], &row->value)) {
             is_told = true;
         } else {
-            rows[i].value.len = 0;
+            row->value.len = 0;
         }
     }
-    return is_told && version_writes_add_rows(writes, rows, (uint32_t)count);
+    return is_told;
+}
+
+bool cache_row_write(struct version_writes *writes, const struct cache_writes_in *in,
+                     struct span schema, struct span name)
+{
+    struct told told;
+
+    return rows_of(in, schema, name, &told) &&
+           version_writes_add_rows(writes, told.rows, (uint32_t)told.count);
+}
+
+bool cache_row_explain(const struct cache_writes_in *in, struct cache_row *ret_row)
+{
+    struct facts_table table;
+    struct plain plain;
+    struct told told;
+
+    if (!equal_table(in->sql, in->env, in->facts, &table) ||
+        !plain_get(&table, in->schema, &plain) || classify_may_call(in->sql, in->env) ||
+        !rows_of(in, plain.schema, plain.name, &told)) {
+        return false;
+    }
+    for (size_t i = 0; i < told.count; i++) {
+        if (told.rows[i].value.len > 0) {
+            row_copy(&told.rows[i], ret_row);
+            return true;
+        }
+    }
+    return false;
 }
 
 bool cache_row_add(struct version_writes *writes, const struct cache_row_image *image)

@@ -155,6 +155,18 @@ void cache_tags_write(struct version_writes *writes, const struct config_words *
     }
 }
 
+void cache_tags_told(struct version_writes *writes, const struct config_words *patterns,
+                     const struct cache_tag_in *in)
+{
+    for (uint32_t i = 0; i < patterns->count; i++) {
+        struct tag tag;
+
+        if (build(without_star(span_of(patterns->item[i])), in, &tag)) {
+            version_writes_add(writes, version_slot_tag(part(&tag, tag.len)));
+        }
+    }
+}
+
 bool cache_tag_purge(struct span tag, struct version_writes *writes)
 {
     tag = without_star(tag);

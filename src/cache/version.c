@@ -203,6 +203,16 @@ bool version_lease_holds(const struct version_board *board, const struct version
     return true;
 }
 
+bool version_is_still(const struct version_board *board, const uint32_t *slots, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        if ((load(board, slots[i]) & UNDER_MASK) != 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
 uint64_t version_lease_written_us(const struct version_board *board,
                                   const struct version_lease *lease)
 {

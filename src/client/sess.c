@@ -11,6 +11,7 @@
 #include "sess_causal_priv.h"
 #include "sess_login_priv.h"
 #include "sess_priv.h"
+#include "sess_renew_priv.h"
 
 /*
  * A session is driven by four things only: bytes of its client (on_front), events of its backend
@@ -184,6 +185,7 @@ void sess_close(struct sess *sess, const char *why)
     if (sess->writes != NULL) {
         sess_writes_forget(sess);
     }
+    sess_renew_forget(sess);
     sess_causal_unwait(sess);
     sess_causal_destroy(sess->causal);
     sess->causal = NULL;

@@ -263,6 +263,9 @@ static bool may_be_stale(const struct sess *sess, const struct cache_entry *entr
 
 static void count_miss(const struct sess *sess, enum metric_miss miss)
 {
+    if (sess->is_inner) {
+        return; /* no client has missed it */
+    }
     metric_inc(sess->env->metrics, METRIC_CACHE_MISSES, miss);
     count_asked(sess, sess->fill, false);
 }

@@ -5,6 +5,8 @@
  */
 #include <string.h>
 
+#include "weir/protocol/wire.h"
+#include "weir/util/err.h"
 #include "weir/util/fault.h"
 
 #include "sess_cache_priv.h"
@@ -107,4 +109,78 @@ int sess_cache_key(struct sess *sess, const struct cache_plan *plan,
     r = r < 0 || plan->tags == NULL ? r : put_tags(plan->tags, key);
     r = r < 0 ? r : svec_pack(&sess->svec, key);
     return r < 0 || question->stmt == NULL ? r : put_statement(question, key);
+}
+
+/* --- and back --- */
+
+static struct span take_span(struct wire *wire)
+{
+    uint32_t len = 0;
+    struct span bytes = wire_bytes(wire, sizeof(len));
+
+    if (wire_ok(wire)) {
+        memcpy(&len, bytes.p, sizeof(len));
+    }
+    return wire_bytes(wire, len);
+}
+
+static void skip_tags(struct wire *wire)
+{
+    uint32_t count = 0;
+    struct span bytes = wire_bytes(wire, sizeof(count));
+
+    if (wire_ok(wire)) {
+        memcpy(&count, bytes.p, sizeof(count));
+    }
+    for (uint32_t i = 0; i < count && wire_ok(wire); i++) {
+        (void)take_span(wire);
+    }
+}
+
+/* Leaves *rest behind the vector, whose bytes are *ret_bytes. */
+static int take_svec(struct span *rest, struct svec *svec, struct span *ret_bytes)
+{
+    struct span before = *rest;
+    int r = svec_unpack(svec, rest);
+
+    *ret_bytes = (struct span){before.p, before.len - rest->len};
+    return r;
+}
+
+int sess_cache_unkey(struct span key, struct svec *svec, struct sess_asked *ret_asked)
+{
+    struct key_head head;
+    struct span state = {NULL, 0};
+    struct span at = {NULL, 0};
+    struct span rest = {NULL, 0};
+    struct wire wire;
+    int r = 0;
+
+    if (key.len < sizeof(head)) {
+        return -WR_E_BAD_PACKET;
+    }
+    memcpy(&head, key.p, sizeof(head));
+    wire_init(&wire, key);
+    wire_skip(&wire, sizeof(head) + head.who_len);
+    *ret_asked = (struct sess_asked){.sql = wire_bytes(&wire, head.sql_len),
+                                     .collation = head.collation,
+                                     .is_prepared = (head.protocol & ~KEY_TAGGED) == KEY_BINARY};
+    if ((head.protocol & KEY_TAGGED) != 0) {
+        skip_tags(&wire);
+    }
+    rest = wire_rest(&wire);
+    r = wire_ok(&wire) ? take_svec(&rest, svec, &state) : -WR_E_BAD_PACKET;
+    if (r < 0 || !ret_asked->is_prepared) {
+        return r;
+    }
+    /* in another state than it was prepared in, it cannot be told to anybody at once */
+    if (rest.len < state.len || memcmp(rest.p, state.p, state.len) != 0) {
+        return -WR_E_UNSUPPORTED;
+    }
+    at = (struct span){rest.p + state.len, rest.len - state.len};
+    wire_init(&wire, at);
+    ret_asked->types = take_span(&wire);
+    ret_asked->nulls = take_span(&wire);
+    ret_asked->values = take_span(&wire);
+    return wire_is_done(&wire) ? 0 : -WR_E_BAD_PACKET;
 }

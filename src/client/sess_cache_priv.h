@@ -36,6 +36,7 @@ struct facts;
 struct sess;
 struct sess_set;
 struct stmt;
+struct svec;
 
 struct sess_fill {
     struct list_node node; /* of the set's list: free, or waiting for another's answer */
@@ -105,6 +106,19 @@ void sess_fills_fini(struct sess_set *set);
 /* All that the answer depends on beside the data. <0: no memory. */
 int sess_cache_key(struct sess *sess, const struct cache_plan *plan,
                    const struct sess_question *question, struct buf *key);
+
+/* What a key says of the question. Borrowed from it. */
+struct sess_asked {
+    struct span sql;
+    bool is_prepared;
+    uint16_t collation;
+    struct span types; /* two bytes for each parameter */
+    struct span nulls;
+    struct span values;
+};
+
+/* svec, which has been initialised, gets the state of who asked. */
+WR_NODISCARD int sess_cache_unkey(struct span key, struct svec *svec, struct sess_asked *ret_asked);
 
 /* --- sess_writes.c: what the session writes --- */
 /* What of a statement's values is found in its tags. env is written, and used by *ret_in. */

@@ -20,6 +20,7 @@
 #include "sess_cache_priv.h"
 #include "sess_causal_priv.h"
 #include "sess_priv.h"
+#include "sess_renew_priv.h"
 
 #define FREE_MAX 16U
 /* Storage of a fill that is larger is given back. */
@@ -235,6 +236,7 @@ static void keep(struct sess *sess, struct sess_fill *fill)
         return;
     }
     metric_inc(sess->env->metrics, METRIC_CACHE_FILLS, METRIC_NONE);
+    sess_renew_note(sess, fill);
 }
 
 void sess_fill_end(struct sess *sess)

@@ -96,6 +96,7 @@ struct sess_delay;
 struct sess_fill;
 struct sess_login;
 struct sess_pins;
+struct sess_renews;
 struct sess_set;
 struct sess_vars;
 struct reframe;
@@ -220,9 +221,10 @@ struct sess {
     struct sess_delay *delay;   /* state HOLD only */
     struct sess_causal *causal; /* what its reads must see; NULL: anything will do */
     struct sess_fill *fill;     /* the read in hand is to be kept; NULL: not */
-    struct version_writes *writes; /* for the cache; NULL: none yet */
-    struct buf in;                 /* received, not yet processed */
-    struct buf held;               /* the command in hand, headers included */
+    struct version_writes *writes;     /* for the cache; NULL: none yet */
+    struct version_writes *renew_tags; /* whose answers are asked for behind them; NULL: none */
+    struct buf in;                     /* received, not yet processed */
+    struct buf held;                   /* the command in hand, headers included */
     struct buf diag;  /* a server's answers about diagnostics whose connection has gone back */
     struct buf extra; /* names of variables to be asked for, with commas */
     struct buf rest;  /* of a reply: a packet that is not whole yet */
@@ -312,6 +314,7 @@ struct sess {
     bool has_news;       /* its last statement has left warnings or an error to be asked about */
     bool has_count;      /* its last statement has left what FOUND_ROWS() tells */
     bool lost_id;        /* the connection that knew LAST_INSERT_ID() is gone */
+    bool is_inner;       /* its client is weir (sess_renew.c) */
     bool is_unix;
     bool is_tls_required;
     bool is_tls_offered;
@@ -351,10 +354,11 @@ struct sess_set {
     uint32_t waiters[TOPO_SERVERS_MAX];          /* statements that wait for it to get there */
     struct acked acked;                          /* what has been answered for a moment ago */
     /* the cache */
-    struct list fills;       /* struct sess_fill: unused */
-    struct list sharers;     /* ... that wait for another's */
-    struct list woken;       /* ... and need not any more */
-    struct list held_writes; /* that had no answer */
+    struct list fills;          /* struct sess_fill: unused */
+    struct list sharers;        /* ... that wait for another's */
+    struct list woken;          /* ... and need not any more */
+    struct list held_writes;    /* that had no answer */
+    struct sess_renews *renews; /* owned; NULL: nothing is asked for anew */
     struct loop_task fill_task;
     struct timer writes_timer;
     uint32_t fill_count;
@@ -380,12 +384,27 @@ struct sess_set {
     struct buf spares[SESS_SPARES]; /* storage of held and rest, lent to commands */
 };
 
+/* A session without a login: of a user who has one elsewhere. Borrowed for the call. */
+struct sess_inner {
+    struct cred *cred;
+    struct svec svec;
+    uint64_t caps;
+    uint16_t status;
+    uint16_t collation;
+    bool is_unix;
+    const char *host;
+};
+
 /* A prepared statement is run, once or for many rows. */
 static inline bool sess_is_execute(const struct sess *sess)
 {
     return sess->cmd.stmt != NULL &&
            (sess->cmd.com == COM_STMT_EXECUTE || sess->cmd.com == COM_MARIADB_STMT_BULK_EXECUTE);
 }
+
+/* --- sess_set.c --- */
+/* Ready for commands. On failure the fd has been closed, or will be. */
+WR_NODISCARD int sess_set_add_inner(struct sess_set *set, int fd, const struct sess_inner *inner);
 
 /* --- sess.c: the object, its states, its socket --- */
 void sess_set_state(struct sess *sess, enum sess_state state);

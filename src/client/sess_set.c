@@ -9,12 +9,14 @@
 
 #include "weir/config/config.h"
 #include "weir/protocol/frame.h"
+#include "weir/route/causal.h"
 #include "weir/util/assert.h"
 #include "weir/util/err.h"
 
 #include "sess_cache_priv.h"
 #include "sess_login_priv.h"
 #include "sess_priv.h"
+#include "sess_renew_priv.h"
 
 /* Of a drain, for a client that has been told why it is ended. */
 #define LAST_WORD_US UINT64_C(500000)
@@ -158,6 +160,7 @@ void sess_set_destroy(struct sess_set *set)
         sess_close(list_entry(node, struct sess, node), "shutdown");
     }
     sess_delays_fini(set);
+    sess_renews_fini(set);
     sess_fills_fini(set);
     sess_writes_fini(set);
     for (uint32_t i = 0; i < set->spare_count; i++) {
@@ -169,7 +172,8 @@ void sess_set_destroy(struct sess_set *set)
     free(set);
 }
 
-int sess_set_accept(struct sess_set *set, const struct sess_accept *accept)
+/* In state LOGIN, before it has begun. */
+static int add(struct sess_set *set, const struct sess_accept *accept, struct sess **ret_sess)
 {
     const struct sess_env *env = set->env;
     struct sess *sess = NULL;
@@ -207,11 +211,53 @@ int sess_set_accept(struct sess_set *set, const struct sess_accept *accept)
     set->logins++;
     metric_add(env->metrics, METRIC_SESSIONS_OPEN, METRIC_NONE, 1);
     metric_add(env->metrics, METRIC_SESSIONS_IN_LOGIN, METRIC_NONE, 1);
-    metric_inc(env->metrics, METRIC_SESSIONS_TOTAL, METRIC_NONE);
+    *ret_sess = sess;
+    return 0;
+}
+
+int sess_set_accept(struct sess_set *set, const struct sess_accept *accept)
+{
+    struct sess *sess = NULL;
+    int err = add(set, accept, &sess);
+
+    if (err < 0) {
+        return err;
+    }
+    metric_inc(set->env->metrics, METRIC_SESSIONS_TOTAL, METRIC_NONE);
     if (sess_begin_login(sess) < 0) {
         sess_close(sess, "login could not start");
     }
     return 0; /* whatever came of it, the fd is in hand */
+}
+
+int sess_set_add_inner(struct sess_set *set, int fd, const struct sess_inner *inner)
+{
+    const struct sess_accept accept = {.fd = fd, .is_unix = inner->is_unix};
+    struct sess *sess = NULL;
+    int err = add(set, &accept, &sess);
+
+    if (err < 0) {
+        return err;
+    }
+    sess->is_inner = true;
+    (void)span_copy(span_of(inner->host), sess->host, sizeof(sess->host));
+    sess->cred = cred_ref(inner->cred);
+    sess->caps = inner->caps;
+    sess->status = inner->status;
+    sess->collation = inner->collation;
+    sess->user_slot = guard_user_slot(cred_user(sess->cred));
+    sess->causal_user = causal_slot_user(cred_user(sess->cred));
+    sess->reply_front.has_deprecate_eof = (sess->caps & CAP_DEPRECATE_EOF) != 0;
+    sess->reply_front.has_session_track = (sess->caps & CAP_SESSION_TRACK) != 0;
+    err = sess_rekey(sess);
+    if (err < 0) {
+        sess_close(sess, "no memory");
+        return err;
+    }
+    svec_copy(&sess->svec, &inner->svec);
+    sess_refresh(sess);
+    sess_idle(sess);
+    return 0;
 }
 
 /* Servers that have got into this state just now. *seen: those that were in it before. */

@@ -17,6 +17,7 @@
 
 #define STMT_SLOT_BITS 20U
 #define STMT_SLOT_MASK ((1U << STMT_SLOT_BITS) - 1U)
+#define STMT_FIRST_ID  (1U | (1U << STMT_SLOT_BITS)) /* of a session */
 
 struct stmt {
     uint32_t id;

@@ -15,6 +15,7 @@
 
 #include "sess_cache_priv.h"
 #include "sess_priv.h"
+#include "sess_renew_priv.h"
 #include "sess_stmt_priv.h"
 
 /* Of an answer that did not come. */
@@ -73,11 +74,14 @@ static void note_tags(struct sess *sess, const struct sess_question *question,
     struct classify_env env;
     struct cache_tag_in in;
 
-    if (rule == NULL || rule->cache_purge.count == 0 || writes->is_all) {
+    sess_renew_tags(sess, question);
+    if (rule == NULL || rule->cache_purge.count + rule->cache_refresh.count == 0 ||
+        writes->is_all) {
         return;
     }
     sess_tag_in(sess, question, &env, &in);
     cache_tags_write(writes, &rule->cache_purge, &in);
+    cache_tags_write(writes, &rule->cache_refresh, &in);
 }
 
 void sess_writes_note(struct sess *sess, const struct sess_question *question)
@@ -180,9 +184,12 @@ void sess_writes_end(struct sess *sess)
         if (sess->tx_open) { /* it might have been shown, and was not: its COMMIT is to come */
             *writes = still;
             writes->is_under = false;
+        } else {
+            sess_renew_fire(sess);
         }
     } else if (is_rollback(sess) && !sess->cmd.got_err) {
         *writes = (struct version_writes){.count = 0};
+        sess_renew_forget(sess);
     }
 }
 
@@ -236,11 +243,13 @@ void sess_writes_lost(struct sess *sess)
     } else {
         *writes = (struct version_writes){.count = 0};
     }
+    sess_renew_forget(sess);
 }
 
 void sess_writes_forget(struct sess *sess)
 {
     sess_writes_lost(sess);
+    sess_renew_forget(sess);
     free(sess->writes);
     sess->writes = NULL;
 }

@@ -156,7 +156,7 @@ static bool is_freeing(const struct config_rule *rule)
 {
     return rule->route_text != NULL || rule->max_lag_us != UINT64_MAX || rule->timeout_us != 0 ||
            rule->read_after_write != CONFIG_RULE_RAW_DEFAULT || rule->cache_us != UINT64_MAX ||
-           rule->cache_purge.count != 0;
+           rule->cache_purge.count + rule->cache_refresh.count != 0;
 }
 
 /* What belongs to an answer that is kept, where nothing is said of that. cache: off may stand beside
@@ -175,6 +175,7 @@ static void check_cache(struct loader *l, const struct yaml_node *node,
 
     l->config->cache.has_rows =
         l->config->cache.has_rows || rule->cache_scope == CONFIG_CACHE_SCOPE_ROW;
+    l->config->cache.has_refresh = l->config->cache.has_refresh || rule->cache_refresh.count != 0;
 
     for (size_t i = 0; rule->cache_us == UINT64_MAX && i < WR_ARRAY_LEN(details); i++) {
         if (yaml_get(node, details[i]) != NULL) {
@@ -299,6 +300,7 @@ void check_rules(struct loader *l, const struct yaml_node *root)
         check_cache(l, n, rule);
         check_tags(l, n, "cache_tags", &rule->cache_tags, false);
         check_tags(l, n, "cache_purge", &rule->cache_purge, true);
+        check_tags(l, n, "cache_refresh", &rule->cache_refresh, true);
         if (catch_all != NULL) {
             errors_warn(l->errs, n,
                         "never reached: the rule in line %u has no condition and takes everything",

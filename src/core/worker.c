@@ -111,6 +111,24 @@ static void on_wake_fills(void *arg, uint32_t index, uint64_t hash)
     }
 }
 
+static void renew_mail_free(struct mail *mail)
+{
+    free(WR_CONTAINER_OF(mail, struct renew_mail, mail));
+}
+
+/* Without memory for the letter somebody has to wait for a server. */
+static void on_mail_renew(void *arg, uint32_t index, uint32_t slot)
+{
+    struct worker *worker = arg;
+    struct renew_mail *mail = calloc(1, sizeof(*mail));
+
+    if (mail != NULL) {
+        mail->mail = (struct mail){.kind = WORKER_MAIL_RENEW, .free_fn = renew_mail_free};
+        mail->slot = slot;
+        (void)mailbox_post(worker->workers->items[index].box, &mail->mail);
+    }
+}
+
 static void on_report_failure(void *arg, uint32_t server, int err)
 {
     struct worker *worker = arg;
@@ -289,6 +307,9 @@ static void on_mail(void *arg, struct mail *mail)
     case WORKER_MAIL_POOL:
         pool_on_mail(worker->pool, &WR_CONTAINER_OF(mail, struct pool_letter, mail)->letter);
         break;
+    case WORKER_MAIL_RENEW:
+        sess_set_on_renew(worker->set, WR_CONTAINER_OF(mail, struct renew_mail, mail)->slot);
+        break;
     case WORKER_MAIL_FILL:
         sess_set_on_fill(worker->set, WR_CONTAINER_OF(mail, struct fill_mail, mail)->hash);
         break;
@@ -410,6 +431,7 @@ int worker_init(struct workers *workers, uint32_t index, const struct worker_sta
         .instance_tag = shared->instance_tag,
         .mail_kill = on_mail_kill,
         .wake_fills = on_wake_fills,
+        .mail_renew = on_mail_renew,
         .report_failure = on_report_failure,
         .suspect = on_suspect,
         .poke_catalogue = on_poke_catalogue,

@@ -31,6 +31,7 @@ enum worker_mail {
     WORKER_MAIL_KILL,
     WORKER_MAIL_POOL,
     WORKER_MAIL_FILL,
+    WORKER_MAIL_RENEW,
     WORKER_MAIL_ASK,
     WORKER_MAIL_DRAIN,
     WORKER_MAIL_STOP,
@@ -45,6 +46,11 @@ struct accept_mail {
 struct fill_mail {
     struct mail mail;
     uint64_t hash;
+};
+
+struct renew_mail {
+    struct mail mail;
+    uint32_t slot;
 };
 
 struct drain_mail {

@@ -35,6 +35,7 @@ static const char *const labels_MISS[] = {METRIC_SET_MISS(X)};
 static const char *const labels_UNFILLED[] = {METRIC_SET_UNFILLED(X)};
 static const char *const labels_PASS[] = {METRIC_SET_PASS(X)};
 static const char *const labels_SOURCE[] = {METRIC_SET_SOURCE(X)};
+static const char *const labels_REFRESH[] = {METRIC_SET_REFRESH(X)};
 #undef X
 static const char *const labels_NONE[] = {""};
 static const char *const *const labels_SERVER = NULL;

@@ -71,6 +71,7 @@ EXAMPLES = {
     "rules[].cache_stale_if_error": "1h",
     "rules[].cache_tags": '["device:{device_id}", devices]',
     "rules[].cache_purge": '["device:{device_id}:*"]',
+    "rules[].cache_refresh": '["device:{device_id}:*"]',
     "rules[].log": "true",
 }
 # What is written out, not commented, so that the file works once the names are right.

@@ -60,6 +60,10 @@ uint64_t cache_memory_hash(const struct cache_memory *memory, struct span key);
 
 /* NULL: not there. One reference is the caller's. */
 struct cache_entry *cache_memory_get(struct cache_memory *memory, uint64_t hash, struct span key);
+/* The same, by who only looks: it does not count as asked for. *ret_is_asked: somebody has got it by
+ * cache_memory_get() since it was put. */
+struct cache_entry *cache_memory_peek(struct cache_memory *memory, uint64_t hash, struct span key,
+                                      bool *ret_is_asked);
 /* Shares it; takes a reference of its own. What had the same key is dropped. */
 void cache_memory_put(struct cache_memory *memory, struct cache_entry *entry);
 /* Out of date. Nothing happens when another has its key by now. */

@@ -39,6 +39,9 @@ bool cache_row_lease(const struct version_board *board, const struct cache_lease
 bool cache_row_write(struct version_writes *writes, const struct cache_writes_in *in,
                      struct span schema, struct span name);
 
+/* For explanations: one of the columns that tell them. False: whole tables, or more. */
+bool cache_row_explain(const struct cache_writes_in *in, struct cache_row *ret_row);
+
 /* One row as it was, or as it became: a value for each of the keys; value.len 0: not told. */
 struct cache_row_image {
     struct span schema;

@@ -43,6 +43,9 @@ WR_NODISCARD int cache_tags_lease(const struct version_board *board, struct vers
  * last colon. */
 void cache_tags_write(struct version_writes *writes, const struct config_words *patterns,
                       const struct cache_tag_in *in);
+/* The same, only of patterns whose values it tells. */
+void cache_tags_told(struct version_writes *writes, const struct config_words *patterns,
+                     const struct cache_tag_in *in);
 /* "a:b": answers with that tag. "a:*": those, and with any that begins with "a:". False: it is neither. */
 bool cache_tag_purge(struct span tag, struct version_writes *writes);
 

@@ -95,6 +95,8 @@ WR_NODISCARD int version_lease_add_row(const struct version_board *board,
 /* Nothing that it depends on has been written since, and nothing is being written. */
 bool version_lease_holds(const struct version_board *board, const struct version_held *held,
                          uint32_t count);
+/* Nothing of these is being written. */
+bool version_is_still(const struct version_board *board, const uint32_t *slots, uint32_t count);
 /* When the last write to anything that it depends on was known to be over. A server whose state is
  * not known to be later than that may still show what was before. 0: never. */
 uint64_t version_lease_written_us(const struct version_board *board,

@@ -87,6 +87,8 @@ struct sess_env {
     void (*mail_kill)(void *arg, uint32_t worker, const struct sess_kill *kill);
     /* Sends the end of a shared question to another worker: sess_set_on_fill() there. */
     void (*wake_fills)(void *arg, uint32_t worker, uint64_t hash);
+    /* Answers with this tag are to be asked for anew: sess_set_on_renew() in another worker. */
+    void (*mail_renew)(void *arg, uint32_t worker, uint32_t slot);
     /* In-band failure of a server: counts at once in the monitor. */
     void (*report_failure)(void *arg, uint32_t server, int err);
     /* A server may have another role now: look at it. Nothing has failed. */
@@ -120,6 +122,9 @@ void sess_set_on_kill(struct sess_set *set, const struct sess_kill *kill);
 
 /* A question that sessions here wait for has its answer, or none. */
 void sess_set_on_fill(struct sess_set *set, uint64_t hash);
+/* A write has ended answers with this tag (its slot of the cache's versions): those that sessions here
+ * have asked for are asked for anew. */
+void sess_set_on_renew(struct sess_set *set, uint32_t slot);
 /* The env has another topology: what is of an epoch that is over is let go of before this returns,
  * and what waits for a primary goes on when there is one. */
 void sess_set_on_topo(struct sess_set *set);

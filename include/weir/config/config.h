@@ -197,6 +197,8 @@ struct config_cache {
     bool hints;
     uint64_t stale_while_revalidate_us; /* 0: off */
     uint64_t stale_if_error_us;         /* 0: off */
+    uint32_t refresh_rate;              /* questions a second */
+    bool has_refresh;                   /* not a setting: a rule has cache_refresh */
     bool has_rows;                      /* not a setting: a rule has CONFIG_CACHE_SCOPE_ROW */
 };
 
@@ -299,6 +301,7 @@ struct config_rule {
     uint64_t cache_stale_if_error_us;         /* likewise */
     struct config_words cache_tags;           /* "device:{device_id}"; of what a rule keeps */
     struct config_words cache_purge;          /* "device:{device_id}:*"; of writes */
+    struct config_words cache_refresh;        /* the same, and asked for again behind them */
     bool log;
 };
 

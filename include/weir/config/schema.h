@@ -97,6 +97,7 @@
     X("cache.hints")                  \
     X("cache.stale_while_revalidate") \
     X("cache.stale_if_error")         \
+    X("cache.refresh_rate")           \
     X("limits.")                      \
     X("log.level")                    \
     X("log.file")                     \
@@ -173,6 +174,9 @@
     X("rules[].cache_purge", WORDS, config_rule, cache_purge, "", 0, 0, "tag",                     \
       "action: tags whose answers these writes end when they commit; name:* is all tags below, "   \
       "and so is a {name} without a value")                                                        \
+    X("rules[].cache_refresh", WORDS, config_rule, cache_refresh, "", 0, 0, "tag",                 \
+      "action: as cache_purge; and behind these writes weir asks anew for up to 16 answers with "  \
+      "each of these tags that clients have been given in the last ten minutes")                   \
     X("rules[].log", BOOL, config_rule, log, "false", 0, 0, "",                                    \
       "action: a line of level info for each statement")                                           \
     X("tls.cert", PATH, config, tls.cert, "", 0, 0, "file",                                        \
@@ -341,6 +345,8 @@
       "for so long while one client fetches a new one")                                            \
     X("cache.stale_if_error", DURATION, config, cache.stale_if_error_us, "off", 0, 2678400000000,  \
       "time", "the same while no server can be asked")                                             \
+    X("cache.refresh_rate", COUNT, config, cache.refresh_rate, "100", 1, 100000,                   \
+      "questions a second", "of rules[].cache_refresh, by all workers together at most")           \
     X("redis.address", ADDRESS, config, redis.address, "off", 0, 0, "server|off",                  \
       "HOST:PORT, [IPv6]:PORT or unix:/PATH; the same Redis for all weirs; off: none")             \
     X("redis.user", USER, config, redis.user, "", 0, 0, "text",                                    \

@@ -164,6 +164,13 @@
     X(SOURCE, PRIMARY, "source=\"primary\"")       \
     X(SOURCE, ALL, "source=\"all\"")
 
+/* What became of answers that were to be asked for anew behind a write. */
+#define METRIC_SET_REFRESH(X)                   \
+    X(REFRESH, KEPT, "result=\"kept\"")         \
+    X(REFRESH, NEEDLESS, "result=\"needless\"") \
+    X(REFRESH, GIVEN_UP, "result=\"given_up\"") \
+    X(REFRESH, DROPPED, "result=\"dropped\"")
+
 #define METRIC_SETS(X) \
     X(CLASS)           \
     X(LOGIN)           \
@@ -175,7 +182,8 @@
     X(MISS)            \
     X(UNFILLED)        \
     X(PASS)            \
-    X(SOURCE)
+    X(SOURCE)          \
+    X(REFRESH)
 
 /* X(name, prometheus name, kind, label set, help); add at the end of its block. */
 #define METRIC_LIST(X)                                                                             \
@@ -348,6 +356,9 @@
       "Writes that ended what was kept: through this weir (own), heard in the primary's log "      \
       "(binlog), of definitions, operators' (purge), a change of primary, or of nobody knows "     \
       "what (all).")                                                                               \
+    X(CACHE_REFRESHES, "weir_cache_refreshes_total", COUNTER, REFRESH,                             \
+      "Answers to be asked for anew behind writes (cache_refresh): kept, there already, given up " \
+      "after some tries, or dropped for there are too many.")                                      \
     X(CACHE_RULE_HITS, "weir_cache_rule_hits_total", COUNTER, RULE, "Hits by rule.")               \
     X(CACHE_RULE_MISSES, "weir_cache_rule_misses_total", COUNTER, RULE, "Misses by rule.")         \
     X(CACHE_ENTRIES, "weir_cache_entries", GAUGE, NONE, "Answers held now.")                       \
@@ -428,6 +439,9 @@ enum metric_pass {
 };
 enum metric_source {
     METRIC_SET_SOURCE(X) METRIC_SOURCE_COUNT_
+};
+enum metric_refresh {
+    METRIC_SET_REFRESH(X) METRIC_REFRESH_COUNT_
 };
 #undef X
 enum metric_none {

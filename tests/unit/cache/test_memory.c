@@ -106,6 +106,34 @@ static void test_put_get(void **state)
     cache_memory_destroy(memory);
 }
 
+/* Who only looks has not asked for it. */
+static void test_peek(void **state)
+{
+    struct cache_memory *memory = NULL;
+    struct cache_entry *entry = NULL;
+    struct version_lease lease = {.count = 0};
+    const struct cache_parts parts = {
+        .key = SPAN_LIT("k"), .hash = 7, .lease = &lease, .body_size = 1};
+    bool is_asked = true;
+
+    (void)state;
+    assert_int_equal(cache_memory_create(MEMORY, &memory), 0);
+    assert_null(cache_memory_peek(memory, 7, SPAN_LIT("k"), &is_asked));
+    assert_int_equal(cache_entry_create(memory, &parts, &entry), 0);
+    cache_entry_room(entry)[0] = 0;
+    cache_memory_put(memory, entry);
+    cache_entry_unref(entry);
+    for (int i = 0; i < 2; i++) {
+        entry = cache_memory_peek(memory, 7, SPAN_LIT("k"), &is_asked);
+        assert_non_null(entry);
+        assert_int_equal(is_asked, i == 1);
+        cache_entry_unref(entry);
+        entry = cache_memory_get(memory, 7, SPAN_LIT("k"));
+        cache_entry_unref(entry);
+    }
+    cache_memory_destroy(memory);
+}
+
 static void test_holds(void **state)
 {
     struct cache_memory *memory = NULL;
@@ -267,7 +295,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_put_get), cmocka_unit_test(test_holds),
         cmocka_unit_test(test_bound),   cmocka_unit_test(test_scan),
-        cmocka_unit_test(test_threads),
+        cmocka_unit_test(test_threads), cmocka_unit_test(test_peek),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

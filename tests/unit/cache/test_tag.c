@@ -198,12 +198,31 @@ static void test_parameters(void **state)
     }
 }
 
+static void test_told(void **state)
+{
+    static const char *const tags[] = {"device:{id}:*", "device:{id}:{other}", "devices:all"};
+    const struct config_words patterns = {tags, 3};
+    struct version_writes told = {0};
+    struct asked asked;
+
+    (void)state;
+    ask("UPDATE t SET v = 1 WHERE id = 5", &asked);
+    cache_tags_told(&told, &patterns, &asked.in);
+    assert_int_equal(told.count, 2); /* not what has no value */
+    assert_int_equal(told.slots[0], version_slot_tag(SPAN_LIT("device:5:")));
+    assert_int_equal(told.slots[1], version_slot_tag(SPAN_LIT("devices:all")));
+    told = (struct version_writes){0};
+    ask("UPDATE t SET v = 1 WHERE id IN (5)", &asked);
+    cache_tags_told(&told, &patterns, &asked.in);
+    assert_int_equal(told.count, 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_purges),     cmocka_unit_test(test_bad_purges),
         cmocka_unit_test(test_values),     cmocka_unit_test(test_writes),
-        cmocka_unit_test(test_parameters),
+        cmocka_unit_test(test_parameters), cmocka_unit_test(test_told),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

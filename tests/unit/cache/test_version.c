@@ -313,12 +313,31 @@ static void test_threads(void **state)
     version_board_destroy(board);
 }
 
+static void test_still(void **state)
+{
+    struct version_board *board = NULL;
+    struct version_writes writes = {0};
+    const uint32_t slots[] = {version_slot_tag(S("a")), version_slot_table(S("s"), S("t"))};
+
+    (void)state;
+    assert_int_equal(version_board_create(&board), 0);
+    assert_true(version_is_still(board, slots, 2));
+    version_writes_add(&writes, slots[1]);
+    version_write_begin(board, &writes);
+    assert_false(version_is_still(board, slots, 2));
+    assert_true(version_is_still(board, slots, 1));
+    version_write_end(board, &writes, 1);
+    assert_true(version_is_still(board, slots, 2));
+    version_board_destroy(board);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_names),         cmocka_unit_test(test_write_ends_lease),
         cmocka_unit_test(test_wide_writes),   cmocka_unit_test(test_lease_room),
         cmocka_unit_test(test_interleavings), cmocka_unit_test(test_threads),
+        cmocka_unit_test(test_still),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -106,6 +106,13 @@ static const struct broken_case cases[] = {
                     "rules: [{cache_purge: [\"a:{b}:*\", \"{b}\", \"*\", \"a*:b\", \"a{b}:*\"]}]\n",
      {"4:35: \"{b}\" has no colon before its first {column}", "4:42: \"*\" is no tag",
       "4:47: \"a*:b\" is no tag", "4:55: \"a{b}:*\" has no colon before"}},
+    {SERVER MONITOR "cache: {memory: 2MiB, refresh_rate: 0}\n"
+                    "rules: [{cache_refresh: [\"{b}\", \"a:{b}\"]}]\n",
+     {"3:37: cache.refresh_rate is 0; write 1 or more", "4:26: \"{b}\" has no colon before"}},
+    {SERVER MONITOR "cache: {memory: 2MiB}\nrules: [{cache: 5m, cache_scope: rows}]\n",
+     {"4:34: rules[].cache_scope is \"rows\"; did you mean row?"}},
+    {SERVER MONITOR "cache: {memory: 2MiB}\nrules: [{cache_refresh: a:b, deny: no}]\n",
+     {"4:36: what is denied goes nowhere"}},
     {SERVER MONITOR "cache: {memory: 2MiB}\nrules: [{cache_purge: a, deny: no}]\n",
      {"4:32: what is denied goes nowhere"}},
     /* rules */

@@ -204,7 +204,8 @@ static void test_cache(void **state)
                      "rules:\n"
                      "  - {table: t, cache: 30s, cache_coherence: ttl, cache_share: g,\n"
                      "     cache_max_entry: 8KiB, cache_stale_while_revalidate: 5s,\n"
-                     "     cache_stale_if_error: off, cache_tags: [\"t:{k}\", t], cache_purge: u}\n"
+                     "     cache_stale_if_error: off, cache_tags: [\"t:{k}\", t], cache_purge: u,\n"
+                     "     cache_scope: row, cache_refresh: [\"u:{k}\", \"v\"]}\n"
                      "  - {table: u, cache: off}\n");
 
     (void)state;
@@ -215,6 +216,10 @@ static void test_cache(void **state)
     assert_true(off->cache.hints);
     assert_true(off->cache.stale_while_revalidate_us == 0);
     assert_true(off->cache.stale_if_error_us == 0);
+    assert_int_equal(off->cache.refresh_rate, 100);
+    assert_false(off->cache.has_rows);
+    assert_false(off->cache.has_refresh);
+    assert_int_equal(off->rules[0].cache_scope, CONFIG_CACHE_SCOPE_TABLE);
     assert_true(off->rules[0].cache_us == UINT64_MAX);
     assert_int_equal(off->rules[0].cache_coherence, CONFIG_RULE_COHERENCE_DEFAULT);
     assert_null(off->rules[0].cache_share);
@@ -234,6 +239,10 @@ static void test_cache(void **state)
     assert_int_equal(c->rules[0].cache_tags.count, 2);
     assert_string_equal(c->rules[0].cache_tags.item[0], "t:{k}");
     assert_int_equal(c->rules[0].cache_purge.count, 1);
+    assert_true(c->cache.has_rows);
+    assert_true(c->cache.has_refresh);
+    assert_int_equal(c->rules[0].cache_scope, CONFIG_CACHE_SCOPE_ROW);
+    assert_int_equal(c->rules[0].cache_refresh.count, 2);
     assert_int_equal(c->rules[1].cache_tags.count, 0);
     assert_true(c->rules[1].cache_us == 0);
     config_unref(off);
