@@ -76,6 +76,20 @@ static int rule_of(const struct admin_view *view, const struct words_explain *as
     return rc;
 }
 
+static int on_group(const void *arg, const struct config_rule *rule, struct span sql,
+                    struct span name, struct span *ret_text)
+{
+    const struct rules *rules = arg;
+    struct rule_scratch *scratch = NULL;
+    int rc = -1;
+
+    if (rule_scratch_create(&scratch) == 0) {
+        rc = rules_group(rules, scratch, rule, sql, name, ret_text);
+        rule_scratch_destroy(scratch);
+    }
+    return rc;
+}
+
 static void cache_item(const struct admin_view *view, const struct route_view *world,
                        const struct cache_tag_in *statement, const struct route_sess *fresh,
                        struct admin_rows *rows)
@@ -238,8 +252,13 @@ static void explain(struct admin_sess *sess, const struct words_explain *asked)
     }
     route_explain(&facts, &fresh, &world, &decision, item, &rows);
     cache_item(&view, &world,
-               &(struct cache_tag_in){.sql = asked->sql, .env = &env, .facts = &facts}, &fresh,
-               &rows);
+               &(struct cache_tag_in){.rule = world.rule,
+                                      .group = on_group,
+                                      .group_arg = view.rules,
+                                      .sql = asked->sql,
+                                      .env = &env,
+                                      .facts = &facts},
+               &fresh, &rows);
     rows_end(&rows);
 }
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <ctype.h>
 #include <string.h>
 
 #include "words_priv.h"
@@ -447,6 +448,10 @@ bool words_explain(struct span text, struct words_explain *ret_explain)
     (void)words_scan_next(&scan, &word); /* ROUTE */
     if (!options_front(&scan, ret_explain)) {
         return false;
+    }
+    while (scan.p < scan.end &&
+           isspace(*scan.p)) { /* expressions of rules look at the first byte */
+        scan.p++;
     }
     ret_explain->sql = (struct span){scan.p, (size_t)(scan.end - scan.p)};
     if (!ret_explain->has_user && !ret_explain->has_schema) {

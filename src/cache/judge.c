@@ -53,6 +53,8 @@ static void take_settings(const struct cache_ask *ask, struct cache_plan *plan)
     plan->max_entry = ask->conf->max_entry_bytes;
     plan->share = (struct span){NULL, 0};
     plan->tags = NULL;
+    plan->match = NULL;
+    plan->match_caseless = false;
     plan->is_by_row = false;
     if (rule == NULL) {
         return;
@@ -66,6 +68,8 @@ static void take_settings(const struct cache_ask *ask, struct cache_plan *plan)
     }
     if (rule->cache_tags.count != 0) {
         plan->tags = &rule->cache_tags;
+        plan->match = rule->match;
+        plan->match_caseless = rule->match_caseless;
     }
     if (rule->cache_max_entry_bytes != 0) {
         plan->max_entry = rule->cache_max_entry_bytes;

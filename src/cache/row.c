@@ -30,9 +30,12 @@ static uint64_t most_of(const struct catalogue_key *key)
 static bool value_of(const struct cache_tag_in *in, const struct catalogue_key *key,
                      char digits[STMT_DIGITS_MAX], struct span *ret_value)
 {
+    struct cache_tag_in proven = *in;
     uint64_t value = 0;
 
-    if (!cache_tag_value(in, key->column, digits, ret_value) || ret_value->len > CACHE_ROW_DIGITS) {
+    proven.group = NULL; /* of what an expression finds it is not known what it is compared with */
+    if (!cache_tag_value(&proven, key->column, digits, ret_value) ||
+        ret_value->len > CACHE_ROW_DIGITS) {
         return false;
     }
     for (size_t i = 0; i < ret_value->len; i++) {

@@ -44,12 +44,27 @@ static bool is_plain_value(struct span value)
     return is_number || is_word;
 }
 
+/* What the rule's expression says comes first: its operator knows what he looks for. */
+static bool value_find(const struct cache_tag_in *in, struct span column,
+                       struct equal_value *ret_found)
+{
+    struct span text = {NULL, 0};
+    int has = in->group == NULL || in->rule == NULL || in->rule->match == NULL
+                  ? 0
+                  : in->group(in->group_arg, in->rule, in->sql, column, &text);
+
+    if (has != 0) {
+        return has > 0 && equal_literal(in->sql, in->env, in->facts, text, ret_found);
+    }
+    return equal_find(in->sql, in->env, in->facts, column, ret_found);
+}
+
 bool cache_tag_value(const struct cache_tag_in *in, struct span column,
                      char digits[STMT_DIGITS_MAX], struct span *ret_value)
 {
     struct equal_value found;
 
-    if (!equal_find(in->sql, in->env, in->facts, column, &found)) {
+    if (!value_find(in, column, &found)) {
         return false;
     }
     if (!found.is_param) {

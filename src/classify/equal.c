@@ -490,3 +490,80 @@ bool equal_find(struct span sql, const struct classify_env *env, const struct fa
     *ret_value = value;
     return true;
 }
+
+/* --- a literal that somebody else has found --- */
+
+static bool is_at(const struct tok *tok, struct span text, uint32_t cut)
+{
+    return tok->len >= 2 * cut && tok->p + cut == text.p && tok->len - 2 * cut == text.len;
+}
+
+static bool is_literal(const struct walk *w, struct span text, struct equal_value *value)
+{
+    const struct tok *tok = &w->tok;
+
+    *value = (struct equal_value){.is_param = tok->kind == TOK_PARAM};
+    switch ((enum tok_kind)tok->kind) {
+    case TOK_PARAM:
+        value->param = (uint16_t)(w->params - 1);
+        return is_at(tok, text, 0) && w->params <= UINT16_MAX;
+    case TOK_NUMBER:
+        value->text = text;
+        return is_at(tok, text, 0);
+    case TOK_STRING:
+        value->text = (struct span){tok->p + 1, tok->len >= 2 ? tok->len - 2 : 0};
+        return tok->p[0] == '\'' && memchr(tok->p, '\\', tok->len) == NULL &&
+               (is_at(tok, text, 0) || is_at(tok, text, 1));
+    default:
+        return false;
+    }
+}
+
+/* What may stand beside a value without making another of it. */
+static bool is_border(const struct tok *tok)
+{
+    switch ((enum tok_kind)tok->kind) {
+    case TOK_LPAREN:
+    case TOK_RPAREN:
+    case TOK_COMMA:
+    case TOK_EQ:
+        return true;
+    case TOK_WORD:
+        return tok->kw != KW_NONE && tok->kw != KW_DIV && tok->kw != KW_MOD &&
+               tok->kw != KW_COLLATE && tok->kw != KW_BINARY && tok->kw != KW_INTERVAL;
+    default:
+        return tok_ends(tok);
+    }
+}
+
+bool equal_literal(struct span sql, const struct classify_env *env, const struct facts *facts,
+                   struct span text, struct equal_value *ret_value)
+{
+    struct walk w = {.column = {NULL, 0}};
+    struct equal_value value = {.params = 0};
+    struct tok before = {.kind = TOK_END};
+    bool is_found = false;
+    bool is_whole = false;
+
+    if (!is_readable(env, facts) || text.len == 0) {
+        return false;
+    }
+    walk_init(&w, sql, env);
+    while (w.tok.kind != TOK_END) {
+        bool is_it = !is_found && is_border(&before) && is_literal(&w, text, &value);
+
+        before = w.tok;
+        lex_next(&w.lex, &w.tok);
+        w.params += w.tok.kind == TOK_PARAM ? 1 : 0;
+        if (is_it) {
+            is_found = true;
+            is_whole = is_border(&w.tok);
+        }
+    }
+    if (!is_whole || w.lex.flags != 0) {
+        return false;
+    }
+    value.params = (uint16_t)(w.params <= UINT16_MAX ? w.params : 0);
+    *ret_value = value;
+    return true;
+}

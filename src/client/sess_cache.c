@@ -122,7 +122,7 @@ static enum cache_pass take_lease(const struct sess *sess, const struct sess_que
     struct classify_env env;
 
     if (plan->tags != NULL || plan->is_by_row) {
-        sess_tag_in(sess, question, &env, &in.statement);
+        sess_tag_in(sess, question, sess_rule(sess), &env, &in.statement);
     }
     return cache_take_lease(sess->env->cache, plan, &in, lease, NULL);
 }
@@ -457,6 +457,6 @@ void sess_cache_explain(struct sess *sess, const struct sess_question *question,
     struct cache_ask ask;
 
     ask_fill(sess, question, rule, &ask);
-    sess_tag_in(sess, question, &env, &in.statement);
+    sess_tag_in(sess, question, rule, &env, &in.statement);
     cache_explain(sess->env->cache, &ask, &in, dst, cap);
 }

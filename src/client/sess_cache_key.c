@@ -60,9 +60,14 @@ struct key_head {
 _Static_assert(sizeof(struct key_head) == 24, "a gap would be of unknown bytes");
 
 /* An answer is only for rules that would give it the same tags. */
-static int put_tags(const struct config_words *tags, struct buf *key)
+static int put_tags(const struct cache_plan *plan, struct buf *key)
 {
-    int r = put(key, &tags->count, sizeof(tags->count));
+    const struct config_words *tags = plan->tags;
+    uint8_t is_caseless = plan->match_caseless ? 1 : 0;
+    int r = put(key, &is_caseless, sizeof(is_caseless));
+
+    r = r < 0 ? r : put_span(key, span_of(plan->match));
+    r = r < 0 ? r : put(key, &tags->count, sizeof(tags->count));
 
     for (uint32_t i = 0; i < tags->count && r >= 0; i++) {
         r = put_span(key, span_of(tags->item[i]));
@@ -106,7 +111,7 @@ int sess_cache_key(struct sess *sess, const struct cache_plan *plan,
     r = put(key, &head, sizeof(head));
     r = r < 0 ? r : put(key, who.p, who.len);
     r = r < 0 ? r : put(key, question->sql.p, question->sql.len);
-    r = r < 0 || plan->tags == NULL ? r : put_tags(plan->tags, key);
+    r = r < 0 || plan->tags == NULL ? r : put_tags(plan, key);
     r = r < 0 ? r : svec_pack(&sess->svec, key);
     return r < 0 || question->stmt == NULL ? r : put_statement(question, key);
 }
@@ -127,7 +132,11 @@ static struct span take_span(struct wire *wire)
 static void skip_tags(struct wire *wire)
 {
     uint32_t count = 0;
-    struct span bytes = wire_bytes(wire, sizeof(count));
+    struct span bytes = {NULL, 0};
+
+    wire_skip(wire, 1);
+    (void)take_span(wire);
+    bytes = wire_bytes(wire, sizeof(count));
 
     if (wire_ok(wire)) {
         memcpy(&count, bytes.p, sizeof(count));

@@ -121,9 +121,11 @@ struct sess_asked {
 WR_NODISCARD int sess_cache_unkey(struct span key, struct svec *svec, struct sess_asked *ret_asked);
 
 /* --- sess_writes.c: what the session writes --- */
-/* What of a statement's values is found in its tags. env is written, and used by *ret_in. */
+/* What of a statement's values is found in its tags, by a rule that fits it. env is written, and used by
+ * *ret_in. */
 void sess_tag_in(const struct sess *sess, const struct sess_question *question,
-                 struct classify_env *env, struct cache_tag_in *ret_in);
+                 const struct config_rule *rule, struct classify_env *env,
+                 struct cache_tag_in *ret_in);
 /* The statement in hand is no proven read: what may it change? */
 void sess_writes_note(struct sess *sess, const struct sess_question *question);
 void sess_writes_note_all(struct sess *sess);

@@ -296,7 +296,7 @@ void sess_renew_tags(struct sess *sess, const struct sess_question *question)
         }
         sess->renew_tags = tags;
     }
-    sess_tag_in(sess, question, &env, &in);
+    sess_tag_in(sess, question, rule, &env, &in);
     cache_tags_told(&more, &rule->cache_refresh, &in);
     for (uint32_t i = 0; i < more.count && tags->count < VERSION_WRITES_MAX; i++) {
         version_writes_add(tags, more.slots[i]);

@@ -54,11 +54,27 @@ static bool has_values(const struct sess_question *question)
            buf_len(&stmt->data) == 0;
 }
 
+static int on_group(const void *arg, const struct config_rule *rule, struct span sql,
+                    struct span name, struct span *ret_text)
+{
+    const struct sess_set *set = arg;
+
+    return rules_group(set->env->rules, set->rule_scratch, rule, sql, name, ret_text);
+}
+
 void sess_tag_in(const struct sess *sess, const struct sess_question *question,
-                 struct classify_env *env, struct cache_tag_in *ret_in)
+                 const struct config_rule *rule, struct classify_env *env,
+                 struct cache_tag_in *ret_in)
 {
     sess_classify_env(sess, env);
-    *ret_in = (struct cache_tag_in){.sql = question->sql, .env = env, .facts = question->facts};
+    *ret_in = (struct cache_tag_in){
+        .rule = rule,
+        .group = on_group,
+        .group_arg = sess->set,
+        .sql = question->sql,
+        .env = env,
+        .facts = question->facts,
+    };
     if (has_values(question)) {
         ret_in->execute = question->execute;
         ret_in->params = question->stmt->params;
@@ -79,7 +95,7 @@ static void note_tags(struct sess *sess, const struct sess_question *question,
         writes->is_all) {
         return;
     }
-    sess_tag_in(sess, question, &env, &in);
+    sess_tag_in(sess, question, rule, &env, &in);
     cache_tags_write(writes, &rule->cache_purge, &in);
     cache_tags_write(writes, &rule->cache_refresh, &in);
 }
@@ -112,7 +128,7 @@ void sess_writes_note(struct sess *sess, const struct sess_question *question)
         version_writes_add_all(writes); /* a transaction that another session may have begun */
         return;
     }
-    sess_tag_in(sess, question, &env, &values);
+    sess_tag_in(sess, question, sess_rule(sess), &env, &values);
     cache_writes_add(writes, &in);
     note_tags(sess, question, writes);
 }

@@ -424,6 +424,66 @@ static bool expression_fits(const pcre2_code *code, struct rule_scratch *scratch
     return rc >= 0;
 }
 
+#define GROUP_NAME_MAX 33 /* PCRE2's own limit, and the end */
+
+/* <0: it does not fit, or nobody knows. */
+static int group_match(const pcre2_code *code, struct rule_scratch *scratch, struct span sql,
+                       size_t from, pcre2_match_data *data)
+{
+    return pcre2_match(code, sql.p, sql.len, from, 0, data, scratch->context);
+}
+
+static int group_take(const pcre2_code *code, struct rule_scratch *scratch, struct span sql,
+                      uint32_t number, pcre2_match_data *data, struct span *ret_text)
+{
+    const PCRE2_SIZE *at = pcre2_get_ovector_pointer(data);
+    int count = group_match(code, scratch, sql, 0, data);
+    size_t from = 0;
+    size_t to = 0;
+    size_t end = 0;
+
+    if (count <= (int)number || at[2 * number] == PCRE2_UNSET || at[1] <= at[0]) {
+        return -1;
+    }
+    from = at[2 * number];
+    to = at[2 * number + 1];
+    end = at[1];
+    if (to < from || group_match(code, scratch, sql, end, data) != PCRE2_ERROR_NOMATCH) {
+        return -1;
+    }
+    *ret_text = (struct span){sql.p + from, to - from};
+    return 1;
+}
+
+int rules_group(const struct rules *rules, struct rule_scratch *scratch,
+                const struct config_rule *rule, struct span sql, struct span name,
+                struct span *ret_text)
+{
+    const pcre2_code *code = NULL;
+    pcre2_match_data *data = NULL;
+    char text[GROUP_NAME_MAX];
+    int number = 0;
+    int rc = -1;
+
+    if (rule < rules->config->rules || rule >= rules->config->rules + rules->count ||
+        name.len >= sizeof(text)) {
+        return 0;
+    }
+    code = rules->code[rule - rules->config->rules];
+    (void)span_copy(name, text, sizeof(text));
+    number = code == NULL ? PCRE2_ERROR_NOSUBSTRING
+                          : pcre2_substring_number_from_name(code, (PCRE2_SPTR)text);
+    if (number == PCRE2_ERROR_NOSUBSTRING) {
+        return 0;
+    }
+    data = number < 0 || sql.p == NULL ? NULL : pcre2_match_data_create_from_pattern(code, NULL);
+    if (data != NULL) {
+        rc = group_take(code, scratch, sql, (uint32_t)number, data, ret_text);
+        pcre2_match_data_free(data);
+    }
+    return rc;
+}
+
 /* The sets of one match. */
 struct sets {
     const uint64_t *who;

@@ -81,6 +81,8 @@ struct cache_plan {
     size_t max_entry;                /* bytes */
     struct span share;               /* group of users; empty: each its own */
     const struct config_words *tags; /* of the rule; NULL: none */
+    const char *match;               /* whose groups may be values of tags; NULL: none are */
+    bool match_caseless;
 };
 
 /* False: nobody asks for it, and *ret_plan is not written. */

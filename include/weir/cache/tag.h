@@ -24,7 +24,14 @@
 
 #define CACHE_TAG_VALUE_MAX 64U
 
+/* A named group of the rule's expression, as rules_group(). */
+typedef int cache_group_fn(const void *arg, const struct config_rule *rule, struct span sql,
+                           struct span name, struct span *ret_text);
+
 struct cache_tag_in {
+    const struct config_rule *rule; /* that fits; NULL: none */
+    cache_group_fn *group;          /* NULL: its expression is not asked */
+    const void *group_arg;
     struct span sql;
     const struct classify_env *env;
     const struct facts *facts;          /* of sql */

@@ -33,6 +33,14 @@ bool equal_find(struct span sql, const struct classify_env *env, const struct fa
                 struct span column, struct equal_value *ret_value);
 
 /*
+ * text is a piece of sql that somebody has found there. True: it is a whole number, what is between single
+ * quotes (or with them), or a parameter's mark, and stands by itself: no sign, no sum, no two strings in a
+ * row. What it means the statement does not say.
+ */
+bool equal_literal(struct span sql, const struct classify_env *env, const struct facts *facts,
+                   struct span text, struct equal_value *ret_value);
+
+/*
  * True: SELECT, UPDATE, DELETE or INSERT of one table by its plain name, and nothing beside it: no join,
  * not twice, no PARTITION, no hint for an index, no point in time; of SELECT, no other query either.
  * Spans are as written.

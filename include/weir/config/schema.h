@@ -169,8 +169,9 @@
     X("rules[].cache_stale_if_error", DURATION, config_rule, cache_stale_if_error_us, "auto", 0,   \
       2678400000000, "time|off", "cache: as cache.stale_if_error, for these; auto: that")          \
     X("rules[].cache_tags", WORDS, config_rule, cache_tags, "", 0, 0, "tag",                       \
-      "cache: what CACHE PURGE TAG may end these answers by; {name}: the value that WHERE "        \
-      "compares the column of that name with, and without one nothing is kept")                    \
+      "cache: what CACHE PURGE TAG may end these answers by; {name}: what match captures as "      \
+      "(?<name>...), else the value that WHERE compares the column of that name with, and "        \
+      "without one nothing is kept")                                                               \
     X("rules[].cache_purge", WORDS, config_rule, cache_purge, "", 0, 0, "tag",                     \
       "action: tags whose answers these writes end when they commit; name:* is all tags below, "   \
       "and so is a {name} without a value")                                                        \

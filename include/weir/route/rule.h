@@ -81,6 +81,13 @@ struct rule_input {
 int rules_match(const struct rules *rules, struct rule_scratch *scratch, struct rule_who *who,
                 struct rule_input *in);
 
+/* What a named group of a rule's expression is in a text that it fits. 1: *ret_text, borrowed from it; 0:
+ * it has no group of that name; -1: the group took no part, or the expression fits a second time, behind
+ * the first. rule: of these rules. */
+int rules_group(const struct rules *rules, struct rule_scratch *scratch,
+                const struct config_rule *rule, struct span sql, struct span name,
+                struct span *ret_text);
+
 /* The words of rules[].class that look at every statement: bits in this order. */
 #define RULE_GROUPS(X)            \
     X(READ, "read")               \

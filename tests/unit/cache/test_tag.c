@@ -217,12 +217,59 @@ static void test_told(void **state)
     assert_int_equal(told.count, 1);
 }
 
+/* The group "id" is what stands behind "f(d) = ". */
+static int group_of(const void *arg, const struct config_rule *rule, struct span sql,
+                    struct span name, struct span *ret_text)
+{
+    const uint8_t *at = memmem(sql.p, sql.len, "f(d) = ", 7);
+
+    (void)rule;
+    if (!span_eq_text(name, arg)) {
+        return 0;
+    }
+    if (at == NULL) {
+        return -1;
+    }
+    *ret_text = (struct span){at + 7, 1};
+    return 1;
+}
+
+static void test_groups(void **state)
+{
+    static const char *const tags[] = {"device:{id}"};
+    static const struct {
+        const char *sql;
+        const char *tag; /* NULL: none */
+    } cases[] = {{"SELECT * FROM t WHERE f(d) = 5", "device:5"},
+                 {"SELECT * FROM t WHERE f(d) = 5 AND id = 6", "device:5"},
+                 {"SELECT * FROM t WHERE f(d) = 55", NULL},
+                 {"SELECT * FROM t WHERE f(d) = 5 + 1", NULL},
+                 {"SELECT * FROM t WHERE id = 6", NULL}};
+    const struct config_words patterns = {tags, 1};
+    const struct config_rule rule = {.match = "x"};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct version_writes told = {0};
+        struct asked asked;
+
+        ask(cases[i].sql, &asked);
+        asked.in.rule = &rule;
+        asked.in.group = group_of;
+        asked.in.group_arg = "id";
+        cache_tags_told(&told, &patterns, &asked.in);
+        assert_int_equal(told.count, cases[i].tag != NULL);
+        assert_true(told.count == 0 || told.slots[0] == version_slot_tag(span_of(cases[i].tag)));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_purges),     cmocka_unit_test(test_bad_purges),
         cmocka_unit_test(test_values),     cmocka_unit_test(test_writes),
         cmocka_unit_test(test_parameters), cmocka_unit_test(test_told),
+        cmocka_unit_test(test_groups),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -145,9 +145,80 @@ static void test_cut(void **state)
     }
 }
 
+/* The piece between < and > of the text, which are taken out. */
+static void test_literals(void **state)
+{
+    static const struct {
+        const char *sql;
+        const char *value; /* NULL: none; "?1": a parameter */
+    } cases[] = {
+        {"SELECT * FROM t WHERE f(a) = <5>", "5"},
+        {"SELECT * FROM t WHERE a IN (<5>)", "5"},
+        {"SELECT * FROM t WHERE a = '<abc>'", "abc"},
+        {"SELECT * FROM t WHERE a = <'abc'>", "abc"},
+        {"CALL p(<5>, 6)", "5"},
+        {"SELECT * FROM t WHERE a = ? AND b = <?>", "?1"},
+        {"SELECT * FROM t WHERE a = <5> LIMIT 1", "5"},
+        {"SELECT * FROM t WHERE a = <5>5", NULL},
+        {"SELECT * FROM t WHERE a = 5<5>", NULL},
+        {"SELECT * FROM t WHERE a = '<ab>c'", NULL},
+        {"SELECT * FROM t WHERE a = 'x = <5>'", NULL},
+        {"SELECT * FROM t /* a = <5> */ WHERE a = 6", NULL},
+        {"SELECT * FROM t WHERE a = -<5>", NULL},
+        {"SELECT * FROM t WHERE a = <5> + 1", NULL},
+        {"SELECT * FROM t WHERE a = 1 - <5>", NULL},
+        {"SELECT * FROM t WHERE a = <5> DIV 2", NULL},
+        {"SELECT * FROM t WHERE a = '<a>' 'b'", NULL},
+        {"SELECT * FROM t WHERE a = 'b' '<a>'", NULL},
+        {"SELECT * FROM t WHERE a = '<a>' COLLATE utf8mb4_bin", NULL},
+        {"SELECT * FROM t WHERE a = \"<a>\"", NULL},
+        {"SELECT * FROM t WHERE a = '<a>\\''", NULL},
+        {"SELECT * FROM t WHERE <a> = 5", NULL},
+        {"SELECT * FROM t WHERE a = <>5", NULL},
+        {"SELECT 1; SELECT * FROM t WHERE a = <5>", NULL},
+    };
+    struct classify_env env = {.flavour = CLASSIFY_MYSQL, .version = 90700, .is_multi = true};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        char sql[128];
+        size_t len = 0;
+        size_t from = 0;
+        size_t to = 0;
+        struct equal_value value;
+        struct facts facts;
+        bool is_found = false;
+
+        for (const char *p = cases[i].sql; *p != '\0'; p++) {
+            from = *p == '<' ? len : from;
+            to = *p == '>' ? len : to;
+            if (*p != '<' && *p != '>') {
+                sql[len++] = *p;
+            }
+        }
+        sql[len] = '\0';
+        classify_sql(span_of(sql), &env, &facts);
+        is_found = equal_literal(span_of(sql), &env, &facts,
+                                 (struct span){(const uint8_t *)sql + from, to - from}, &value);
+        if (is_found != (cases[i].value != NULL)) {
+            print_error("%s: %d\n", cases[i].sql, is_found);
+        }
+        assert_int_equal(is_found, cases[i].value != NULL);
+        if (is_found && cases[i].value[0] == '?') {
+            assert_true(value.is_param && value.param == 1 && value.params == 2);
+        } else if (is_found) {
+            assert_true(!value.is_param && span_eq_text(value.text, cases[i].value));
+        }
+    }
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_values), cmocka_unit_test(test_cut)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_values),
+        cmocka_unit_test(test_cut),
+        cmocka_unit_test(test_literals),
+    };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

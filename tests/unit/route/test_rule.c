@@ -675,6 +675,51 @@ static void test_as_each_in_turn(void **state)
     assert_true(matched > 5000); /* it is not all misses, nor all the first */
 }
 
+static void test_groups(void **state)
+{
+    static const struct {
+        uint32_t rule;
+        const char *name;
+        const char *sql;
+        const char *group; /* NULL: took no part; "": there is none */
+    } cases[] = {
+        {0, "id", "SELECT * FROM t WHERE f(d) = 55 LIMIT 1", "55"},
+        {0, "id", "SELECT * FROM t WHERE f(d) = x", NULL},
+        {0, "id", "SELECT * FROM t WHERE f(d) = 5 OR f(d) = 6", NULL},
+        {0, "other", "SELECT * FROM t WHERE f(d) = 5", ""},
+        {1, "a", "b = 3", NULL},
+        {1, "b", "b = 3", "3"},
+        {2, "id", "anything", ""},
+    };
+    struct rules *rules = compile(HEAD "  - {match: 'f\\(d\\) = (?<id>\\d+)'}\n"
+                                       "  - {match: 'a = (?<a>\\d)|b = (?<b>\\d)'}\n"
+                                       "  - {table: t}\n",
+                                  1);
+    const struct config_rule stranger = {.name = NULL};
+    struct rule_scratch *scratch = NULL;
+    struct span text;
+
+    (void)state;
+    assert_int_equal(rule_scratch_create(&scratch), 0);
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        int rc = rules_group(rules, scratch, rules_get(rules, cases[i].rule), span_of(cases[i].sql),
+                             span_of(cases[i].name), &text);
+
+        if (cases[i].group == NULL) {
+            assert_int_equal(rc, -1);
+        } else if (cases[i].group[0] == '\0') {
+            assert_int_equal(rc, 0);
+        } else {
+            assert_int_equal(rc, 1);
+            assert_true(span_eq_text(text, cases[i].group));
+        }
+    }
+    assert_int_equal(rules_group(rules, scratch, &stranger, SPAN_LIT("x"), SPAN_LIT("id"), &text),
+                     0);
+    rule_scratch_destroy(scratch);
+    rules_unref(rules);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -685,7 +730,7 @@ int main(void)
 #ifdef WEIR_DEBUG
         cmocka_unit_test(test_no_memory),
 #endif
-        cmocka_unit_test(test_as_each_in_turn),
+        cmocka_unit_test(test_as_each_in_turn), cmocka_unit_test(test_groups),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
