@@ -15,14 +15,19 @@
 #include "weir/util/buf.h"
 #include "weir/util/err.h"
 
-#define HEAD 12U /* columns, rows, bytes of the definitions; 4 bytes each */
+#define HEAD 12U /* columns, flags; rows; bytes of the definitions: 2, 2, 4 and 4 bytes */
+
+/* What the server said of how it found the rows: is said again. That it was slow is not, for now it is
+ * not. */
+#define FLAGS (STATUS_NO_GOOD_INDEX_USED | STATUS_NO_INDEX_USED)
 
 /* What a packet begins with. A row cannot begin with either: its first value would be 16 MiB. */
 #define FIRST_END 0xFE
 #define FIRST_ERR 0xFF
 
 struct head {
-    uint32_t columns;
+    uint16_t columns;
+    uint16_t flags;
     uint32_t rows;
     uint32_t defs;
 };
@@ -32,7 +37,8 @@ static void head_put(uint8_t dst[HEAD], const struct head *head)
     struct wire_out out;
 
     wire_out_array(&out, dst, HEAD);
-    wire_put_u32(&out, head->columns);
+    wire_put_u16(&out, head->columns);
+    wire_put_u16(&out, head->flags);
     wire_put_u32(&out, head->rows);
     wire_put_u32(&out, head->defs);
 }
@@ -46,7 +52,11 @@ static struct head head_get(struct span body)
 {
     WR_ASSERT(body.len >= HEAD);
     return (struct head){
-        .columns = u32_at(body.p), .rows = u32_at(body.p + 4), .defs = u32_at(body.p + 8)};
+        .columns = (uint16_t)(body.p[0] | body.p[1] << 8),
+        .flags = (uint16_t)(body.p[2] | body.p[3] << 8),
+        .rows = u32_at(body.p + 4),
+        .defs = u32_at(body.p + 8),
+    };
 }
 
 /* The next packet, which is one frame; false: there is none, or it is not whole. */
@@ -66,17 +76,17 @@ static bool next_frame(struct span *bytes, struct span *ret_frame, struct span *
 }
 
 /* How many columns; 0: it begins no result set. */
-static uint32_t columns_of(struct span payload)
+static uint16_t columns_of(struct span payload)
 {
     struct wire wire;
 
     wire_init(&wire, payload);
     uint64_t columns = wire_lenenc(&wire);
-    return wire_is_done(&wire) && columns <= BODY_COLUMNS_MAX ? (uint32_t)columns : 0;
+    return wire_is_done(&wire) && columns <= BODY_COLUMNS_MAX ? (uint16_t)columns : 0;
 }
 
 /* The last packet: no warnings, no more behind it. */
-static bool is_good_end(struct span payload, uint64_t caps)
+static bool is_good_end(struct span payload, uint64_t caps, uint16_t *ret_flags)
 {
     const uint16_t never = STATUS_MORE_RESULTS | STATUS_CURSOR_EXISTS | STATUS_PS_OUT_PARAMS;
     struct ok ok = {0};
@@ -84,6 +94,7 @@ static bool is_good_end(struct span payload, uint64_t caps)
                          ? ok_decode(payload, (caps & CAP_SESSION_TRACK) != 0, &ok)
                          : eof_decode(payload, &ok.warnings, &ok.status);
 
+    *ret_flags = (uint16_t)(ok.status & FLAGS);
     return payload.p[0] == FIRST_END && rc == DEC_OK && ok.warnings == 0 &&
            (ok.status & never) == 0;
 }
@@ -136,7 +147,7 @@ int body_from_reply(struct span reply, uint64_t caps, struct buf *out, size_t ma
         r = take_defs(&reply, out, max, &head);
     }
     if (r >= 0 && (caps & CAP_DEPRECATE_EOF) == 0 &&
-        (!next_frame(&reply, &frame, &payload) || !is_good_end(payload, caps))) {
+        (!next_frame(&reply, &frame, &payload) || !is_good_end(payload, caps, &head.flags))) {
         return -WR_E_BAD_PACKET;
     }
     uint8_t seq = (uint8_t)(head.columns + 2);
@@ -153,7 +164,7 @@ int body_from_reply(struct span reply, uint64_t caps, struct buf *out, size_t ma
     if (r < 0) {
         return r;
     }
-    if (reply.len != 0 || !is_good_end(payload, caps)) {
+    if (reply.len != 0 || !is_good_end(payload, caps, &head.flags)) {
         return -WR_E_BAD_PACKET;
     }
     head_put(out->data + out->off + begin, &head);
@@ -185,7 +196,8 @@ int body_check(struct span body)
             return -WR_E_BAD_PACKET;
         }
     }
-    bool is_whole = head.columns > 0 && packets == (size_t)head.columns + 1 + head.rows;
+    bool is_whole = head.columns > 0 && (head.flags & ~FLAGS) == 0 &&
+                    packets == (size_t)head.columns + 1 + head.rows;
     return is_whole ? 0 : -WR_E_BAD_PACKET;
 }
 
@@ -212,8 +224,10 @@ void body_write(struct wire_out *out, struct span body, uint64_t caps, uint16_t 
     struct head head = head_get(body);
     struct span packets = {body.p + HEAD, body.len - HEAD};
     uint8_t shift = (uint8_t)(seq - 1);
-    struct result result = {
-        .out = out, .caps = caps, .status = status, .seq = (uint8_t)(head.columns + 2 + shift)};
+    struct result result = {.out = out,
+                            .caps = caps,
+                            .status = (uint16_t)(status | head.flags),
+                            .seq = (uint8_t)(head.columns + 2 + shift)};
 
     put_shifted(out, (struct span){packets.p, head.defs}, shift);
     if ((caps & CAP_DEPRECATE_EOF) == 0) {
@@ -232,7 +246,7 @@ bool body_is_as_kept(struct span body, uint64_t caps, uint16_t status, uint8_t s
     struct wire_out out;
     struct result result = {.out = &out,
                             .caps = caps,
-                            .status = status,
+                            .status = (uint16_t)(status | head.flags),
                             .seq = (uint8_t)(head.columns + head.rows + 2)};
 
     if (seq != 1 || (caps & CAP_DEPRECATE_EOF) == 0) {

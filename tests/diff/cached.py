@@ -25,7 +25,6 @@ HITS_LEAST = {"sessions": 40, "facts": 40, "cases": 200}
 ALLOWED = [*test_matrix.ALLOWED,
            ("mysql", "small commands", test_matrix.OLD + ("no-track-bit",), "('c', 2, b'demo')",
             "MySQL's OK to INIT_DB counts the conditions of what ran before on that connection; a SELECT before it was a hit")]
-OF_THE_OPTIMISER = 0x30  # no index used, no good one: of a statement that ran, and a hit has not
 # what is asked again answers something else, or does something once more
 ONCE = re.compile(r"(?i):=|\bINTO\b|SLEEP|_LOCK|FOR UPDATE|IN SHARE MODE|NEXT|FOUND_ROWS|ROW_COUNT|WARNING|ERROR|SETVAL|se_f|LAST_INSERT_ID\(\w")
 READ = re.compile(r"(?i)\s*\(?\s*(/\*.*?\*/\s*)?(SELECT|WITH|TABLE|VALUES)\b")
@@ -54,12 +53,6 @@ def is_ready(weir):
         return False
 
 
-def plain(packets):
-    """Without the flags of the optimiser in what ends columns or rows."""
-    return [(seq, p[:3] + bytes([p[3] & ~OF_THE_OPTIMISER]) + p[4:] if p[:1] == b"\xfe" and 5 <= len(p) < 64 else p)
-            for seq, p in packets]
-
-
 def hits(weir):
     return int(weir.metrics().get("weir_cache_hits_total", 0))
 
@@ -82,7 +75,7 @@ def sessions(rig, weir, report):
         results = []
         for port in (rig.port(0), weir.port):
             fresh(rig, weir)
-            results.append([[plain(packets) for packets in session.run_group(port, rig.env["DB_PASSWORD"], statements, is_prepared)]
+            results.append([session.run_group(port, rig.env["DB_PASSWORD"], statements, is_prepared)
                             for _, statements in groups])
         problems = []
         for (_, statements), a, b in zip(groups, *results):
@@ -97,7 +90,7 @@ def facts(rig, weir, report):
     results = []
     for port in (rig.port(0), weir.port):
         fresh(rig, weir, session.fact_tables(), session.FACT_TABLES[-1])
-        results.append([plain(packets) for packets in session.run_facts(port, rig.env["DB_PASSWORD"], statements)])
+        results.append(session.run_facts(port, rig.env["DB_PASSWORD"], statements))
     report.check(f"diff {rig.flavour} cached statements of facts.tsv ({len(statements)})",
                  session.compare(rig, *results, [(s, False) for s in statements]))
 
@@ -113,7 +106,7 @@ def cases(rig, weir, report):
                 if name.endswith("!"):
                     rig.primary.execute("USE test", "TRUNCATE TABLE m_write")
                     weir.admin("CACHE FLUSH")
-                results.append([plain(packets) for packets in matrix.run_case(port, rig.env["DB_PASSWORD"], steps, {"drop": drop})])
+                results.append(matrix.run_case(port, rig.env["DB_PASSWORD"], steps, {"drop": drop}))
             problems += [f"{kind}: {d}" for d in matrix.all_differences(*results, steps)
                          if not matrix.allowed(rig.flavour, name.rstrip("!"), kind, d, ALLOWED)]
         report.check(f"diff {rig.flavour} cached {name.rstrip('!')}", problems)

@@ -68,6 +68,8 @@ CAPS_FLAGS(X)
 #define STATUS_IN_TRANS             0x0001u
 #define STATUS_AUTOCOMMIT           0x0002u
 #define STATUS_MORE_RESULTS         0x0008u
+#define STATUS_NO_GOOD_INDEX_USED   0x0010u
+#define STATUS_NO_INDEX_USED        0x0020u
 #define STATUS_CURSOR_EXISTS        0x0040u
 #define STATUS_LAST_ROW_SENT        0x0080u
 #define STATUS_DB_DROPPED           0x0100u

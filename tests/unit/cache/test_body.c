@@ -17,6 +17,8 @@
 
 #define MAX ((size_t)1 << 20)
 
+#define SLOW 0x0800 /* of that statement, not of its answer */
+
 static const uint64_t old_caps = CAP_PROTOCOL_41;
 static const uint64_t new_caps = CAP_PROTOCOL_41 | CAP_DEPRECATE_EOF | CAP_SESSION_TRACK;
 
@@ -61,6 +63,7 @@ static void test_between_clients(void **state)
 {
     static const unsigned counts[] = {0,   1,   7,
                                       252, 253, 600}; /* past the end of the numbers, too */
+    static const uint16_t flags[] = {0, 0x10, 0x20, 0x30, 0, 0x20}; /* of indexes */
     const uint64_t caps[2] = {old_caps, new_caps};
     (void)state;
     for (size_t c = 0; c < sizeof(counts) / sizeof(counts[0]); c++) {
@@ -71,8 +74,9 @@ static void test_between_clients(void **state)
             struct buf got = {0};
             struct wire_out wire;
             uint8_t seq = c % 2 == 0 ? 1 : 200;
-            make_reply(&reply, caps[i % 2], STATUS_AUTOCOMMIT, counts[c], 0, 1);
-            make_reply(&want, caps[i / 2], STATUS_NO_BACKSLASH_ESCAPES, counts[c], 0, seq);
+            make_reply(&reply, caps[i % 2], STATUS_AUTOCOMMIT | SLOW | flags[c], counts[c], 0, 1);
+            make_reply(&want, caps[i / 2], STATUS_NO_BACKSLASH_ESCAPES | flags[c], counts[c], 0,
+                       seq);
             assert_int_equal(body_from_reply(buf_span(&reply), caps[i % 2], &body, MAX), 0);
             assert_int_equal(body_check(buf_span(&body)), 0);
             assert_int_equal(body_rows(buf_span(&body)), counts[c]);
