@@ -178,6 +178,7 @@ static void test_table(void **state)
         }
         if (count != COLUMNS) {
             fail_msg("cache_facts.tsv:%d: malformed", number);
+            break;
         }
         if (strcmp(column[2], "-") == 0) {
             wrong += check_row(cache, catalogue, column, number);
