@@ -133,8 +133,8 @@ static unsigned check_row(const struct cache *cache, const struct catalogue *cat
     in.statement.facts = &facts;
     classify_sql(in.statement.sql, &env, &facts);
     explain(cache, &CONF, &in, said, sizeof(said));
-    if (strcmp(column[3], "kept") == 0) {
-        (void)snprintf(want, sizeof(want), "kept for ");
+    if (strcmp(column[3], "kept") == 0 || strcmp(column[3], "writes") == 0) {
+        (void)snprintf(want, sizeof(want), "%s", column[3][0] == 'k' ? "kept for " : "a write to ");
         said[strlen(want)] = '\0';
     } else {
         if (text_of(column[3]) == NULL) {
