@@ -68,7 +68,7 @@ static void row_pins(struct admin_rows *rows, uint32_t pins)
 static void row_keeps(struct admin_rows *rows, uint32_t keeps)
 {
     static const char *const names[] = {
-#define X(name, text) [SESS_KEEP_##name] = text,
+#define X(name, text) [SESS_KEEP_##name] = (text),
         SESS_KEEPS(X)
 #undef X
     };
