@@ -106,16 +106,6 @@ void sess_writes_note(struct sess *sess, const struct sess_question *question)
     struct cache_tag_in values;
     struct classify_env env;
     struct version_writes *writes = NULL;
-    const struct cache_writes_in in = {
-        .sql = question->sql,
-        .env = &env,
-        .facts = facts,
-        .catalogue = sess->env->catalogue,
-        .ddl_seen = catalogue_ddl_seen(),
-        .schema = question->schema,
-        .has_temporary = (sess->pins & PIN_BIT(PIN_TEMP_TABLE)) != 0,
-        .values = sess->env->config->cache.has_rows ? &values : NULL,
-    };
 
     if ((facts->bits & FACT(READ)) != 0 && !sess->cmd.may_write) {
         return;
@@ -129,7 +119,16 @@ void sess_writes_note(struct sess *sess, const struct sess_question *question)
         return;
     }
     sess_tag_in(sess, question, sess_rule(sess), &env, &values);
-    cache_writes_add(writes, &in);
+    cache_writes_add(writes, &(struct cache_writes_in){
+                                 .sql = question->sql,
+                                 .env = &env,
+                                 .facts = facts,
+                                 .catalogue = sess->env->catalogue,
+                                 .ddl_seen = catalogue_ddl_seen(),
+                                 .schema = question->schema,
+                                 .has_temporary = (sess->pins & PIN_BIT(PIN_TEMP_TABLE)) != 0,
+                                 .values = sess->env->config->cache.has_rows ? &values : NULL,
+                             });
     note_tags(sess, question, writes);
 }
 
