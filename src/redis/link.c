@@ -18,7 +18,7 @@
 #include "weir/util/err.h"
 #include "weir/util/rand.h"
 
-#define WORDS_MAX    8U /* of one command */
+#define WORDS_MAX    REDIS_WORDS_MAX
 #define READ_BYTES   ((size_t)16 * 1024)
 #define READS_A_TURN 16
 #define OUT_MAX      ((uint32_t)4 * 1024 * 1024)
@@ -53,6 +53,7 @@ struct redis_link {
     uint32_t login_left; /* replies that login waits for */
     uint64_t retry_us;
     uint64_t up_us;
+    int last_err;
     uint64_t epoch; /* goes up when it goes down: who loops over bytes notices */
     struct rand_state rng;
 };
@@ -126,19 +127,23 @@ static uint64_t jitter(struct redis_link *link, uint64_t us)
 static void go_down(struct redis_link *link, int err, const char *why)
 {
     bool was_up = link->state == REDIS_ST_UP;
+    bool was_steady = was_up && loop_now_us(link->loop) >= link->up_us + STEADY_US;
+    bool was_idle = was_steady && link->count == 0 && err == -WR_E_CLOSED;
 
     if (link->state == REDIS_ST_WAIT) {
         return;
     }
-    if (was_up && loop_now_us(link->loop) >= link->up_us + STEADY_US) {
+    if (was_steady) {
         link->retry_us = REDIS_RETRY_MIN_US;
     }
+    link->last_err = err;
     link->epoch++;
     stream_close(&link->stream);
     redis_reader_destroy(link->reader);
     link->reader = NULL;
     set_state(link, REDIS_ST_WAIT);
-    timer_arm_in(&link->step, jitter(link, link->retry_us));
+    /* Redis closes what is idle (its timeout): that is no failure */
+    timer_arm_in(&link->step, was_idle ? 0 : jitter(link, link->retry_us));
     link->retry_us =
         link->retry_us * 2 < REDIS_RETRY_MAX_US ? link->retry_us * 2 : REDIS_RETRY_MAX_US;
     requests_fail(link, err);
@@ -224,6 +229,17 @@ static int command_write(struct redis_link *link, const struct span *words, size
     return r < 0 ? r : 0;
 }
 
+static void request_note(struct redis_link *link, redis_reply_fn reply, void *arg)
+{
+    link->requests[(link->first + link->count) % REDIS_REQUESTS_MAX] = (struct request){
+        .reply = reply,
+        .arg = arg,
+        .deadline_us = loop_now_us(link->loop) + link->conf.timeout_us,
+    };
+    link->count++;
+    overdue_arm(link);
+}
+
 static int request_push(struct redis_link *link, const struct span *words, size_t count,
                         redis_reply_fn reply, void *arg)
 {
@@ -236,13 +252,7 @@ static int request_push(struct redis_link *link, const struct span *words, size_
     if (r < 0) {
         return r;
     }
-    link->requests[(link->first + link->count) % REDIS_REQUESTS_MAX] = (struct request){
-        .reply = reply,
-        .arg = arg,
-        .deadline_us = loop_now_us(link->loop) + link->conf.timeout_us,
-    };
-    link->count++;
-    overdue_arm(link);
+    request_note(link, reply, arg);
     return 0;
 }
 
@@ -528,6 +538,31 @@ int redis_link_send(struct redis_link *link, const struct span *words, size_t co
         go_down(link, r, err_text(r));
     }
     return r;
+}
+
+int redis_link_put(struct redis_link *link, struct span bytes, redis_reply_fn reply, void *arg)
+{
+    int r = 0;
+
+    WR_ASSERT(reply != NULL && bytes.len > 0);
+    if (link->state != REDIS_ST_UP || link->conf.channel != NULL) {
+        return -WR_E_STATE;
+    }
+    if (link->count == REDIS_REQUESTS_MAX) {
+        return -WR_E_LIMIT;
+    }
+    r = stream_write(&link->stream, bytes.p, bytes.len);
+    if (r < 0) {
+        go_down(link, r, err_text(r));
+        return r;
+    }
+    request_note(link, reply, arg);
+    return 0;
+}
+
+int redis_link_last_error(const struct redis_link *link)
+{
+    return link->last_err;
 }
 
 void redis_link_reset(struct redis_link *link, const char *why)

@@ -28,6 +28,7 @@
 #include "weir/util/str.h"
 
 #define REDIS_REQUESTS_MAX 256U
+#define REDIS_WORDS_MAX    64U /* of one command */
 #define REDIS_RETRY_MIN_US UINT64_C(50000)
 #define REDIS_RETRY_MAX_US UINT64_C(1000000)
 #define REDIS_WHY_BYTES    256
@@ -95,6 +96,11 @@ uint32_t redis_link_in_flight(const struct redis_link *link);
  * flight. The words are copied. */
 WR_NODISCARD int redis_link_send(struct redis_link *link, const struct span *words, size_t count,
                                  redis_reply_fn reply, void *arg);
+/* The same with a command that has been formatted (one reply comes for it). */
+WR_NODISCARD int redis_link_put(struct redis_link *link, struct span bytes, redis_reply_fn reply,
+                                void *arg);
+/* What ended its last connection, or attempt: a negative err code; 0: nothing yet. */
+int redis_link_last_error(const struct redis_link *link);
 /* Close it, and connect again. */
 void redis_link_reset(struct redis_link *link, const char *why);
 
