@@ -108,8 +108,9 @@ void node_result(struct redis_node *node, bool is_good, bool is_probe);
 struct redis_node *node_moved(struct redis_node *said_by, const struct slot_place *place);
 struct redis_node *node_named(struct redis_node *said_by, const struct slot_place *place);
 void map_want(struct redis_pipe *pipe);
-void on_refresh(void *pipe);
-void on_probe(void *pipe);
-void on_sweep(void *pipe);
+/* Of the pipe's timers and task; arg: the pipe. */
+void on_refresh(void *arg);
+void on_probe(void *arg);
+void on_sweep(void *arg);
 
 #endif

@@ -17,9 +17,32 @@
  * HMAC-SHA-256 of all before it (32). Nothing before the MAC is believed until the MAC is right, but
  * what tells a foreign value from a forged one for the counters.
  *
- * Versions. An epoch is 16 random bytes that Redis keeps for each slot of the board (version.h); a write sets a
- * new one, nothing ever counts up from anything. An answer is good only while each epoch that it was
- * filled under is the one that is there now. See src/cache/README.md, "In Redis".
+ * How the tier in Redis, which is not there yet, has to use it.
+ *
+ * Keys. PREFIX:v:NAME for values, NAME by value_name(); they expire in Redis a little later than by themselves. PREFIX:e:SLOT
+ * for each slot of the board (version.h) that answers depend on: a letter and 16 random bytes, the epoch; 'v':
+ * settled, 'w': being written. Epochs never count from anything, so no old one is ever reached again.
+ *
+ * Read. The value and the epochs of the statement's own lease go out together, in one pipeline. In a cluster they come
+ * from several servers in any order: no harm, as each epoch only has to be there, the same, at some moment after the
+ * question was asked. Served when value_decode() and value_check() say so, all epochs are 'v', and the lease on this
+ * weir's own board held from before the read until after it. Then it becomes an entry of the memory.
+ * No epoch there (evicted, FLUSHALL, never made): SET NX with a random one, and a miss.
+ *
+ * Fill. Under the epochs read before the statement was sent; not when one is missing or 'w'. A replica's answer also has
+ * to be later than the moment at which this weir first saw these epochs.
+ *
+ * Write. Before it is sent: 'w' and a new epoch, with an expiry above the longest write. After its answer, whatever that
+ * is: 'v' and another one. A read that raced it lies under an epoch that ends with it. No client waits for either, so
+ * a slot is owed until Redis has taken what is to be told of it; while it is, this weir neither reads nor fills anything that depends on
+ * it, and tells again. Other weirs cannot be told while Redis is away: they learn of the write from the primary's log,
+ * and set a new epoch themselves, which is always right. Hence coherence "binlog" with the log heard, or "ttl".
+ *
+ * Gaps. A lost connection or a slot with another owner (redis_pipe_gap()) may be a failover that lost writes: an old epoch
+ * would be there again, and what lies under it. After a gap each epoch is replaced before anything under it is served.
+ *
+ * Not covered: two weirs write one table at once, and the first to end says 'v'. Until the second ends somebody may be
+ * shown what was before it; afterwards nobody. A proxy in front of Redis that hides a failover.
  */
 #ifndef WEIR_CACHE_VALUE_H
 #define WEIR_CACHE_VALUE_H
