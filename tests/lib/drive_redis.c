@@ -179,7 +179,9 @@ int main(int argc, char **argv)
         timer_init(&drive.askers[i].pause, drive.loop, on_pause, &drive.askers[i]);
         ask(&drive.askers[i]);
     }
-    (void)loop_run(drive.loop);
+    if (loop_run(drive.loop) < 0) {
+        return 1;
+    }
     drive.is_ending = true;
     redis_pipe_stats(drive.pipe, &stats);
 #define X(name, help) printf("count %s %" PRIu64 "\n", #name, stats.name);
