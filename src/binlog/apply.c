@@ -10,6 +10,8 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include <xxhash.h>
+
 #include "weir/cache/writes.h"
 #include "weir/util/clock.h"
 #include "weir/util/err.h"
@@ -362,6 +364,7 @@ static int on_rotate(struct binlog *binlog, const struct event *event)
     }
     (void)span_copy(file, binlog->at.file, sizeof(binlog->at.file));
     binlog->at.position = position;
+    binlog->is_born_known = false;
     return 0;
 }
 
@@ -378,8 +381,46 @@ static int on_format(struct binlog *binlog, const struct event *event)
         return -WR_E_NOT_FOUND;
     }
     binlog->has_format = true;
+    binlog->is_born_known = true;
     binlog->format_s = event->when_s;
     return 0;
+}
+
+/* "binlog.000042": 42, and the bytes before the dot. */
+static bool file_number(const char *file, size_t *ret_stem, uint32_t *ret_number)
+{
+    const char *dot = strrchr(file, '.');
+    uint64_t number = 0;
+
+    if (dot == NULL || dot[1] == '\0') {
+        return false;
+    }
+    for (const char *at = dot + 1; *at != '\0'; at++) {
+        if (*at < '0' || *at > '9' || number > UINT32_MAX / 10) {
+            return false;
+        }
+        number = number * 10 + (uint64_t)(*at - '0');
+    }
+    *ret_stem = (size_t)(dot - file);
+    *ret_number = (uint32_t)number;
+    return true;
+}
+
+/* So far all has been taken in, in words that other weirs understand. */
+void binlog_place(struct binlog *binlog)
+{
+    struct log_place place = {.log = 0};
+    size_t stem = 0;
+
+    if (binlog->is_born_known && binlog->is_safe_known &&
+        file_number(binlog->safe.file, &stem, &place.file)) {
+        place.log = XXH3_64bits_withSeed(binlog->facts.who, strlen(binlog->facts.who),
+                                         XXH3_64bits(binlog->safe.file, stem)) |
+                    1U;
+        place.born_s = binlog->format_s;
+        place.offset = binlog->safe.position;
+    }
+    cache_stream_move(&binlog->conf.cache->stream, &place);
 }
 
 static void step(struct binlog *binlog, const struct event *event, size_t bytes)
@@ -395,6 +436,9 @@ static void step(struct binlog *binlog, const struct event *event, size_t bytes)
     if (!binlog->is_open && !binlog->has_gtid) {
         binlog->safe = binlog->at;
         binlog->is_safe_known = binlog->at.position <= UINT32_MAX;
+        if (is_in_file || event->type == EVENT_FORMAT || event->type == EVENT_ROTATE) {
+            binlog_place(binlog);
+        }
     }
 }
 

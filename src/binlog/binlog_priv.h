@@ -95,6 +95,7 @@ struct binlog {
     bool is_safe_known; /* a file above 4 GiB has places that cannot be asked for */
     uint32_t format_s;  /* when the file of `safe` was begun */
     bool has_format;    /* this connection's first has come */
+    bool is_born_known; /* format_s is of the file of `at` */
     bool has_checksum;
     unsigned barren; /* connections in a row that brought no event */
 
@@ -119,6 +120,8 @@ WR_NODISCARD int binlog_apply(struct binlog *binlog, struct span bytes);
 /* Everything has been written, and is seen when writes until due_us are. */
 void binlog_everything(struct binlog *binlog, uint64_t due_us);
 void binlog_settle(struct binlog *binlog);
+/* Tells the stream up to where all has been taken in. */
+void binlog_place(struct binlog *binlog);
 /* At mark, or behind it. */
 bool binlog_is_at(const struct binlog *binlog, const struct log_at *mark);
 

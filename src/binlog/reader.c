@@ -230,6 +230,7 @@ static void begin(struct binlog *binlog, uint64_t asked_us)
     binlog->is_begun = true;
     (void)snprintf(binlog->who, sizeof(binlog->who), "%s", binlog->facts.who);
     cache_stream_begin(&binlog->conf.cache->stream, &binlog->facts.executed, asked_us);
+    binlog_place(binlog);
 }
 
 static bool say(struct db *db, const char *sql)
@@ -307,6 +308,7 @@ static enum cache_stream_state log_open(struct binlog *binlog, const struct topo
         binlog->at = binlog->safe;
     }
     binlog->has_format = false;
+    binlog->is_born_known = false;
     binlog->has_checksum = binlog->facts.has_checksum;
     binlog->has_gtid = false;
     binlog->is_open = false;
@@ -339,22 +341,37 @@ static bool is_heartbeat(struct span bytes)
     return bytes.len > 4 && (bytes.p[4] == EVENT_HEARTBEAT || bytes.p[4] == EVENT_HEARTBEAT_2);
 }
 
-/* How far all has been taken in. READING, or why it cannot go on. */
+static bool is_at_mark(struct binlog *binlog)
+{
+    if (binlog->mark_us == 0 || !binlog_is_at(binlog, &binlog->mark)) {
+        return false;
+    }
+    cache_stream_mark(&binlog->conf.cache->stream, binlog->mark_us);
+    return true;
+}
+
+/* How far all has been taken in. READING, or why it cannot go on. Other weirs' answers want marks, also where nothing is
+ * written: a heartbeat says what has been sent, not what the server has told its clients meanwhile. */
 static enum cache_stream_state look(struct binlog *binlog, struct span bytes, uint64_t *facts_us,
                                     char why[DB_ERROR_MAX])
 {
     uint64_t now_us = clock_now_us();
+    bool is_marked = is_at_mark(binlog);
 
     if (is_heartbeat(bytes) && !db_is_readable(binlog->log)) {
         hear(binlog, now_us);
-        binlog->asked_us = now_us;
-    } else if (binlog->mark_us != 0 && binlog_is_at(binlog, &binlog->mark)) {
+        binlog->asked_us = binlog->conf.config->cache.redis ? binlog->asked_us : now_us;
+    } else if (is_marked) {
         hear(binlog, binlog->mark_us);
-    } else if (binlog->mark_us == 0 && now_us >= binlog->asked_us + MARK_US) {
+    }
+    if (binlog->mark_us == 0 && now_us >= binlog->asked_us + MARK_US) {
         if (!ask_end(binlog)) {
             return failed(binlog, binlog->ask, why);
         }
         mark_set(binlog);
+        if (is_at_mark(binlog)) {
+            hear(binlog, binlog->mark_us);
+        }
     }
     if (now_us >= *facts_us + FACTS_US) {
         *facts_us = now_us;

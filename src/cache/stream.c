@@ -11,6 +11,8 @@ int cache_stream_init(struct cache_stream *stream)
     atomic_init(&stream->since_us, 0);
     atomic_init(&stream->state, CACHE_STREAM_OFF);
     gtid_init(&stream->position);
+    stream->place = (struct log_place){.log = 0};
+    marks_clear(&stream->marks);
     return r;
 }
 
@@ -28,6 +30,8 @@ void cache_stream_begin(struct cache_stream *stream, const struct gtid_set *posi
     if (position != NULL && gtid_add(&stream->position, position, &GTID_LIMITS_SERVER) < 0) {
         gtid_clear(&stream->position); /* nobody's token is in it */
     }
+    stream->place.log = 0;
+    marks_clear(&stream->marks);
     (void)pthread_mutex_unlock(&stream->lock);
     atomic_store_explicit(&stream->since_us, now_us, memory_order_relaxed);
     atomic_store_explicit(&stream->heard_us, now_us, memory_order_relaxed);
@@ -51,6 +55,20 @@ int cache_stream_advance(struct cache_stream *stream, const struct gtid_set *mor
     return r;
 }
 
+void cache_stream_move(struct cache_stream *stream, const struct log_place *place)
+{
+    (void)pthread_mutex_lock(&stream->lock);
+    stream->place = *place;
+    (void)pthread_mutex_unlock(&stream->lock);
+}
+
+void cache_stream_mark(struct cache_stream *stream, uint64_t at_us)
+{
+    (void)pthread_mutex_lock(&stream->lock);
+    marks_add(&stream->marks, &stream->place, at_us);
+    (void)pthread_mutex_unlock(&stream->lock);
+}
+
 void cache_stream_pause(struct cache_stream *stream, enum cache_stream_state why)
 {
     atomic_store_explicit(&stream->state, (uint32_t)why, memory_order_release);
@@ -60,6 +78,10 @@ void cache_stream_end(struct cache_stream *stream, enum cache_stream_state why)
 {
     cache_stream_pause(stream, why);
     atomic_store_explicit(&stream->since_us, 0, memory_order_relaxed);
+    (void)pthread_mutex_lock(&stream->lock);
+    stream->place.log = 0;
+    marks_clear(&stream->marks);
+    (void)pthread_mutex_unlock(&stream->lock);
 }
 
 bool cache_stream_is_heard(const struct cache_stream *stream, uint64_t now_us)
@@ -87,6 +109,24 @@ bool cache_stream_has(struct cache_stream *stream, const struct gtid_set *want)
     has = gtid_has(&stream->position, want);
     (void)pthread_mutex_unlock(&stream->lock);
     return has;
+}
+
+bool cache_stream_place(struct cache_stream *stream, struct log_place *ret_place)
+{
+    (void)pthread_mutex_lock(&stream->lock);
+    *ret_place = stream->place;
+    (void)pthread_mutex_unlock(&stream->lock);
+    return ret_place->log != 0;
+}
+
+uint64_t cache_stream_until_us(struct cache_stream *stream, const struct log_place *place)
+{
+    uint64_t us = 0;
+
+    (void)pthread_mutex_lock(&stream->lock);
+    us = marks_until_us(&stream->marks, place);
+    (void)pthread_mutex_unlock(&stream->lock);
+    return us;
 }
 
 const char *cache_stream_state_text(enum cache_stream_state state)

@@ -10,9 +10,8 @@
 #include "weir/util/buf.h"
 #include "weir/util/err.h"
 
-#define FORMAT       1U
 #define FLAG_PACKED  1U
-#define HEAD_BYTES   ((size_t)36)
+#define HEAD_BYTES   ((size_t)60)
 #define MAC_BYTES    ((size_t)CRYPTO_SHA256_SIZE)
 #define PACK_LEVEL   1 /* the fastest that is not called "fast" */
 #define BODY_AT_MOST ((size_t)UINT32_MAX)
@@ -84,19 +83,23 @@ static int body_pack(struct span body, struct buf *out, size_t max, size_t *ret_
 static void head_put(struct wire_out *wire, const struct value *value, uint8_t flags, size_t stored)
 {
     wire_put_bytes(wire, magic);
-    wire_put_u8(wire, FORMAT);
+    wire_put_u8(wire, VALUE_FORMAT);
     wire_put_u8(wire, flags);
-    wire_put_u16(wire, (uint16_t)value->count);
+    wire_put_u16(wire, 0);
     wire_put_u32(wire, (uint32_t)value->key.len);
     wire_put_u32(wire, (uint32_t)value->body.len);
     wire_put_u32(wire, (uint32_t)stored);
     wire_put_u64(wire, value->filled_wall_us);
     wire_put_u64(wire, value->expires_wall_us);
+    wire_put_u64(wire, value->place.log);
+    wire_put_u32(wire, value->place.file);
+    wire_put_u32(wire, value->place.born_s);
+    wire_put_u64(wire, value->place.offset);
 }
 
 int value_encode(const struct value_codec *codec, const struct value *value, struct buf *out)
 {
-    size_t fixed = HEAD_BYTES + value->count * (4 + VALUE_EPOCH_BYTES) + value->key.len + MAC_BYTES;
+    size_t fixed = HEAD_BYTES + value->key.len + MAC_BYTES;
     size_t max = fixed + value->body.len;
     size_t stored = value->body.len;
     uint8_t head[HEAD_BYTES];
@@ -104,19 +107,12 @@ int value_encode(const struct value_codec *codec, const struct value *value, str
     struct wire_out wire;
     int is_packed = 0;
 
-    if (value->count > VALUE_VERSIONS_MAX) {
-        return -WR_E_LIMIT;
-    }
     if (value->body.len > codec->max_body || value->key.len > VALUE_KEY_MAX) {
         return -WR_E_TOO_LARGE;
     }
     buf_clear(out);
     wire_out_buf(&wire, out, max);
     head_put(&wire, value, 0, stored);
-    for (uint32_t i = 0; i < value->count; i++) {
-        wire_put_u32(&wire, value->versions[i].slot);
-        wire_put_bytes(&wire, (struct span){value->versions[i].epoch, VALUE_EPOCH_BYTES});
-    }
     wire_put_bytes(&wire, value->key);
     if (!wire_out_ok(&wire)) {
         return -ENOMEM;
@@ -169,7 +165,7 @@ static enum value_miss seal_check(const struct value_codec *codec, struct span b
     if (memcmp(bytes.p, magic.p, magic.len) != 0) {
         return VALUE_MISS_FOREIGN;
     }
-    if (bytes.p[magic.len] != FORMAT || (bytes.p[magic.len + 1] & ~FLAG_PACKED) != 0) {
+    if (bytes.p[magic.len] != VALUE_FORMAT || (bytes.p[magic.len + 1] & ~FLAG_PACKED) != 0) {
         return VALUE_MISS_FORMAT;
     }
     crypto_hmac_sha256((struct span){codec->mac_key, sizeof(codec->mac_key)}, covered, mac);
@@ -180,11 +176,12 @@ static enum value_miss seal_check(const struct value_codec *codec, struct span b
 enum value_miss value_decode(const struct value_codec *codec, struct span bytes, struct span key,
                              struct buf *room, struct value *ret_value)
 {
-    struct value value = {.count = 0};
+    struct value value = {.filled_wall_us = 0};
     struct span stored = {NULL, 0};
     enum value_miss miss = VALUE_MISS_SHORT;
     struct wire wire;
     uint8_t flags = 0;
+    uint16_t zero = 0;
     uint32_t key_len = 0;
     uint32_t body_len = 0;
     uint32_t stored_len = 0;
@@ -200,27 +197,19 @@ enum value_miss value_decode(const struct value_codec *codec, struct span bytes,
     wire_init(&wire, (struct span){bytes.p, bytes.len - MAC_BYTES});
     wire_skip(&wire, magic.len + 1);
     flags = wire_u8(&wire);
-    value.count = wire_u16(&wire);
+    zero = wire_u16(&wire);
     key_len = wire_u32(&wire);
     body_len = wire_u32(&wire);
     stored_len = wire_u32(&wire);
     value.filled_wall_us = wire_u64(&wire);
     value.expires_wall_us = wire_u64(&wire);
-    if (value.count > VALUE_VERSIONS_MAX) {
-        return VALUE_MISS_BROKEN;
-    }
-    for (uint32_t i = 0; i < value.count; i++) {
-        struct span epoch = {NULL, 0};
-
-        value.versions[i].slot = wire_u32(&wire);
-        epoch = wire_bytes(&wire, VALUE_EPOCH_BYTES);
-        if (epoch.len == VALUE_EPOCH_BYTES) {
-            memcpy(value.versions[i].epoch, epoch.p, VALUE_EPOCH_BYTES);
-        }
-    }
+    value.place.log = wire_u64(&wire);
+    value.place.file = wire_u32(&wire);
+    value.place.born_s = wire_u32(&wire);
+    value.place.offset = wire_u64(&wire);
     value.key = wire_bytes(&wire, key_len);
     stored = wire_bytes(&wire, stored_len);
-    if (!wire_is_done(&wire)) {
+    if (!wire_is_done(&wire) || zero != 0) {
         return VALUE_MISS_BROKEN;
     }
     if (!span_eq(value.key, key)) {
@@ -243,28 +232,19 @@ enum value_miss value_decode(const struct value_codec *codec, struct span bytes,
     return VALUE_MISS_NONE;
 }
 
-static const struct value_version *version_find(const struct value_now *now, uint32_t slot)
-{
-    for (uint32_t i = 0; i < now->count; i++) {
-        if (now->versions[i].slot == slot) {
-            return &now->versions[i];
-        }
-    }
-    return NULL;
-}
-
 enum value_miss value_check(const struct value *value, const struct value_now *now)
 {
     if (now->wall_us >= value->expires_wall_us) {
         return VALUE_MISS_EXPIRED;
     }
-    for (uint32_t i = 0; i < value->count; i++) {
-        const struct value_version *version = version_find(now, value->versions[i].slot);
-
-        if (version == NULL ||
-            memcmp(version->epoch, value->versions[i].epoch, VALUE_EPOCH_BYTES) != 0) {
-            return VALUE_MISS_WRITTEN;
-        }
+    if (now->purged_wall_us != 0 && value->filled_wall_us <= now->purged_wall_us + VALUE_SKEW_US) {
+        return VALUE_MISS_PURGED;
     }
-    return value->count == 0 ? VALUE_MISS_WRITTEN : VALUE_MISS_NONE;
+    if (!now->by_place) {
+        return VALUE_MISS_NONE;
+    }
+    if (value->place.log == 0 || now->until_us == 0) {
+        return VALUE_MISS_UNPLACED;
+    }
+    return now->written_us > now->until_us ? VALUE_MISS_WRITTEN : VALUE_MISS_NONE;
 }

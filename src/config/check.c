@@ -393,8 +393,37 @@ static void check_redis(struct loader *l, const struct yaml_node *root)
         errors_add(l->errs, check_node(map, "tls"),
                    "a unix socket has no name to verify; set tls_server_name, or tls: off");
     }
+    if (redis->cluster && redis->database != 0) {
+        errors_add(l->errs, check_node(map, "database"),
+                   "a Redis Cluster has one database; remove redis.database");
+    }
+    if (redis->cluster && redis->address.kind == CONFIG_ADDR_UNIX) {
+        errors_add(l->errs, check_node(map, "address"),
+                   "the servers of a cluster name each other by host and port; write one of those");
+    }
     if (redis->address.kind == CONFIG_ADDR_NONE && yaml_get(map, "address") == NULL) {
         errors_warn(l->errs, map, "redis has no address, and is not used; add redis.address");
+    }
+}
+
+/* An answer from Redis becomes one of the memory, and nobody but weirs may write such. */
+static void check_cache_redis(struct loader *l, const struct yaml_node *map)
+{
+    const struct config_redis *redis = &l->config->redis;
+
+    if (!l->config->cache.redis) {
+        return;
+    }
+    if (l->config->cache.memory_bytes == 0) {
+        errors_add(l->errs, check_node(map, "redis"),
+                   "cache.redis needs cache.memory; set it, as in 256MiB");
+    }
+    if (redis->address.kind == CONFIG_ADDR_NONE) {
+        errors_add(l->errs, check_node(map, "redis"), "cache.redis needs redis.address; set it");
+    } else if (redis->secret.p == NULL) {
+        errors_add(l->errs, check_node(map, "redis"),
+                   "cache.redis needs redis.secret_file: without it whoever reaches Redis could "
+                   "make up answers");
     }
 }
 
@@ -414,6 +443,7 @@ static void check_cache(struct loader *l, const struct yaml_node *root)
         errors_add(l->errs, check_node(map, "max_entry"),
                    "cache.max_entry is above cache.memory; lower it");
     }
+    check_cache_redis(l, map);
 }
 
 void check_all(struct loader *l, const struct yaml_node *root)

@@ -28,7 +28,7 @@ static void try(const struct value_codec *codec, struct span bytes, struct buf *
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static const uint8_t head[5] = {'w', 'R', 'c', 2, 1};
+    static const uint8_t head[5] = {'w', 'R', 'c', 2, 2};
     struct value_codec codec;
     struct buf room = {0};
     size_t len = sizeof(head) + size;

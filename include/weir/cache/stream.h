@@ -5,8 +5,8 @@
  * WHY       A kept answer is right while every write bumps the version of what it wrote. Of writes that
  *           do not pass through this weir only the binary log tells, so who wants them counted has to
  *           know that somebody listens.
- * OWNS      struct cache_stream: the position, a lock for it.
- * THREADS   Written by one thread (the reader of the log); read by any. Atomics, but for the position.
+ * OWNS      struct cache_stream: the position, the place, the marks, a lock for them.
+ * THREADS   Written by one thread (the reader of the log); read by any. Atomics, but for what is under the lock.
  * REENTRY   none
  * UNITS     *_us: microseconds of clock_now_us().
  * ERRORS    -ENOMEM
@@ -20,6 +20,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "weir/cache/marks.h"
 #include "weir/protocol/gtid.h"
 #include "weir/util/attr.h"
 
@@ -55,6 +56,8 @@ struct cache_stream {
     _Atomic uint32_t state;    /* enum cache_stream_state */
     pthread_mutex_t lock;
     struct gtid_set position; /* all of it has been taken in; empty: not told in GTIDs */
+    struct log_place place;   /* all before it has been taken in; log 0: not known */
+    struct marks marks;
 };
 
 WR_NODISCARD int cache_stream_init(struct cache_stream *stream);
@@ -69,6 +72,11 @@ void cache_stream_begin(struct cache_stream *stream, const struct gtid_set *posi
 void cache_stream_hear(struct cache_stream *stream, uint64_t now_us);
 /* All of this has been taken in, too. */
 WR_NODISCARD int cache_stream_advance(struct cache_stream *stream, const struct gtid_set *more);
+/* All before this place has been taken in. */
+void cache_stream_move(struct cache_stream *stream, const struct log_place *place);
+/* All that anybody had been told to be written before at_us stands before the place. Stricter than to hear: the server was
+ * asked where its log ends, and the log has been taken in up to there. */
+void cache_stream_mark(struct cache_stream *stream, uint64_t at_us);
 /* Nothing is heard, for this reason. What comes may still follow without a gap: since stays. */
 void cache_stream_pause(struct cache_stream *stream, enum cache_stream_state why);
 /* The next begin is another beginning. */
@@ -82,6 +90,10 @@ enum cache_stream_state cache_stream_state(const struct cache_stream *stream);
 uint64_t cache_stream_since_us(const struct cache_stream *stream);
 /* All of want has been taken in. */
 bool cache_stream_has(struct cache_stream *stream, const struct gtid_set *want);
+/* False: not known. What is told of writes before the place has been told by now. */
+bool cache_stream_place(struct cache_stream *stream, struct log_place *ret_place);
+/* Until when what was complete up to place is complete; 0: not known. */
+uint64_t cache_stream_until_us(struct cache_stream *stream, const struct log_place *place);
 const char *cache_stream_state_text(enum cache_stream_state state);
 const char *cache_stream_state_label(enum cache_stream_state state);
 

@@ -200,6 +200,7 @@ struct config_cache {
     uint32_t refresh_rate;              /* questions a second */
     bool has_refresh;                   /* not a setting: a rule has cache_refresh */
     bool has_rows;                      /* not a setting: a rule has CONFIG_CACHE_SCOPE_ROW */
+    bool redis; /* also there: then address and secret of config_redis are set */
 };
 
 enum config_raw_mode {
@@ -364,6 +365,10 @@ struct config_redis {
     const char *prefix;
     uint64_t connect_timeout_us;
     uint64_t timeout_us;
+    bool cluster;
+    uint64_t budget_us; /* of the cache's commands */
+    uint32_t max_value_bytes;
+    uint32_t compress_above_bytes;
     bool share;
     uint64_t forget_us;
     struct config_secret secret; /* p NULL: nothing is signed */

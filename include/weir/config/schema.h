@@ -348,6 +348,9 @@
       "time", "the same while no server can be asked")                                             \
     X("cache.refresh_rate", COUNT, config, cache.refresh_rate, "100", 1, 100000,                   \
       "questions a second", "of rules[].cache_refresh, by all workers together at most")           \
+    X("cache.redis", BOOL, config, cache.redis, "false", 0, 0, "",                                 \
+      "answers of coherence binlog, and ttl, are also kept in Redis, for all weirs; needs "        \
+      "redis.address and redis.secret")                                                            \
     X("redis.address", ADDRESS, config, redis.address, "off", 0, 0, "server|off",                  \
       "HOST:PORT, [IPv6]:PORT or unix:/PATH; the same Redis for all weirs; off: none")             \
     X("redis.user", USER, config, redis.user, "", 0, 0, "text",                                    \
@@ -373,13 +376,21 @@
       "time", "for connecting and logging in")                                                     \
     X("redis.timeout", DURATION, config, redis.timeout_us, "500ms", 10000, 60000000, "time",       \
       "for a reply; then the connection is made anew")                                             \
+    X("redis.cluster", BOOL, config, redis.cluster, "false", 0, 0, "",                             \
+      "it is a Redis Cluster; address: any of its servers")                                        \
+    X("redis.budget", DURATION, config, redis.budget_us, "5ms", 1000, 1000000, "time",             \
+      "how long a statement waits for a kept answer; then a server has it")                        \
+    X("redis.max_value", SIZE, config, redis.max_value_bytes, "1MiB", 1024, 67108864, "size",      \
+      "the largest answer that is kept there")                                                     \
+    X("redis.compress_above", SIZE, config, redis.compress_above_bytes, "4KiB", 0, 67108864,       \
+      "size", "larger answers are packed (zstd)")                                                  \
     X("redis.share", BOOL, config, redis.share, "true", 0, 0, "",                                  \
       "weirs tell each other what was written, for the scopes user and global and the hint key")   \
     X("redis.forget", DURATION, config, redis.forget_us, "10m", 1000000, 86400000000, "time",      \
       "a weir that fell silent without having been stopped is no longer waited for after it")      \
     X("redis.secret", SECRET, config, redis.secret, "", 0, 0, "text",                              \
-      "signs what weirs tell each other; the same for all of them. The file must then be "         \
-      "readable by its owner alone")                                                               \
+      "signs what weirs tell each other, and what they keep there; the same for all of them. The " \
+      "file must then be readable by its owner alone")                                             \
     X("redis.secret_file", SECRET_FILE, config, redis.secret, "", 0, 0, "file",                    \
       "a file that holds the secret and nothing else")                                             \
     X("redis.secret_env", SECRET_ENV, config, redis.secret, "", 0, 0, "name",                      \

@@ -50,18 +50,14 @@ static void body_make(struct buf *out, unsigned rows)
 
 static void lab_open(struct lab *lab, unsigned rows, size_t pack_above)
 {
-    *lab = (struct lab){.value.count = 3};
+    *lab = (struct lab){.value.filled_wall_us = 1000};
     assert_int_equal(
         value_codec_init(&lab->codec, SPAN_LIT("sixteen bytes, at least"), MAX, pack_above), 0);
     body_make(&lab->body, rows);
     lab->value.key = SPAN_LIT("u1\0SELECT what FROM t");
     lab->value.body = buf_span(&lab->body);
-    lab->value.filled_wall_us = 1000;
     lab->value.expires_wall_us = 5000;
-    for (uint32_t i = 0; i < lab->value.count; i++) {
-        lab->value.versions[i].slot = 7 * i;
-        memset(lab->value.versions[i].epoch, (int)(i + 1), VALUE_EPOCH_BYTES);
-    }
+    lab->value.place = (struct log_place){.log = 77, .file = 3, .born_s = 9, .offset = 1234};
     assert_int_equal(value_encode(&lab->codec, &lab->value, &lab->bytes), 0);
 }
 
@@ -86,9 +82,7 @@ static enum value_miss decode(struct lab *lab, struct span bytes, struct value *
     if (miss == VALUE_MISS_NONE) {
         assert_true(span_eq(ret_value->key, lab->value.key));
         assert_true(span_eq(ret_value->body, lab->value.body));
-        assert_int_equal(ret_value->count, lab->value.count);
-        assert_memory_equal(ret_value->versions, lab->value.versions,
-                            lab->value.count * sizeof(lab->value.versions[0]));
+        assert_memory_equal(&ret_value->place, &lab->value.place, sizeof(lab->value.place));
         assert_int_equal(ret_value->filled_wall_us, 1000);
         assert_int_equal(ret_value->expires_wall_us, 5000);
     }
@@ -139,7 +133,7 @@ static void every_offset(void **state)
                                                             : VALUE_MISS_FORGED);
             }
             assert_int_equal(decode(&lab, cut, &got),
-                             at < 68 ? VALUE_MISS_SHORT : VALUE_MISS_FORGED);
+                             at < 92 ? VALUE_MISS_SHORT : VALUE_MISS_FORGED);
         }
         assert_int_equal(buf_append_text(&lab.bytes, "x", MAX), 0);
         assert_int_equal(decode(&lab, buf_span(&lab.bytes), &got), VALUE_MISS_FORGED);
@@ -163,7 +157,7 @@ static void sealed_lies(void **state)
         lab_open(&lab, 5, round % 2 == 0 ? 64 : MAX);
         covered = (struct span){buf_span(&lab.bytes).p, buf_len(&lab.bytes) - sizeof(mac)};
         for (unsigned i = 0; i < 1000; i++) {
-            size_t at = rand_below(&rng, i % 2 == 0 ? 36 : covered.len);
+            size_t at = rand_below(&rng, i % 2 == 0 ? 60 : covered.len);
             uint8_t *byte = lab.bytes.data + lab.bytes.off + at;
             uint8_t was = *byte;
             uint8_t copy[8192];
@@ -210,8 +204,6 @@ static void others(void **state)
     /* limits */
     other.max_body = buf_len(&lab.body) - 1;
     assert_int_equal(value_encode(&other, &lab.value, &lab.bytes), -WR_E_TOO_LARGE);
-    lab.value.count = VALUE_VERSIONS_MAX + 1;
-    assert_int_equal(value_encode(&lab.codec, &lab.value, &lab.bytes), -WR_E_LIMIT);
     value_codec_fini(&other);
     lab_close(&lab);
 }
@@ -219,26 +211,28 @@ static void others(void **state)
 static void holds(void **state)
 {
     struct lab lab;
-    struct value_version versions[4];
-    struct value_now now = {.wall_us = 4999, .count = 4, .versions = versions};
+    struct value_now now = {.wall_us = 4999, .by_place = true, .until_us = 300, .written_us = 300};
     (void)state;
     lab_open(&lab, 3, MAX);
-    memcpy(versions + 1, lab.value.versions, 3 * sizeof(versions[0]));
-    versions[0] = (struct value_version){.slot = 99};
     assert_int_equal(value_check(&lab.value, &now), VALUE_MISS_NONE);
     now.wall_us = 5000;
     assert_int_equal(value_check(&lab.value, &now), VALUE_MISS_EXPIRED);
     now.wall_us = 4999;
-    now.count = 3; /* one is not known any more */
+    now.written_us = 301; /* after all that it is known to have */
     assert_int_equal(value_check(&lab.value, &now), VALUE_MISS_WRITTEN);
-    now.count = 4;
-    for (unsigned i = 0; i < VALUE_EPOCH_BYTES; i++) {
-        versions[2].epoch[i] ^= 1;
-        assert_int_equal(value_check(&lab.value, &now), VALUE_MISS_WRITTEN);
-        versions[2].epoch[i] ^= 1;
-    }
-    lab.value.count = 0;
-    assert_int_equal(value_check(&lab.value, &now), VALUE_MISS_WRITTEN);
+    now.by_place = false;
+    assert_int_equal(value_check(&lab.value, &now), VALUE_MISS_NONE);
+    now = (struct value_now){.wall_us = 4999, .by_place = true};
+    assert_int_equal(value_check(&lab.value, &now), VALUE_MISS_UNPLACED);
+    now.until_us = 300;
+    now.purged_wall_us = 1;
+    assert_int_equal(value_check(&lab.value, &now), VALUE_MISS_PURGED);
+    lab.value.filled_wall_us = 1 + VALUE_SKEW_US;
+    assert_int_equal(value_check(&lab.value, &now), VALUE_MISS_PURGED);
+    lab.value.filled_wall_us++;
+    assert_int_equal(value_check(&lab.value, &now), VALUE_MISS_NONE);
+    lab.value.place.log = 0;
+    assert_int_equal(value_check(&lab.value, &now), VALUE_MISS_UNPLACED);
     lab_close(&lab);
 }
 
