@@ -403,11 +403,13 @@ void redis_pipe_stats(const struct redis_pipe *pipe, struct redis_pipe_stats *re
     *ret_stats = pipe->stats;
     ret_stats->nodes = 0;
     ret_stats->nodes_up = 0;
+    ret_stats->nodes_open = 0;
     for (uint32_t i = 0; i < PIPE_NODES_MAX; i++) {
         const struct redis_node *node = pipe->nodes[i];
 
         ret_stats->nodes += node != NULL ? 1 : 0;
         ret_stats->nodes_up += node != NULL && redis_link_is_up(node->link) ? 1 : 0;
+        ret_stats->nodes_open += node != NULL && !breaker_is_closed(&node->breaker) ? 1 : 0;
         ret_stats->opened += node != NULL ? node->breaker.opened : 0;
     }
 }

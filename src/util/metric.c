@@ -36,6 +36,10 @@ static const char *const labels_UNFILLED[] = {METRIC_SET_UNFILLED(X)};
 static const char *const labels_PASS[] = {METRIC_SET_PASS(X)};
 static const char *const labels_SOURCE[] = {METRIC_SET_SOURCE(X)};
 static const char *const labels_REFRESH[] = {METRIC_SET_REFRESH(X)};
+static const char *const labels_TIER_OP[] = {METRIC_SET_TIER_OP(X)};
+static const char *const labels_TIER_MISS[] = {METRIC_SET_TIER_MISS(X)};
+static const char *const labels_TIER_UNFILLED[] = {METRIC_SET_TIER_UNFILLED(X)};
+static const char *const labels_TIER_TROUBLE[] = {METRIC_SET_TIER_TROUBLE(X)};
 #undef X
 static const char *const labels_NONE[] = {""};
 static const char *const *const labels_SERVER = NULL;

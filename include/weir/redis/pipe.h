@@ -90,6 +90,7 @@ struct redis_pipe_stats {
     uint32_t in_flight;
     uint32_t nodes;
     uint32_t nodes_up;
+    uint32_t nodes_open; /* not asked: their breaker is not closed */
 };
 
 /* Begins to connect. */

@@ -171,6 +171,52 @@
     X(REFRESH, GIVEN_UP, "result=\"given_up\"") \
     X(REFRESH, DROPPED, "result=\"dropped\"")
 
+/* What is sent to Redis for the cache. */
+#define METRIC_SET_TIER_OP(X)          \
+    X(TIER_OP, GET, "command=\"get\"") \
+    X(TIER_OP, SET, "command=\"set\"") \
+    X(TIER_OP, DEL, "command=\"del\"")
+
+/* Why an answer that Redis was asked for did not come from there. As VALUE_MISSES, and before that. */
+#define METRIC_SET_TIER_MISS(X)                                                             \
+    X(TIER_MISS, ABSENT, "reason=\"absent\"")                                               \
+    X(TIER_MISS, CLOSED, "reason=\"closed\"") /* not connected, or the breaker is open */   \
+    X(TIER_MISS, LATE, "reason=\"late\"")                                                   \
+    X(TIER_MISS, LOST, "reason=\"lost\"")                                                   \
+    X(TIER_MISS, ERROR, "reason=\"error\"") /* Redis says no */                             \
+    X(TIER_MISS, FOREIGN, "reason=\"foreign\"")                                             \
+    X(TIER_MISS, FORMAT, "reason=\"format\"")                                               \
+    X(TIER_MISS, FORGED, "reason=\"forged\"")                                               \
+    X(TIER_MISS, BROKEN, "reason=\"broken\"")                                               \
+    X(TIER_MISS, OTHER_KEY, "reason=\"other_key\"")                                         \
+    X(TIER_MISS, EXPIRED, "reason=\"expired\"")                                             \
+    X(TIER_MISS, PURGED, "reason=\"purged\"")                                               \
+    X(TIER_MISS, UNPLACED, "reason=\"unplaced\"") /* from before this weir heard the log */ \
+    X(TIER_MISS, WRITTEN, "reason=\"written\"")                                             \
+    X(TIER_MISS, TOO_LARGE, "reason=\"too_large\"")                                         \
+    X(TIER_MISS, OTHER, "reason=\"other\"")
+
+/* Why an answer that was kept was not kept in Redis. */
+#define METRIC_SET_TIER_UNFILLED(X)                       \
+    X(TIER_UNFILLED, CLOSED, "reason=\"closed\"")         \
+    X(TIER_UNFILLED, LATE, "reason=\"late\"")             \
+    X(TIER_UNFILLED, LOST, "reason=\"lost\"")             \
+    X(TIER_UNFILLED, ERROR, "reason=\"error\"") /* OOM */ \
+    X(TIER_UNFILLED, UNPLACED, "reason=\"unplaced\"")     \
+    X(TIER_UNFILLED, TOO_LARGE, "reason=\"too_large\"")   \
+    X(TIER_UNFILLED, MEMORY, "reason=\"memory\"")
+
+/* What goes wrong on the way to Redis. */
+#define METRIC_SET_TIER_TROUBLE(X)                   \
+    X(TIER_TROUBLE, LATE, "kind=\"late\"")           \
+    X(TIER_TROUBLE, LOST, "kind=\"lost\"")           \
+    X(TIER_TROUBLE, MALFORMED, "kind=\"malformed\"") \
+    X(TIER_TROUBLE, OPENED, "kind=\"opened\"")       \
+    X(TIER_TROUBLE, MOVED, "kind=\"moved\"")         \
+    X(TIER_TROUBLE, ASK, "kind=\"ask\"")             \
+    X(TIER_TROUBLE, TRY_AGAIN, "kind=\"try_again\"") \
+    X(TIER_TROUBLE, CLUSTER_DOWN, "kind=\"cluster_down\"")
+
 #define METRIC_SETS(X) \
     X(CLASS)           \
     X(LOGIN)           \
@@ -183,7 +229,11 @@
     X(UNFILLED)        \
     X(PASS)            \
     X(SOURCE)          \
-    X(REFRESH)
+    X(REFRESH)         \
+    X(TIER_OP)         \
+    X(TIER_MISS)       \
+    X(TIER_UNFILLED)   \
+    X(TIER_TROUBLE)
 
 /* X(name, prometheus name, kind, label set, help); add at the end of its block. */
 #define METRIC_LIST(X)                                                                             \
@@ -377,6 +427,37 @@
       "Times there was no room for an answer.")                                                    \
     X(CACHE_HEARS, "weir_cache_binlog_heard", GAUGE, NONE,                                         \
       "1 when all that is written on the primary is heard by its binary log.")                     \
+    X(TIER_OPS, "weir_cache_redis_commands_total", COUNTER, TIER_OP,                               \
+      "Commands sent to Redis for the cache.")                                                     \
+    X(TIER_HITS, "weir_cache_redis_hits_total", COUNTER, NONE,                                     \
+      "Statements answered from Redis; also counted as hits of the cache.")                        \
+    X(TIER_MISSES, "weir_cache_redis_misses_total", COUNTER, TIER_MISS,                            \
+      "Statements that Redis was to be asked for, and did not answer.")                            \
+    X(TIER_FILLS, "weir_cache_redis_fills_total", COUNTER, NONE, "Answers that Redis has taken.")  \
+    X(TIER_UNFILLED, "weir_cache_redis_fills_refused_total", COUNTER, TIER_UNFILLED,               \
+      "Answers that were kept, but not in Redis.")                                                 \
+    X(TIER_SECONDS, "weir_cache_redis_seconds", HISTOGRAM, NONE,                                   \
+      "How long Redis took to answer, of the commands for the cache.")                             \
+    X(TIER_TROUBLES, "weir_cache_redis_troubles_total", COUNTER, TIER_TROUBLE,                     \
+      "What went wrong on the way to Redis, and redirections of a cluster.")                       \
+    X(TIER_UP, "weir_cache_redis_connections", GAUGE, NONE,                                        \
+      "Connections to Redis for the cache, of all workers.")                                       \
+    X(TIER_OPEN, "weir_cache_redis_open", GAUGE, NONE,                                             \
+      "Servers of Redis that are not asked because they did not answer, of all workers.")          \
+    X(REDIS_MEMORY, "weir_redis_server_memory_bytes", GAUGE, NONE, "used_memory, as Redis says.")  \
+    X(REDIS_MEMORY_PEAK, "weir_redis_server_memory_peak_bytes", GAUGE, NONE,                       \
+      "used_memory_peak, as Redis says.")                                                          \
+    X(REDIS_CLIENTS, "weir_redis_server_clients", GAUGE, NONE,                                     \
+      "connected_clients, as Redis says.")                                                         \
+    X(REDIS_RATE, "weir_redis_server_commands_per_second", GAUGE, NONE,                            \
+      "instantaneous_ops_per_sec, as Redis says.")                                                 \
+    X(REDIS_HITS, "weir_redis_server_hits_total", COUNTER, NONE, "keyspace_hits, as Redis says.")  \
+    X(REDIS_MISSES, "weir_redis_server_misses_total", COUNTER, NONE,                               \
+      "keyspace_misses, as Redis says.")                                                           \
+    X(REDIS_EVICTED, "weir_redis_server_evicted_total", COUNTER, NONE,                             \
+      "evicted_keys, as Redis says.")                                                              \
+    X(REDIS_EXPIRED, "weir_redis_server_expired_total", COUNTER, NONE,                             \
+      "expired_keys, as Redis says.")                                                              \
     X(BINLOG_TRANSACTIONS, "weir_binlog_transactions_total", COUNTER, NONE,                        \
       "Transactions and single statements of the primary's binary log taken in.")                  \
     X(BINLOG_BUMPS, "weir_binlog_bumps_total", COUNTER, NONE,                                      \
@@ -436,6 +517,18 @@ enum metric_unfilled {
 };
 enum metric_pass {
     METRIC_SET_PASS(X) METRIC_PASS_COUNT_
+};
+enum metric_tier_op {
+    METRIC_SET_TIER_OP(X) METRIC_TIER_OP_COUNT_
+};
+enum metric_tier_miss {
+    METRIC_SET_TIER_MISS(X) METRIC_TIER_MISS_COUNT_
+};
+enum metric_tier_unfilled {
+    METRIC_SET_TIER_UNFILLED(X) METRIC_TIER_UNFILLED_COUNT_
+};
+enum metric_tier_trouble {
+    METRIC_SET_TIER_TROUBLE(X) METRIC_TIER_TROUBLE_COUNT_
 };
 enum metric_source {
     METRIC_SET_SOURCE(X) METRIC_SOURCE_COUNT_
