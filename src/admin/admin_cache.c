@@ -122,6 +122,39 @@ static void rows_ends(struct admin_rows *rows, const struct admin_view *view, ui
     }
 }
 
+/* What lies in Redis, and Redis itself as it says. */
+static void rows_tier(struct admin_rows *rows, const struct admin_view *view)
+{
+#define X(set, value, text) text,
+    static const char *const ops[] = {METRIC_SET_TIER_OP(X)};
+    static const char *const misses[] = {METRIC_SET_TIER_MISS(X)};
+    static const char *const unfilled[] = {METRIC_SET_TIER_UNFILLED(X)};
+    static const char *const troubles[] = {METRIC_SET_TIER_TROUBLE(X)};
+#undef X
+
+    rows_text(rows, "redis");
+    rows_text(rows, view->config->cache.redis ? "on" : "off");
+    if (!view->config->cache.redis) {
+        return;
+    }
+    row_count(rows, "redis_connections", read_one(view, METRIC_TIER_UP, METRIC_NONE));
+    row_count(rows, "redis_not_asked", read_one(view, METRIC_TIER_OPEN, METRIC_NONE));
+    (void)rows_labels(rows, view, METRIC_TIER_OPS, "redis_commands", ops, WR_ARRAY_LEN(ops));
+    row_count(rows, "redis_hits", read_one(view, METRIC_TIER_HITS, METRIC_NONE));
+    (void)rows_labels(rows, view, METRIC_TIER_MISSES, "redis_misses", misses, WR_ARRAY_LEN(misses));
+    row_count(rows, "redis_fills", read_one(view, METRIC_TIER_FILLS, METRIC_NONE));
+    (void)rows_labels(rows, view, METRIC_TIER_UNFILLED, "redis_fills_refused", unfilled,
+                      WR_ARRAY_LEN(unfilled));
+    (void)rows_labels(rows, view, METRIC_TIER_TROUBLES, "redis_troubles", troubles,
+                      WR_ARRAY_LEN(troubles));
+    row_count(rows, "redis_memory_bytes", read_one(view, METRIC_REDIS_MEMORY, METRIC_NONE));
+    row_count(rows, "redis_memory_peak_bytes",
+              read_one(view, METRIC_REDIS_MEMORY_PEAK, METRIC_NONE));
+    row_count(rows, "redis_clients", read_one(view, METRIC_REDIS_CLIENTS, METRIC_NONE));
+    row_count(rows, "redis_evicted", read_one(view, METRIC_REDIS_EVICTED, METRIC_NONE));
+    row_count(rows, "redis_expired", read_one(view, METRIC_REDIS_EXPIRED, METRIC_NONE));
+}
+
 void admin_show_cache(struct admin_sess *sess, const struct words *words, size_t at)
 {
     struct words_filter filter;
@@ -135,6 +168,7 @@ void admin_show_cache(struct admin_sess *sess, const struct words *words, size_t
     rows_memory(&rows, &view);
     rows_use(&rows, &view);
     rows_ends(&rows, &view, clock_now_us());
+    rows_tier(&rows, &view);
     rows_end(&rows);
 }
 
@@ -160,6 +194,7 @@ void admin_cache_flush(struct admin_sess *sess, const struct words *words, size_
         return;
     }
     if (has_cache(sess, &view)) {
+        cache_note_purge(view.cache);
         (void)snprintf(text, sizeof(text), "%" PRIu64 " answers dropped",
                        cache_flush(view.cache, clock_now_us()));
         answer(sess, text);
@@ -173,6 +208,7 @@ static void purge(struct admin_sess *sess, struct cache *cache, struct version_w
     char text[3 * WORDS_TEXT_MAX];
     bool is_all = writes->is_all;
 
+    cache_note_purge(cache);
     version_write_begin(cache->board, writes);
     version_write_end(cache->board, writes, clock_now_us());
     (void)snprintf(text, sizeof(text), "answers %s are not given any more%s", what,

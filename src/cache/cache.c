@@ -20,6 +20,7 @@ int cache_create(size_t memory_bytes, struct cache **ret_cache)
         return r;
     }
     cache->began_us = clock_now_us();
+    atomic_init(&cache->purged_wall_us, 0);
     r = version_board_create(&cache->board);
     r = r < 0 ? r : cache_flights_create(&cache->flights);
     r = r < 0 ? r : cache_memory_create(memory_bytes, &cache->memory);
@@ -40,6 +41,12 @@ void cache_destroy(struct cache *cache)
         cache_stream_fini(&cache->stream);
         free(cache);
     }
+}
+
+void cache_note_purge(struct cache *cache)
+{
+    /* before the bump that follows: who leases the new version finds it */
+    atomic_store_explicit(&cache->purged_wall_us, clock_wall_us(), memory_order_seq_cst);
 }
 
 uint64_t cache_flush(struct cache *cache, uint64_t now_us)

@@ -60,6 +60,16 @@ enum cache_pass cache_take_lease(const struct cache *cache, const struct cache_p
                                         in->statement.facts, in->schema));
 }
 
+static const char *redis_text(const struct cache_ask *ask, const struct cache_plan *plan)
+{
+    if (!ask->conf->redis) {
+        return "";
+    }
+    return plan->coherence == CONFIG_COHERENCE_OWN
+               ? "; not in Redis: nobody tells what other weirs write (coherence own)"
+               : "; also in Redis";
+}
+
 static void explain_kept(const struct cache_ask *ask, const struct cache_plan *plan,
                          const struct cache_row *row, char *dst, size_t cap)
 {
@@ -69,10 +79,10 @@ static void explain_kept(const struct cache_ask *ask, const struct cache_plan *p
         [CONFIG_COHERENCE_TTL] = "ttl",
     };
 
-    int len =
-        snprintf(dst, cap, "kept for %" PRIu64 " ms at most, coherence %s, by %s%s",
-                 plan->ttl_us / CLOCK_US_PER_MS, names[plan->coherence],
-                 plan->is_hinted ? "a hint" : "rule ", plan->is_hinted ? "" : ask->rule->label);
+    int len = snprintf(dst, cap, "kept for %" PRIu64 " ms at most, coherence %s, by %s%s%s",
+                       plan->ttl_us / CLOCK_US_PER_MS, names[plan->coherence],
+                       plan->is_hinted ? "a hint" : "rule ",
+                       plan->is_hinted ? "" : ask->rule->label, redis_text(ask, plan));
 
     if (!plan->is_by_row || plan->coherence == CONFIG_COHERENCE_TTL || len < 0 ||
         (size_t)len >= cap) {

@@ -195,7 +195,7 @@ static void send_copy(struct sess *sess, struct span body)
     sess_answer(sess, &bytes);
 }
 
-static void answer(struct sess *sess, struct cache_entry *entry, bool is_stale)
+void sess_cache_answer(struct sess *sess, struct cache_entry *entry, bool is_stale)
 {
     struct span body = cache_entry_body(entry);
     struct body_as_kept kept;
@@ -283,7 +283,7 @@ static bool lead_or_join(struct sess *sess, struct found found)
     if (fill->joins && found.look == LOOK_OLD &&
         may_be_stale(sess, found.entry, fill->plan.revalidate_us)) {
         fill->joins = false;
-        answer(sess, found.entry, true);
+        sess_cache_answer(sess, found.entry, true);
         return true;
     }
     cache_entry_unref(found.entry);
@@ -291,12 +291,14 @@ static bool lead_or_join(struct sess *sess, struct found found)
         struct found again = look(sess);
 
         if (again.look == LOOK_GOOD) {
-            answer(sess, again.entry, false); /* it has come between the two */
+            sess_cache_answer(sess, again.entry, false); /* it has come between the two */
             return true;
         }
         cache_entry_unref(again.entry);
     }
-    if (!fill->joins) {
+    fill->asks = !fill->joins && sess_tier_may_ask(sess);
+    fill->miss = found.miss;
+    if (!fill->joins && !fill->asks) {
         count_miss(sess, found.miss);
     }
     return false;
@@ -354,7 +356,7 @@ bool sess_cache_ask(struct sess *sess, const struct sess_question *question)
         found = look(sess);
     }
     if (found.look == LOOK_GOOD) {
-        answer(sess, found.entry, false);
+        sess_cache_answer(sess, found.entry, false);
         return true;
     }
     pass = take_lease(sess, question, &plan, &sess->fill->lease);
@@ -372,20 +374,40 @@ bool sess_cache_ask(struct sess *sess, const struct sess_question *question)
 
 /* --- waiting for another's answer --- */
 
-bool sess_cache_waits(struct sess *sess, const uint8_t *packet, size_t len)
+/* False: the session has been closed. */
+static bool hold_packet(struct sess *sess, const uint8_t *packet, size_t len)
 {
-    struct sess_fill *fill = sess->fill;
-
-    if (fill == NULL || !fill->joins) {
-        return false;
-    }
-    fill->joins = false;
     if (packet != NULL) {
         sess_buf_take(sess, &sess->held);
         if (buf_append(&sess->held, packet, len, (size_t)FRAME_MAX_PAYLOAD + FRAME_HEADER) < 0) {
             sess_close(sess, "no memory for a command");
-            return true;
+            return false;
         }
+    }
+    return true;
+}
+
+bool sess_cache_waits(struct sess *sess, const uint8_t *packet, size_t len)
+{
+    struct sess_fill *fill = sess->fill;
+
+    if (fill != NULL && fill->asks) {
+        fill->asks = false;
+        if (!sess_tier_ask(sess)) {
+            count_miss(sess, fill->miss);
+            return false;
+        }
+        if (hold_packet(sess, packet, len)) {
+            sess_set_state(sess, SESS_ST_SHARE);
+        }
+        return true;
+    }
+    if (fill == NULL || !fill->joins) {
+        return false;
+    }
+    fill->joins = false;
+    if (!hold_packet(sess, packet, len)) {
+        return true;
     }
     metric_inc(sess->env->metrics, METRIC_CACHE_WAITS, METRIC_NONE);
     fill->is_waiting = true;
@@ -399,6 +421,9 @@ bool sess_cache_waits(struct sess *sess, const uint8_t *packet, size_t len)
 
 void sess_cache_wait_over(struct sess *sess)
 {
+    if (!sess->fill->is_waiting) {
+        return; /* Redis is asked, and has a time limit of its own */
+    }
     list_remove(&sess->fill->node);
     sess->fill->is_waiting = false;
     sess_cache_woken(sess);
@@ -411,11 +436,16 @@ void sess_cache_woken(struct sess *sess)
     /* its lease is from before the wait: if that holds to the end, so does what its names meant */
     found = look(sess);
     if (found.look == LOOK_GOOD) {
-        answer(sess, found.entry, false);
+        sess_cache_answer(sess, found.entry, false);
         return;
     }
     cache_entry_unref(found.entry);
-    count_miss(sess, METRIC_MISS_FLIGHT_FAILED);
+    sess_cache_go_on(sess, METRIC_MISS_FLIGHT_FAILED);
+}
+
+void sess_cache_go_on(struct sess *sess, enum metric_miss miss)
+{
+    count_miss(sess, miss);
     if (sess_decide_again(sess)) {
         sess_go(sess, NULL, 0);
     }
@@ -439,7 +469,7 @@ bool sess_cache_on_error(struct sess *sess, enum sess_err error)
         cache_entry_unref(found.entry);
         return false;
     }
-    answer(sess, found.entry, found.look == LOOK_OLD);
+    sess_cache_answer(sess, found.entry, found.look == LOOK_OLD);
     return true;
 }
 

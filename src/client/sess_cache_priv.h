@@ -22,6 +22,7 @@
 #include "weir/cache/cache.h"
 #include "weir/cache/judge.h"
 #include "weir/cache/tag.h"
+#include "weir/cache/tier.h"
 #include "weir/client/sess_error.h"
 #include "weir/protocol/reply.h"
 #include "weir/protocol/stmt.h"
@@ -46,16 +47,20 @@ struct sess_fill {
     struct buf reply; /* as the client gets it */
     /* values */
     struct version_lease lease;
+    struct tier_get get;    /* begun: state SHARE, Redis is asked */
+    struct log_place place; /* of what is being kept */
     struct cache_plan plan; /* its share and tags are not looked at any more */
     uint64_t hash;
     uint64_t sent_us;
     size_t charged;           /* bytes of the reply, at the cache's memory */
     enum metric_unfilled why; /* it is not kept; METRIC_UNFILLED_COUNT_: it may be */
+    enum metric_miss miss;    /* of the memory, while asks or Redis is asked */
     uint16_t rule;            /* label; is_ruled */
     bool is_ruled;
     bool is_leader;
     bool is_waiting; /* state SHARE: node is in the set's list of those, or of the woken */
     bool joins;      /* another asks it already */
+    bool asks;       /* Redis is to be asked first */
 };
 
 /* What is asked for: a text, or a prepared statement and its parameters. */
@@ -79,9 +84,23 @@ void sess_cache_wait_over(struct sess *sess);
 void sess_cache_woken(struct sess *sess);
 /* No server can answer it. True: an old answer was allowed, and given. */
 bool sess_cache_on_error(struct sess *sess, enum sess_err error);
+/* An entry that is good; its reference is the callee's. */
+void sess_cache_answer(struct sess *sess, struct cache_entry *entry, bool is_stale);
+/* Neither Redis nor anybody else has it: a server is asked. */
+void sess_cache_go_on(struct sess *sess, enum metric_miss miss);
 /* For explanations: what would be done with it. */
 void sess_cache_explain(struct sess *sess, const struct sess_question *question,
                         const struct config_rule *rule, char *dst, size_t cap);
+
+/* --- sess_tier.c: Redis --- */
+/* May an answer to this be there, and is there somebody to ask? */
+bool sess_tier_may_ask(const struct sess *sess);
+/* False: it cannot be asked after all. */
+bool sess_tier_ask(struct sess *sess);
+/* Ahead of the last look at a fill's lease. */
+void sess_tier_place(struct sess *sess);
+/* It has been kept in memory until then. */
+void sess_tier_keep(struct sess *sess, struct span body, uint64_t fresh_us);
 
 /* --- sess_fill.c: keeping --- */
 /* The statement in hand may be kept once it has been answered. NULL: no memory. */

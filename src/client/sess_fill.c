@@ -52,6 +52,7 @@ struct sess_fill *sess_fill_begin(struct sess *sess)
     }
     fill->sess = sess;
     fill->why = METRIC_UNFILLED_COUNT_;
+    fill->asks = false;
     sess->fill = fill;
     return fill;
 }
@@ -201,6 +202,7 @@ static int put(struct sess *sess, struct sess_fill *fill, struct buf *body)
     memcpy(cache_entry_room(entry), buf_span(body).p, buf_len(body));
     cache_memory_put(cache->memory, entry);
     cache_entry_unref(entry);
+    sess_tier_keep(sess, buf_span(body), parts.fresh_us);
     return 0;
 }
 
@@ -218,6 +220,7 @@ static void keep(struct sess *sess, struct sess_fill *fill)
         sess_fill_refuse(sess, METRIC_UNFILLED_WARNINGS);
         return;
     }
+    sess_tier_place(sess);
     if (!version_lease_holds(cache->board, fill->lease.held, fill->lease.count)) {
         sess_fill_refuse(sess, METRIC_UNFILLED_WRITTEN);
         return;
@@ -247,6 +250,7 @@ void sess_fill_end(struct sess *sess)
     if (fill == NULL) {
         return;
     }
+    tier_get_cancel(&fill->get);
     if (fill->is_waiting) {
         list_remove(&fill->node);
         fill->is_waiting = false;

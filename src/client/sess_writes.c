@@ -11,6 +11,7 @@
 
 #include "weir/cache/writes.h"
 #include "weir/config/config.h"
+#include "weir/util/clock.h"
 #include "weir/util/fault.h"
 
 #include "sess_cache_priv.h"
@@ -195,7 +196,8 @@ void sess_writes_end(struct sess *sess)
 
     if (writes->is_under) {
         metric_inc(sess->env->metrics, METRIC_CACHE_INVALIDATIONS, source_of(sess));
-        version_write_end(sess->env->cache->board, writes, loop_now_us(sess->env->loop));
+        /* not the loop's time, which is older: marks are compared with it (marks.h) */
+        version_write_end(sess->env->cache->board, writes, clock_now_us());
         if (sess->tx_open) { /* it might have been shown, and was not: its COMMIT is to come */
             *writes = still;
             writes->is_under = false;

@@ -32,6 +32,9 @@ void control_cache_topo(struct control *control, const struct topo *topo)
     if (cache == NULL) {
         return;
     }
+    if (before != 0) {
+        cache_note_purge(cache);
+    }
     answers = cache_flush(cache, clock_now_us());
     metric_inc(control->metrics, METRIC_CACHE_INVALIDATIONS, METRIC_SOURCE_PRIMARY);
     log_info(&control->log, "cache_flushed",

@@ -14,6 +14,7 @@
 #include "weir/backend/positions.h"
 #include "weir/backend/svec.h"
 #include "weir/backend/topo.h"
+#include "weir/cache/tier.h"
 #include "weir/config/config.h"
 #include "weir/io/loop.h"
 #include "weir/io/timer.h"
@@ -324,6 +325,8 @@ static void on_mail(void *arg, struct mail *mail)
         worker->set = NULL;
         pool_destroy(worker->pool);
         worker->pool = NULL;
+        tier_destroy(worker->tier);
+        worker->tier = NULL;
         timer_cancel(&worker->drain_timer);
         mailbox_close(mailbox_ref(worker->box));
         loop_stop(worker->loop);
@@ -438,6 +441,11 @@ int worker_init(struct workers *workers, uint32_t index, const struct worker_sta
         .arg = worker,
     };
     worker_use_settings(worker, settings_ref(shared->settings));
+    rc = worker_tier_init(worker);
+    if (rc < 0) {
+        return rc;
+    }
+    worker->env.tier = worker->tier;
     return sess_set_create(&worker->env, worker->env.config->limits.max_clients, &worker->set);
 }
 
@@ -445,6 +453,7 @@ void worker_fini(struct worker *worker)
 {
     sess_set_destroy(worker->set);
     pool_destroy(worker->pool);
+    tier_destroy(worker->tier);
     if (worker->box != NULL) {
         /* A worker that ran has closed it itself; closing is not for two. */
         if (worker->is_started) {

@@ -66,6 +66,7 @@ struct worker {
     struct pool *pool;
     struct svec_values *values;
     struct digests *digests; /* NULL: none are remembered */
+    struct cache_tier *tier; /* NULL: off */
     /* counted */
     const struct topo *topo;
     const struct catalogue *catalogue;
@@ -93,6 +94,10 @@ struct worker {
 
 struct workers {
     struct worker_shared shared;
+    /* owning; NULL: cache.redis is off, or has no TLS */
+    struct resolver *resolver;
+    struct tls_ctx *redis_tls;
+    const struct settings *redis_settings; /* counted: names and secrets in use */
     uint32_t count;
     struct worker items[];
 };
@@ -102,6 +107,10 @@ struct workers {
 WR_NODISCARD int worker_init(struct workers *workers, uint32_t index,
                              const struct worker_start *start);
 void worker_fini(struct worker *worker);
+/* What the workers' tiers share, before the first worker and after the last. */
+WR_NODISCARD int worker_tiers_init(struct workers *workers);
+void worker_tiers_fini(struct workers *workers);
+WR_NODISCARD int worker_tier_init(struct worker *worker);
 /* Its thread; arg is the worker. */
 void *worker_main(void *arg);
 

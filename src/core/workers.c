@@ -58,6 +58,7 @@ int workers_create(const struct worker_shared *shared, const struct worker_start
     }
     workers->shared = *shared;
     workers->count = count;
+    rc = worker_tiers_init(workers);
     for (uint32_t i = 0; i < count && rc == 0; i++) {
         rc = worker_init(workers, i, start);
     }
@@ -111,6 +112,7 @@ void workers_destroy(struct workers *workers)
     for (uint32_t i = 0; i < workers->count; i++) {
         worker_fini(&workers->items[i]);
     }
+    worker_tiers_fini(workers);
     free(workers);
 }
 

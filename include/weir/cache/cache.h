@@ -13,6 +13,7 @@
 #ifndef WEIR_CACHE_CACHE_H
 #define WEIR_CACHE_CACHE_H
 
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -27,7 +28,8 @@ struct cache {
     struct version_board *board;
     struct cache_flights *flights;
     struct cache_stream stream;
-    uint64_t began_us; /* what was written before then is not known */
+    uint64_t began_us;               /* what was written before then is not known */
+    _Atomic uint64_t purged_wall_us; /* an operator has ended something; 0: never */
 };
 
 WR_NODISCARD int cache_create(size_t memory_bytes, struct cache **ret_cache);
@@ -35,5 +37,7 @@ void cache_destroy(struct cache *cache); /* NULL is fine */
 
 /* Nothing that is kept is given any more. Returns how many answers there were. */
 uint64_t cache_flush(struct cache *cache, uint64_t now_us);
+/* What others have kept before now is not taken over any more: no log tells of what an operator has ended. */
+void cache_note_purge(struct cache *cache);
 
 #endif

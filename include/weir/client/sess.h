@@ -24,6 +24,7 @@
 
 struct accounts;
 struct cache;
+struct cache_tier;
 struct catalogue;
 struct cache;
 struct causal_board;
@@ -76,6 +77,7 @@ struct sess_env {
     struct guard_board *board;         /* read-after-write marks of users and of all */
     struct causal_board *causal;       /* tokens of users, keys and all */
     struct cache *cache;               /* of all workers; NULL: off */
+    struct cache_tier *tier;           /* this worker's; NULL: off */
     struct pool *pool;                 /* this worker's connections to servers */
     struct digests *digests;           /* this worker's; NULL: none are remembered */
     const struct conn_env *conn_env;   /* for opening backend connections */
