@@ -14,10 +14,13 @@
 #include "weir/io/stream.h"
 #include "weir/io/timer.h"
 #include "weir/util/assert.h"
+#include "weir/util/buf.h"
 #include "weir/util/crypto.h"
 #include "weir/util/err.h"
 #include "weir/util/rand.h"
 
+#define OUT_AT_ONCE  ((size_t)64 * 1024) /* beyond that it is written at once */
+#define OUT_KEEP     ((size_t)16 * 1024)
 #define WORDS_MAX    REDIS_WORDS_MAX
 #define READ_BYTES   ((size_t)16 * 1024)
 #define READS_A_TURN 16
@@ -36,6 +39,7 @@ struct redis_link {
     struct stream stream;
     struct mailbox *box; /* for answers of the resolver */
     struct redis_reader *reader;
+    struct buf out; /* commands of this turn */
     /* borrowed */
     struct loop *loop;
     struct resolver *resolver;
@@ -45,6 +49,7 @@ struct redis_link {
     enum redis_state state;
     struct timer step;    /* the next attempt, or the end of patience with this one */
     struct timer overdue; /* of the oldest request */
+    struct loop_task flush;
     struct resolve_list list;
     uint32_t next_addr;
     uint32_t first; /* of the ring of requests */
@@ -124,6 +129,48 @@ static uint64_t jitter(struct redis_link *link, uint64_t us)
     return us / 2 + rand_below(&link->rng, us / 2 + 1);
 }
 
+/* --- writing: what one turn of the loop sends goes out at its end, together --- */
+
+static void out_drop(struct redis_link *link)
+{
+    loop_task_cancel(&link->flush);
+    buf_clear(&link->out);
+    if (link->out.cap > OUT_KEEP) {
+        buf_fini(&link->out);
+        buf_init(&link->out);
+    }
+}
+
+static int out_write(struct redis_link *link)
+{
+    int r = buf_len(&link->out) == 0
+                ? 0
+                : stream_write(&link->stream, buf_span(&link->out).p, buf_len(&link->out));
+
+    out_drop(link);
+    return r < 0 ? r : 0;
+}
+
+static int out_put(struct redis_link *link, struct span bytes)
+{
+    int r = 0;
+
+    if (bytes.len > OUT_AT_ONCE) { /* not copied once more */
+        r = out_write(link);
+        r = r < 0 ? r : stream_write(&link->stream, bytes.p, bytes.len);
+        return r < 0 ? r : 0;
+    }
+    r = buf_append_span(&link->out, bytes, SIZE_MAX);
+    if (r < 0) {
+        return r;
+    }
+    if (buf_len(&link->out) >= OUT_AT_ONCE) {
+        return out_write(link);
+    }
+    loop_defer(link->loop, &link->flush);
+    return 0;
+}
+
 static void go_down(struct redis_link *link, int err, const char *why)
 {
     bool was_up = link->state == REDIS_ST_UP;
@@ -139,6 +186,7 @@ static void go_down(struct redis_link *link, int err, const char *why)
     link->last_err = err;
     link->epoch++;
     stream_close(&link->stream);
+    out_drop(link);
     redis_reader_destroy(link->reader);
     link->reader = NULL;
     set_state(link, REDIS_ST_WAIT);
@@ -157,6 +205,16 @@ static void stream_broke(struct redis_link *link)
 
     stream_error_text(&link->stream, why, sizeof(why));
     go_down(link, err == 0 ? -WR_E_CLOSED : err, why);
+}
+
+static void on_flush(void *arg)
+{
+    struct redis_link *link = arg;
+    int r = out_write(link);
+
+    if (r < 0) {
+        go_down(link, r, err_text(r));
+    }
 }
 
 static void on_overdue(void *arg)
@@ -221,9 +279,11 @@ static int command_write(struct redis_link *link, const struct span *words, size
     if (len < 0) {
         return -ENOMEM;
     }
-    r = stream_write(&link->stream, bytes, (size_t)len);
     if (link->state == REDIS_ST_LOGIN) {
+        r = stream_write(&link->stream, bytes, (size_t)len);
         crypto_wipe(bytes, (size_t)len);
+    } else {
+        r = out_put(link, (struct span){(const uint8_t *)bytes, (size_t)len});
     }
     redisFreeCommand(bytes);
     return r < 0 ? r : 0;
@@ -451,7 +511,8 @@ static void connect_next(struct redis_link *link)
         go_down(link, r, err_text(r));
         return;
     }
-    stream_set_limit(&link->stream, OUT_MAX);
+    /* whoever takes large replies also sends such */
+    stream_set_limit(&link->stream, OUT_MAX + 2 * (uint32_t)link->conf.max_reply_bytes);
 }
 
 /* --- life --- */
@@ -473,6 +534,8 @@ int redis_link_create(struct loop *loop, struct resolver *resolver, const struct
     stream_init(&link->stream);
     timer_init(&link->step, loop, on_step, link);
     timer_init(&link->overdue, loop, on_overdue, link);
+    loop_task_init(&link->flush, on_flush, link);
+    buf_init(&link->out);
     rand_seed_system(&link->rng);
     r = mailbox_create(loop, on_resolved, link, &link->box);
     if (r < 0) {
@@ -498,6 +561,8 @@ void redis_link_destroy(struct redis_link *link)
         stream_close(&link->stream);
         set_state(link, REDIS_ST_WAIT);
     }
+    out_drop(link);
+    buf_fini(&link->out);
     requests_fail(link, -WR_E_CLOSED);
     timer_cancel(&link->step);
     timer_cancel(&link->overdue);
@@ -551,7 +616,7 @@ int redis_link_put(struct redis_link *link, struct span bytes, redis_reply_fn re
     if (link->count == REDIS_REQUESTS_MAX) {
         return -WR_E_LIMIT;
     }
-    r = stream_write(&link->stream, bytes.p, bytes.len);
+    r = out_put(link, bytes);
     if (r < 0) {
         go_down(link, r, err_text(r));
         return r;
