@@ -24,8 +24,11 @@
 /* A server that has nothing to send says so as often: seen writes are ended then, too. */
 #define HEARTBEAT_NS "100000000"
 #define MARK_US      UINT64_C(250000)
-#define FACTS_US     UINT64_C(2000000)
-#define BARREN_MAX   3U
+#define MARK_TIER_US \
+    UINT64_C(        \
+        50000) /* for answers out of Redis: what was kept between a write and a mark is a miss */
+#define FACTS_US   UINT64_C(2000000)
+#define BARREN_MAX 3U
 /* A longer wait for replicas is not worth waiting out. */
 #define LATE_MAX_US UINT64_C(60000000)
 
@@ -357,6 +360,7 @@ static enum cache_stream_state look(struct binlog *binlog, struct span bytes, ui
 {
     uint64_t now_us = clock_now_us();
     bool is_marked = is_at_mark(binlog);
+    uint64_t every_us = binlog->conf.config->cache.redis ? MARK_TIER_US : MARK_US;
 
     if (is_heartbeat(bytes) && !db_is_readable(binlog->log)) {
         hear(binlog, now_us);
@@ -364,7 +368,7 @@ static enum cache_stream_state look(struct binlog *binlog, struct span bytes, ui
     } else if (is_marked) {
         hear(binlog, binlog->mark_us);
     }
-    if (binlog->mark_us == 0 && now_us >= binlog->asked_us + MARK_US) {
+    if (binlog->mark_us == 0 && now_us >= binlog->asked_us + every_us) {
         if (!ask_end(binlog)) {
             return failed(binlog, binlog->ask, why);
         }
