@@ -39,6 +39,7 @@ enum queue {
 
 struct cache_entry {
     _Atomic uint32_t refs;
+    _Atomic uint64_t told_us; /* to others, last; it orders nothing */
     /* under the shard's lock */
     uint8_t queue; /* enum queue */
     uint8_t uses;
@@ -351,6 +352,7 @@ int cache_entry_create(struct cache_memory *memory, const struct cache_parts *pa
     }
     memset(entry, 0, sizeof(*entry));
     atomic_init(&entry->refs, 1);
+    atomic_init(&entry->told_us, parts->seen_us);
     list_node_init(&entry->node);
     entry->memory = memory;
     entry->hash = parts->hash;
@@ -369,6 +371,15 @@ int cache_entry_create(struct cache_memory *memory, const struct cache_parts *pa
     }
     *ret_entry = entry;
     return 0;
+}
+
+bool cache_entry_tell(struct cache_entry *entry, uint64_t now_us, uint64_t every_us)
+{
+    uint64_t told_us = atomic_load_explicit(&entry->told_us, memory_order_relaxed);
+
+    return now_us >= told_us + every_us &&
+           atomic_compare_exchange_strong_explicit(&entry->told_us, &told_us, now_us,
+                                                   memory_order_relaxed, memory_order_relaxed);
 }
 
 struct cache_entry *cache_entry_ref(struct cache_entry *entry)

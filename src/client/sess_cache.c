@@ -356,6 +356,9 @@ bool sess_cache_ask(struct sess *sess, const struct sess_question *question)
         found = look(sess);
     }
     if (found.look == LOOK_GOOD) {
+        if (sess->env->tier != NULL) {
+            sess_tier_tell(sess, found.entry);
+        }
         sess_cache_answer(sess, found.entry, false);
         return true;
     }

@@ -99,6 +99,8 @@ bool sess_tier_may_ask(const struct sess *sess);
 bool sess_tier_ask(struct sess *sess);
 /* Ahead of the last look at a fill's lease. */
 void sess_tier_place(struct sess *sess);
+/* An entry that is given: now and then Redis hears that it is still good. */
+void sess_tier_tell(struct sess *sess, struct cache_entry *entry);
 /* It has been kept in memory until then. */
 void sess_tier_keep(struct sess *sess, struct span body, uint64_t fresh_us);
 

@@ -14,6 +14,8 @@
 #include "sess_cache_priv.h"
 #include "sess_priv.h"
 
+#define TELL_US UINT64_C(10000000)
+
 bool sess_tier_may_ask(const struct sess *sess)
 {
     const struct sess_env *env = sess->env;
@@ -135,6 +137,28 @@ void sess_tier_place(struct sess *sess)
     fill->place = (struct log_place){.log = 0};
     if (sess->env->tier != NULL && fill->plan.coherence == CONFIG_COHERENCE_BINLOG) {
         (void)cache_stream_place(&sess->env->cache->stream, &fill->place);
+    }
+}
+
+/* Its place in the log becomes a later one: a weir that has begun, or heard of a write to something else, since it was
+ * put there takes it again. */
+void sess_tier_tell(struct sess *sess, struct cache_entry *entry)
+{
+    struct cache *cache = sess->env->cache;
+    uint64_t now_us = loop_now_us(sess->env->loop);
+    uint64_t wall_us = clock_wall_us();
+    struct value value = {
+        .key = cache_entry_key(entry),
+        .body = cache_entry_body(entry),
+        .filled_wall_us = wall_us - (now_us - cache_entry_filled_us(entry)),
+        .expires_wall_us = wall_us + (cache_entry_fresh_us(entry) - now_us),
+    };
+
+    if (sess->fill->plan.coherence == CONFIG_COHERENCE_BINLOG &&
+        cache_entry_tell(entry, now_us, TELL_US) &&
+        cache_stream_place(&cache->stream, &value.place) &&
+        cache_stream_is_heard(&cache->stream, now_us) && cache_entry_holds(entry, cache->board)) {
+        tier_put(sess->env->tier, &value);
     }
 }
 

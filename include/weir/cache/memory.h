@@ -91,6 +91,8 @@ uint64_t cache_entry_fresh_us(const struct cache_entry *entry);
 uint64_t cache_entry_keep_us(const struct cache_entry *entry);
 uint64_t cache_entry_seen_us(const struct cache_entry *entry);
 int16_t cache_entry_source(const struct cache_entry *entry);
+/* True, for one of those who ask, when so much time has gone since it was made or the last true. */
+bool cache_entry_tell(struct cache_entry *entry, uint64_t now_us, uint64_t every_us);
 /* Nothing that it was read from has been written since. */
 bool cache_entry_holds(const struct cache_entry *entry, const struct version_board *board);
 
