@@ -412,10 +412,11 @@ void binlog_place(struct binlog *binlog)
     struct log_place place = {.log = 0};
     size_t stem = 0;
 
-    if (binlog->is_born_known && binlog->is_safe_known &&
+    if (binlog->is_born_known && binlog->is_safe_known && binlog->facts.has_places &&
         file_number(binlog->safe.file, &stem, &place.file)) {
-        place.log = XXH3_64bits_withSeed(binlog->facts.who, strlen(binlog->facts.who),
-                                         XXH3_64bits(binlog->safe.file, stem)) |
+        place.log = XXH3_64bits_withSeed(
+                        binlog->facts.who, strlen(binlog->facts.who),
+                        XXH3_64bits_withSeed(binlog->safe.file, stem, binlog->facts.follows)) |
                     1U;
         place.born_s = binlog->format_s;
         place.offset = binlog->safe.position;

@@ -51,6 +51,8 @@ struct log_facts {
     bool is_filtered;
     bool has_checksum;
     bool has_gtids;
+    bool has_places;  /* a place in its log says what it has */
+    uint64_t follows; /* a hash: how far it was when it followed another */
     uint64_t late_us; /* how long it may wait between the log and the engine; 0: not */
     struct log_at end;
     struct gtid_set executed;

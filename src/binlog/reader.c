@@ -14,6 +14,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <xxhash.h>
+
 #include "weir/config/config.h"
 #include "weir/util/clock.h"
 #include "weir/util/crypto.h"
@@ -77,13 +79,15 @@ static enum cache_stream_state connect_to(struct binlog *binlog, const struct to
 
 /* --- what the primary says --- */
 
-static const char SQL_WHO_MYSQL[] =
-    "SELECT @@global.server_uuid AS who, @@global.log_bin AS log_bin,"
-    " @@global.binlog_checksum AS checksum, @@global.gtid_mode='ON' AS gtids";
+#define SQL_WHO_MYSQL                                                  \
+    "SELECT @@global.server_uuid AS who, @@global.log_bin AS log_bin," \
+    " @@global.binlog_checksum AS checksum, @@global.gtid_mode='ON' AS gtids,"
+static const char SQL_WHO_MYSQL_NEW[] = SQL_WHO_MYSQL " @@global.log_replica_updates AS follows";
+static const char SQL_WHO_MYSQL_OLD[] = SQL_WHO_MYSQL " @@global.log_slave_updates AS follows";
 static const char SQL_WHO_MARIADB[] =
     "SELECT CONCAT(@@hostname, ':', @@global.port, ':', @@global.server_id) AS who,"
     " @@global.log_bin AS log_bin, @@global.binlog_checksum AS checksum, 1 AS gtids,"
-    " @@global.gtid_binlog_pos AS executed";
+    " @@global.gtid_binlog_pos AS executed, @@global.gtid_slave_pos AS follows";
 
 /* In milliseconds; the variables come with a plugin, whose name has changed in MySQL 8.0.26. */
 static const char *const SQL_LATE[] = {
@@ -160,13 +164,27 @@ static bool ask_end(struct binlog *binlog)
     return true;
 }
 
+/* What it took over as a replica need not be in its log, whose places then stand for other data once it is a primary again.
+ * MariaDB: how far it was is a part of whose log it is. MySQL: such a log has no places. */
+static void take_follows(struct binlog *binlog, struct span follows)
+{
+    struct log_facts *facts = &binlog->facts;
+
+    facts->has_places = binlog->flavour == TOPO_FLAVOUR_MARIADB || is_on(follows);
+    facts->follows = XXH3_64bits(follows.p == NULL ? "" : (const char *)follows.p, follows.len);
+}
+
 static bool ask_who(struct binlog *binlog)
 {
     bool is_mariadb = binlog->flavour == TOPO_FLAVOUR_MARIADB;
     struct log_facts *facts = &binlog->facts;
     struct db_rows *rows = NULL;
 
-    if (db_query(binlog->ask, is_mariadb ? SQL_WHO_MARIADB : SQL_WHO_MYSQL, &rows) < 0) {
+    if (db_query(binlog->ask,
+                 is_mariadb                 ? SQL_WHO_MARIADB
+                 : binlog->version >= 80026 ? SQL_WHO_MYSQL_NEW
+                                            : SQL_WHO_MYSQL_OLD,
+                 &rows) < 0) {
         return false;
     }
     if (db_rows_next(rows)) {
@@ -175,6 +193,7 @@ static bool ask_who(struct binlog *binlog)
         facts->has_checksum = !span_eq_text_nocase(db_rows_named(rows, "checksum", NULL), "none");
         facts->has_gtids = is_on(db_rows_named(rows, "gtids", NULL));
         take_set(binlog, db_rows_named(rows, "executed", NULL));
+        take_follows(binlog, db_rows_named(rows, "follows", NULL));
     }
     db_rows_free(rows);
     return true;
