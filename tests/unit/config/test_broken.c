@@ -188,13 +188,13 @@ static const struct broken_case cases[] = {
      {"3:30: cache.redis needs redis.address; set it"}},
     {SERVER MONITOR "cache: {memory: 1MiB, redis: true}\nredis: {address: \"r:1\"}\n",
      {"3:30: cache.redis needs redis.secret_file"}},
-    {SERVER MONITOR "cache: {redis: true}\n"
+    {SERVER MONITOR "cache: {memory: off, redis: true}\n"
                     "redis: {address: \"r:1\", secret: sixteen bytes at least}\n",
-     {"3:16: cache.redis needs cache.memory"}},
+     {"3:29: cache.redis needs cache.memory"}},
     {SERVER MONITOR "redis: {address: \"r:1\", budget: 2s}\n",
-     {"3:33: redis.budget is 2s; write 1ms"}},
+     {"3:33: redis.budget is 2s; write 1s or less"}},
     {SERVER MONITOR "redis: {address: \"r:1\", cluster: true, database: 1}\n",
-     {"3:49: a Redis Cluster has one database"}},
+     {"3:50: a Redis Cluster has one database"}},
     {SERVER MONITOR "redis: {address: \"unix:/r\", cluster: true}\n",
      {"3:18: the servers of a cluster name each other by host and port"}},
     {SERVER MONITOR "balance: {polcy: latency}\n",
