@@ -69,7 +69,7 @@ bool tier_get_is_begun(const struct tier_get *get);
 /* The answer is not wanted any more. */
 void tier_get_cancel(struct tier_get *get);
 /* Why a value that was found is not served. */
-void tier_note_miss(const struct cache_tier *tier, enum value_miss miss);
+void tier_note_miss(const struct cache_tier *tier, enum value_miss why);
 /* Without waiting for it; what becomes of it is counted. */
 void tier_put(struct cache_tier *tier, const struct value *value);
 
