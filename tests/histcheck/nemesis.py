@@ -16,7 +16,7 @@ from weirlab import wait_for
 
 # kinds, and why they are not played
 ABSENT = [
-    "redis dead, slow, lying (weir has no Redis tier)",
+    "redis dead, slow, lying: integration cache_tier_real has them, with an oracle of its own",
 ]
 
 
