@@ -425,6 +425,9 @@ bool rows_read(const struct event *event, const struct rows_table *table,
     }
     before = wire_bytes(&wire, bytes);
     after = is_update(event) ? wire_bytes(&wire, bytes) : before;
+    if (!wire_ok(&wire) || bits_set(before, table->columns) == 0) {
+        return false; /* rows of no bytes */
+    }
     while (wire_ok(&wire) && wire_left(&wire) > 0) {
         uint64_t values[CATALOGUE_KEYS_MAX] = {0};
 

@@ -221,6 +221,9 @@ static void test_refused(void **state)
     assert_false(rows_read(&event, table, &writes));
     event.type = EVENT_WRITE_ROWS;
     assert_true(rows_read(&event, table, &writes));
+    memset(bytes + 8 + 2 + 2 + 1, 0, (KIND_COUNT + 8) / 8); /* no column at all */
+    assert_false(rows_read(&event, table, &writes));
+    memset(bytes + 8 + 2 + 2 + 1, 0xff, (KIND_COUNT + 8) / 8);
     table->is_whole = true;
     assert_false(rows_read(&event, table, &writes));
     /* a definition that the catalogue does not know yet */
