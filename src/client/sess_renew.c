@@ -32,6 +32,7 @@
 #define TRIES      8U
 #define LATE_US    UINT64_C(5000000) /* a write that is under way for longer is not waited for */
 #define RUN_US     UINT64_C(10000000)
+#define FIRST_ERR  0xffU /* what the packet of an error begins with */
 #define PACKET_MAX ((size_t)4 * RENEW_KEY_MAX)
 
 struct recipe {
@@ -52,6 +53,7 @@ struct recipe {
     bool is_running;
     bool is_unix;
     bool is_behind; /* the next write came while it ran */
+    bool is_void;   /* answered with an error: until a client has been given an answer again */
     char host[64];
     uint32_t slot_count;
     uint32_t slots[VERSION_LEASE_MAX];
@@ -61,7 +63,9 @@ struct recipe {
 struct renewal {
     struct sess_renews *renews;
     struct recipe *recipe; /* NULL: free */
-    struct stream stream;  /* weir's end */
+    bool has_reply;
+    bool is_refused;      /* with an error: it is not tried again, least of all a login */
+    struct stream stream; /* weir's end */
     struct timer timer;
 };
 
@@ -207,7 +211,7 @@ static bool is_wanted(const struct sess_renews *renews, struct recipe *recipe)
     if (is_asked) {
         recipe->asked_us = now_of(renews);
     }
-    return now_of(renews) - recipe->asked_us < ASKED_US;
+    return !recipe->is_void && now_of(renews) - recipe->asked_us < ASKED_US;
 }
 
 /* One after the other: credentials are not held for longer than they are of use. */
@@ -269,6 +273,7 @@ void sess_renew_note(struct sess *sess, const struct sess_fill *fill)
         renews->hashes[at] = fill->hash;
     }
     recipe->asked_us = now_of(renews);
+    recipe->is_void = false;
     recipe->slot_count = fill->lease.count;
     for (uint32_t i = 0; i < fill->lease.count; i++) {
         recipe->slots[i] = fill->lease.held[i].slot;
@@ -414,7 +419,11 @@ static void renewal_end(struct renewal *renewal)
     renewal->recipe = NULL;
     renews->running--;
     recipe->is_running = false;
-    if (recipe->is_behind) {
+    if (renewal->is_refused) {
+        recipe->is_void = true;
+        recipe->is_behind = false;
+        count(renews, METRIC_REFRESH_GIVEN_UP);
+    } else if (recipe->is_behind) {
         recipe->is_behind = false;
         due_set(renews, recipe);
     } else if (is_there(renews, recipe)) {
@@ -441,6 +450,10 @@ static void on_stream(void *arg, enum stream_event event)
         rc = stream_read(&renewal->stream, loop_scratch(loop), LOOP_SCRATCH_BYTES, &n);
     } else if (event == STREAM_CLOSED) {
         rc = IO_FAIL;
+    }
+    if (rc == IO_DONE && !renewal->has_reply && n > FRAME_HEADER) {
+        renewal->has_reply = true;
+        renewal->is_refused = loop_scratch(loop)[FRAME_HEADER] == FIRST_ERR;
     }
     if (rc == IO_EOF || rc == IO_FAIL) {
         renewal_end(renewal);
@@ -542,6 +555,8 @@ static bool run(struct sess_renews *renews, struct recipe *recipe)
         return false;
     }
     renewal->renews = renews;
+    renewal->has_reply = false;
+    renewal->is_refused = false;
     timer_init(&renewal->timer, renews->set->env->loop, on_late, renewal);
     if (!run_on(renewal, recipe, fds)) {
         return false;
