@@ -325,6 +325,16 @@ void version_write_end(struct version_board *board, struct version_writes *write
     memset(writes, 0, sizeof(*writes));
 }
 
+void version_write_undo(struct version_board *board, struct version_writes *writes)
+{
+    WR_ASSERT(writes->is_under);
+    for (uint32_t i = 0; i < writes->count; i++) {
+        (void)atomic_fetch_sub_explicit(&board->slots[writes->slots[i]].word, 1,
+                                        memory_order_seq_cst);
+    }
+    memset(writes, 0, sizeof(*writes));
+}
+
 void version_bump(struct version_board *board, uint32_t slot, uint64_t now_us)
 {
     WR_ASSERT(slot < VERSION_SLOTS);

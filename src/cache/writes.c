@@ -10,6 +10,8 @@
 #include <ctype.h>
 #include <string.h>
 
+#include <xxhash.h>
+
 #include "weir/backend/catalogue.h"
 #include "weir/cache/row.h"
 
@@ -119,19 +121,33 @@ static void names_add(struct version_writes *writes, const struct cache_writes_i
 
 /* --- what only reads ---------------------------------------------------------------------------- */
 
+/* Never 0. */
+static uint32_t hash_of(struct span schema, struct span name)
+{
+    return (uint32_t)XXH3_64bits_withSeed(name.p, name.len, XXH3_64bits(schema.p, schema.len)) | 1U;
+}
+
 /* Views may hide calls of functions that write. */
-static bool name_only_reads(const struct cache_writes_in *in, const struct facts_table *table)
+static bool name_only_reads(const struct cache_writes_in *in, const struct facts_table *table,
+                            uint32_t *ret_unknown)
 {
     enum catalogue_kind kind = CATALOGUE_UNKNOWN;
     struct plain plain;
 
+    *ret_unknown = 0;
     if (!plain_get(table, in->schema, &plain)) {
         return false;
     }
     kind = catalogue_table(in->catalogue, in->ddl_seen, plain.schema, plain.name);
-    return kind == CATALOGUE_BASE_TABLE || kind == CATALOGUE_VIEW_HARMLESS ||
-           kind == CATALOGUE_SEQUENCE || (kind == CATALOGUE_UNKNOWN && in->has_temporary) ||
-           classify_is_system_schema(plain.schema);
+    if (kind == CATALOGUE_BASE_TABLE || kind == CATALOGUE_VIEW_HARMLESS ||
+        kind == CATALOGUE_SEQUENCE || (kind == CATALOGUE_UNKNOWN && in->has_temporary) ||
+        classify_is_system_schema(plain.schema)) {
+        return true;
+    }
+    if (kind == CATALOGUE_UNKNOWN) {
+        *ret_unknown = hash_of(plain.schema, plain.name);
+    }
+    return false;
 }
 
 /* From the name of that number on. */
@@ -141,21 +157,49 @@ static bool names_only_read(const struct cache_writes_in *in, size_t first)
     size_t count = classify_mentions(in->sql, in->env, tables, CACHE_WRITES_NAMES);
 
     for (size_t i = first; i < count; i++) {
-        if (!name_only_reads(in, &tables[i])) {
+        uint32_t unknown = 0;
+
+        if (!name_only_reads(in, &tables[i], &unknown)) {
             return false;
         }
     }
     return count < CACHE_WRITES_NAMES;
 }
 
-bool cache_read_is_only(const struct cache_writes_in *in)
+bool cache_read_is_only(const struct cache_writes_in *in, uint32_t *ret_unknown)
 {
+    unsigned bad = 0;
+
+    *ret_unknown = 0;
     for (uint8_t i = 0; i < in->facts->table_count; i++) {
-        if (!name_only_reads(in, &in->facts->tables[i])) {
-            return false;
+        uint32_t unknown = 0;
+
+        if (!name_only_reads(in, &in->facts->tables[i], &unknown)) {
+            bad++;
+            *ret_unknown = bad == 1 ? unknown : 0;
         }
     }
-    return true;
+    return bad == 0;
+}
+
+/* "Table 'schema.name' doesn't exist" */
+bool cache_read_is_void(struct span text, uint32_t unknown)
+{
+    const uint8_t *begin = text.len == 0 ? NULL : memchr(text.p, '\'', text.len);
+    const uint8_t *end = NULL;
+    const uint8_t *dot = NULL;
+
+    if (unknown == 0 || begin == NULL) {
+        return false;
+    }
+    begin++;
+    end = memmem(begin, (size_t)(text.p + text.len - begin), "' ", 2);
+    if (end == NULL) {
+        return false;
+    }
+    dot = memchr(begin, '.', (size_t)(end - begin));
+    return dot != NULL && hash_of((struct span){begin, (size_t)(dot - begin)},
+                                  (struct span){dot + 1, (size_t)(end - dot - 1)}) == unknown;
 }
 
 /* The functions that a read calls only read, too. */
@@ -379,8 +423,10 @@ static bool is_legible(const struct cache_writes_in *in)
 /* SELECT ... FOR UPDATE and SET @a = (SELECT ...) are no reads for a replica, and write nothing. */
 static bool writes_nothing(const struct cache_writes_in *in)
 {
+    uint32_t unknown = 0;
+
     if ((in->facts->bits & FACT(READ)) != 0) {
-        return cache_read_is_only(in);
+        return cache_read_is_only(in, &unknown);
     }
     if ((in->facts->bits & FACT(CALLS)) != 0) {
         return calls_are_harmless(in) && names_only_read(in, 0);

@@ -156,9 +156,11 @@ struct sess_cmd {
     bool is_told;       /* and other sessions have heard of it, before the client */
     bool saw_rows;
     bool is_cached; /* answered by what was kept */
+    bool is_void;   /* it named what is not there: nothing has run */
     int16_t wait_server;
     uint16_t warnings;     /* of the last result */
     uint16_t err_code;     /* of that ERR, when it came from a server */
+    uint32_t unknown_name; /* why it may write (cache_read_is_only()) */
     uint32_t digest_at;    /* its place in the digests + 1; 0: not recorded */
     uint64_t digest;       /* 0: not known */
     uint64_t bytes_before; /* bytes_out when it began */

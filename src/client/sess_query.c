@@ -268,15 +268,18 @@ static void note_names(struct sess *sess, const struct facts *facts)
     if ((facts->bits & FACT(READ)) == 0) {
         return;
     }
+    cmd->unknown_name = 0;
     cmd->may_write = cmd->target == ROUTE_TO_PRIMARY &&
-                     !cache_read_is_only(&(struct cache_writes_in){
-                         .facts = facts,
-                         .catalogue = sess->env->catalogue,
-                         .ddl_seen = catalogue_ddl_seen(),
-                         .schema = is_prepared ? sess_stmt_schema(cmd->stmt)
-                                               : svec_get(&sess->svec, SVEC_SCHEMA),
-                         .has_temporary = (sess->pins & PIN_BIT(PIN_TEMP_TABLE)) != 0,
-                     });
+                     !cache_read_is_only(
+                         &(struct cache_writes_in){
+                             .facts = facts,
+                             .catalogue = sess->env->catalogue,
+                             .ddl_seen = catalogue_ddl_seen(),
+                             .schema = is_prepared ? sess_stmt_schema(cmd->stmt)
+                                                   : svec_get(&sess->svec, SVEC_SCHEMA),
+                             .has_temporary = (sess->pins & PIN_BIT(PIN_TEMP_TABLE)) != 0,
+                         },
+                         &cmd->unknown_name);
     cmd->is_read = cmd->is_read && !cmd->may_write;
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <string.h>
 
+#include "weir/cache/writes.h"
 #include "weir/config/config.h"
 #include "weir/protocol/frame.h"
 #include "weir/util/assert.h"
@@ -167,6 +168,11 @@ static enum outcome on_step(struct sess *sess, struct conn *conn, struct reply_s
         sess_track_ok(sess, conn, &step->ok);
         break;
     case REPLY_EV_ERR:
+        if (step->err.code == 1146 && step->is_first &&
+            cache_read_is_void(step->err.text, sess->cmd.unknown_name)) {
+            sess->cmd.is_void = true;
+            sess->cmd.may_write = false;
+        }
         sess->row_count = -1;
         sess->cmd.sets_id =
             sess->cmd.sets_id || sess->cmd.may_write; /* undefined, says the manual */

@@ -194,7 +194,10 @@ void sess_writes_end(struct sess *sess)
     struct version_writes *writes = sess->writes;
     struct version_writes still = *writes;
 
-    if (writes->is_under) {
+    if (writes->is_under && sess->cmd.is_void && !sess->tx_open && !sess->autocommit_off) {
+        version_write_undo(sess->env->cache->board, writes);
+        sess_renew_forget(sess);
+    } else if (writes->is_under) {
         metric_inc(sess->env->metrics, METRIC_CACHE_INVALIDATIONS, source_of(sess));
         /* not the loop's time, which is older: marks are compared with it (marks.h) */
         version_write_end(sess->env->cache->board, writes, clock_now_us());

@@ -126,6 +126,8 @@ bool version_writes_is_empty(const struct version_writes *writes);
 void version_write_begin(struct version_board *board, struct version_writes *writes);
 /* That statement is over, whatever came of it, also when nobody knows. Leaves writes empty. */
 void version_write_end(struct version_board *board, struct version_writes *writes, uint64_t now_us);
+/* In place of the end: none of it has happened. Leases from before hold again. */
+void version_write_undo(struct version_board *board, struct version_writes *writes);
 /* A write by somebody else, that is over. */
 void version_bump(struct version_board *board, uint32_t slot, uint64_t now_us);
 

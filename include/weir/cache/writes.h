@@ -39,8 +39,12 @@ struct cache_writes_in {
 };
 
 /* Of a proven read: whether what it names only reads, too. Not for one that a replica runs: whoever
- * sends it there has asked. */
-bool cache_read_is_only(const struct cache_writes_in *in);
+ * sends it there has asked. *ret_unknown: which name it is, when it is one of which nothing is known
+ * and all others only read; else 0. */
+bool cache_read_is_only(const struct cache_writes_in *in, uint32_t *ret_unknown);
+/* The server's words for error 1146, behind a read that is not only one for that name: then nothing has
+ * run. Names that are quoted otherwise than 'schema.name' are not found. */
+bool cache_read_is_void(struct span text, uint32_t unknown);
 /* Adds whatever the statement may change; of a proven read, and of what surely writes nothing: none.
  * For every statement that is relayed, before it is sent. Not for CALL and EXECUTE only: what they
  * run is not in the text, they are everything. */
