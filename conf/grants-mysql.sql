@@ -39,6 +39,12 @@ GRANT TRIGGER ON *.* TO weir_monitor@'%';
 --     GRANT SELECT ON app.* TO weir_monitor@'%';
 --     GRANT SELECT ON app.a_view TO weir_monitor@'%';
 
+-- Rows (rules[].cache_scope: row): servers show columns only to those who have some right to them.
+-- REFERENCES is such a right, and lets the account read no rows. Without it, a write ends all answers
+-- of its table:
+--
+--     GRANT REFERENCES ON app.* TO weir_monitor@'%';
+
 -- Accounts: for users.source: server, and for clients that speak mysql_native_password and nothing
 -- newer. The hashes are as good as passwords: leave this out when there are none. (MySQL 9 has no
 -- mysql_native_password any more, and this is of no use there.)

@@ -11,11 +11,17 @@
 
 #define NOON 12 /* FROM_UNIXTIME(43200) in UTC */
 
-/* A read of a register tells what it holds, who answered, and in which time zone. */
-#define READ_COLUMNS  "r.k, r.ver, r.op, s.id, HOUR(FROM_UNIXTIME(43200)) FROM reg r, srv s"
-#define READ_COUNT    6
-#define READ_PREPARED "SELECT ?, " READ_COLUMNS " WHERE r.k = ?"
-#define COUNT_SQL     "SELECT ?, COUNT(*) FROM app WHERE op = ?"
+/* A read of a register tells what it holds, who answered, and in which time zone; or, for the one register alone, not who. */
+#define READ_TEXT \
+    "SELECT '%s', r.k, r.ver, r.op, %s, HOUR(FROM_UNIXTIME(43200)) FROM reg r%s WHERE r.k = %u"
+#define READ_COUNT 6
+#define READ_ALL \
+    "SELECT ?, r.k, r.ver, r.op, s.id, HOUR(FROM_UNIXTIME(43200)) FROM reg r, srv s WHERE r.k = ?"
+#define READ_ONE \
+    "SELECT ?, r.k, r.ver, r.op, 0, HOUR(FROM_UNIXTIME(43200)) FROM reg r WHERE r.k = ?"
+#define READ_WHO(is_by_row)  ((is_by_row) ? "0" : "s.id")
+#define READ_FROM(is_by_row) ((is_by_row) ? "" : ", srv s")
+#define COUNT_SQL            "SELECT ?, COUNT(*) FROM app WHERE op = ?"
 
 static struct link *reads_of(struct client *client)
 {
@@ -67,6 +73,7 @@ static bool read_key(struct client *client, uint16_t key, bool is_tx, bool is_pr
     struct history_event event = client_begin(client, HISTORY_READ);
     struct link_answer answer;
     struct link *link = is_tx ? client->link : reads_of(client);
+    bool is_by_row = client->run->conf->is_by_row;
     char tag[LINK_CELL];
     char sql[CLIENT_SQL_MAX];
     int rc = 0;
@@ -75,9 +82,10 @@ static bool read_key(struct client *client, uint16_t key, bool is_tx, bool is_pr
     client_tag(client, 'r', key, tag);
     if (is_prepared) {
         event.flags |= HISTORY_F_PREPARED;
-        rc = link_execute(link, 0, READ_PREPARED, tag, key, &answer);
+        rc = link_execute(link, 0, is_by_row ? READ_ONE : READ_ALL, tag, key, &answer);
     } else {
-        (void)snprintf(sql, sizeof(sql), "SELECT '%s', " READ_COLUMNS " WHERE r.k = %u", tag, key);
+        (void)snprintf(sql, sizeof(sql), READ_TEXT, tag, READ_WHO(is_by_row), READ_FROM(is_by_row),
+                       key);
         if (!is_tx) {
             ask_route(client, sql);
             event.begin_us = clock_now_us();
@@ -180,6 +188,7 @@ static void read_own_row(struct client *client, uint32_t op)
  * they never do. False: it failed. */
 static bool read_within(struct client *client, struct history_event *event)
 {
+    bool is_by_row = client->run->conf->is_by_row;
     struct link_answer answer;
     char tag[LINK_CELL];
 
@@ -187,7 +196,7 @@ static bool read_within(struct client *client, struct history_event *event)
         return true;
     }
     client_tag(client, 'r', event->key, tag);
-    if (client_send(client, &answer, "SELECT '%s', " READ_COLUMNS " WHERE r.k = %u", tag,
+    if (client_send(client, &answer, READ_TEXT, tag, READ_WHO(is_by_row), READ_FROM(is_by_row),
                     event->key) < 0) {
         client_fail(client, event, false);
         return false;

@@ -294,7 +294,7 @@ static int judge(struct run *run)
         .min_reads = conf->min_reads,
         .min_stale = conf->min_stale,
         .min_replica_pct = conf->min_replica_pct,
-        .has_servers = conf->is_marked,
+        .has_servers = conf->is_marked && !conf->is_by_row,
         .asked = run->result->asked,
         .asked_replicas = run->result->asked_replicas,
     };

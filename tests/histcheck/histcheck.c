@@ -351,7 +351,7 @@ int main(int argc, char **argv)
         {"--also", NULL, &also}, /* bits of rules that are enforced beside the mode's */
         {"--abandon", NULL, &abandon},
         {"--weir", NULL, &weir},
-        {"--shared", NULL, &shared}, /* reads that a cache may answer */
+        {"--shared", NULL, &shared}, /* 1: reads that a cache may answer; 2: by rows */
         {NULL, NULL, NULL},
     };
     if (parse(argc, argv, options) < 0 || port == 0 || conf.target.user == NULL) {
@@ -383,6 +383,7 @@ int main(int argc, char **argv)
     conf.is_abandoning = abandon != 0;
     conf.is_weir = weir != 0;
     conf.is_sharing = shared != 0;
+    conf.is_by_row = shared == 2;
     conf.is_marked = true;
     conf.hooks = (struct verify_hooks){on_ready, on_tick, on_truth, on_done, &lead};
 

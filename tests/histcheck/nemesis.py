@@ -12,20 +12,17 @@ import time
 
 import pymysql
 
+import redislab
 from weirlab import wait_for
-
-# kinds, and why they are not played
-ABSENT = [
-    "redis dead, slow, lying: integration cache_tier_real has them, with an oracle of its own",
-]
-
 
 class Stage:
     """What a kind works on."""
 
-    def __init__(self, rig, weir, random, front=None, backs=None):
+    def __init__(self, rig, weir, random, front=None, backs=None, beside=None, redis=None, wire=None):
         self.rig, self.weir, self.random = rig, weir, random
         self.front, self.backs = front, backs or {}
+        self.weirs = [weir, beside] if beside else [weir]
+        self.redis, self.wire = redis, wire  # where they keep answers for each other, and what is between
         self.killed = 0  # connections, one by one
         self.hits_before = 0  # of the cache of weirs that were stopped
 
@@ -33,7 +30,10 @@ class Stage:
         return self.random.choice(self.rig.replicas)
 
     def hits(self):
-        return self.hits_before + int(self.weir.metrics().get("weir_cache_hits_total", 0))
+        return self.hits_before + self.sum("weir_cache_hits_total")
+
+    def sum(self, name):
+        return int(sum(weir.metrics().get(name, 0) for weir in self.weirs))
 
 
 class Kind:
@@ -444,7 +444,105 @@ class FrozenPromotion(Promotion):
         self.node(self.old).wait_gone(10)
 
 
+class RedisDead(Kind):
+    """kill -9; what it had is gone."""
+
+    def begin(self):
+        self.stage.redis.kill(signal.SIGKILL)
+        self.stage.redis.wait_gone(10)
+
+    def end(self):
+        self.stage.redis.up()
+
+
+class RedisStopped(Kind):
+    """SIGSTOP: connections stay, nothing is answered."""
+
+    def begin(self):
+        self.stage.redis.kill(signal.SIGSTOP)
+
+    def end(self):
+        self.stage.redis.kill(signal.SIGCONT)
+
+
+class RedisEmptied(Kind):
+    """FLUSHALL again and again, as an eviction of everything would be."""
+
+    def begin(self):
+        self.over = threading.Event()
+        self.thread = threading.Thread(target=self._run)
+        self.thread.start()
+
+    def _run(self):
+        with redislab.Redis(self.stage.redis.port) as r:
+            while not self.over.wait(0.02):
+                self.turn(r)
+
+    def turn(self, r):
+        r("FLUSHALL")
+
+    def end(self):
+        self.over.set()
+        self.thread.join()
+
+
+class RedisOld(RedisEmptied):
+    """What lay there first comes back all the time, as from a replica that has lost everything since."""
+
+    def begin(self):
+        self.olds = {}
+        super().begin()
+
+    def turn(self, r):
+        for name in r("KEYS", "*"):
+            value = r("GET", name) if name not in self.olds else None
+            if value is not None:
+                self.olds[name] = value
+            elif name in self.olds:
+                r("SET", name, self.olds[name])
+
+
+class RedisSlow(Kind):
+    """Its replies are later than the budget, and come in pieces."""
+
+    def begin(self):
+        self.stage.wire.add("slow", "latency", "down", ms=self.stage.random.choice((3, 30)))
+        self.stage.wire.add("sliced", "slicer", "both", size=self.stage.random.randrange(8, 200))
+
+    def end(self):
+        self.stage.wire.reset()
+
+
+class RedisCut(Kind):
+    """Its connections are reset at any byte."""
+
+    def begin(self):
+        self.stage.wire.add("cut", "reset_peer", "both", ms=self.stage.random.randrange(20, 200))
+
+    def end(self):
+        self.stage.wire.reset()
+
+
+class LogCuts(Kind):
+    """The connections for the primary's log are killed, again and again."""
+
+    def begin(self):
+        self.over = threading.Event()
+        self.thread = threading.Thread(target=self._run)
+        self.thread.start()
+
+    def _run(self):
+        while not self.over.wait(0.3):
+            self.rig.primary.drop_dump_threads(self.rig.env["MONITOR_USER"])
+
+    def end(self):
+        self.over.set()
+        self.thread.join()
+
+
 KINDS = {
+    "redis_dead": RedisDead, "redis_stopped": RedisStopped, "redis_emptied": RedisEmptied, "redis_old": RedisOld,
+    "redis_slow": RedisSlow, "redis_cut": RedisCut, "log_cuts": LogCuts,
     "switchover": Switchover, "second_writer": SecondWriter, "promotion": Promotion,
     "lossy_promotion": LossyPromotion, "frozen_promotion": FrozenPromotion,
     "lag": Lag, "one_lag": OneLag, "long_lag": LongLag, "applier": Applier, "all_appliers": AllAppliers, "receiver": Receiver,

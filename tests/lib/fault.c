@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * fault - a TCP proxy that hurts: one listening address, one upstream, faults switched at run time.
+ * fault - a TCP proxy that hurts: one listening address, one upstream (or several, by turns), faults switched at run time.
  *
- *     fault --listen 127.0.0.1:0 --upstream 127.0.0.1:3306 [--control PATH] [--seed N]
+ *     fault --listen 127.0.0.1:0 --upstream 127.0.0.1:3306 [--upstream ...] [--control PATH] [--seed N]
  *
  * Prints "port N" and then reads commands, one a line, from standard input and from connections to
  * the unix socket PATH; each is answered by a line that begins with "ok" or "err":
@@ -100,7 +100,8 @@ static void link_open(struct proxy *proxy, int client)
     for (int i = 0; i < 2; i++) {
         link->ways[i].queue = calloc(MAX_QUEUE, sizeof(struct piece));
     }
-    int rc = connect(server, (const struct sockaddr *)&proxy->upstream, sizeof proxy->upstream);
+    const struct sockaddr_in *upstream = &proxy->upstreams[proxy->accepted % proxy->upstream_count];
+    int rc = connect(server, (const struct sockaddr *)upstream, sizeof *upstream);
     if (link->ways[0].queue == NULL || link->ways[1].queue == NULL ||
         (rc < 0 && errno != EINPROGRESS)) {
         link_close(link, true); /* as a closed port would look */
@@ -443,7 +444,8 @@ int main(int argc, char **argv)
         if (strcmp(argv[i], "--listen") == 0) {
             is_right = address_parse(argv[i + 1], &proxy->listen_addr);
         } else if (strcmp(argv[i], "--upstream") == 0) {
-            is_right = address_parse(argv[i + 1], &proxy->upstream);
+            is_right = proxy->upstream_count < MAX_UPSTREAMS &&
+                       address_parse(argv[i + 1], &proxy->upstreams[proxy->upstream_count++]);
         } else if (strcmp(argv[i], "--control") == 0) {
             is_right = control_open(proxy, argv[i + 1]);
         } else if (strcmp(argv[i], "--seed") == 0) {
@@ -453,10 +455,10 @@ int main(int argc, char **argv)
         }
     }
     (void)signal(SIGPIPE, SIG_IGN);
-    if (!is_right || proxy->listen_addr.sin_family == 0 || proxy->upstream.sin_family == 0 ||
+    if (!is_right || proxy->listen_addr.sin_family == 0 || proxy->upstream_count == 0 ||
         !listen_open(proxy)) {
-        (void)fprintf(stderr, "fault --listen HOST:PORT --upstream HOST:PORT [--control PATH] "
-                              "[--seed N]\n");
+        (void)fprintf(stderr, "fault --listen HOST:PORT --upstream HOST:PORT [--upstream ...] "
+                              "[--control PATH] [--seed N]\n");
         return 2;
     }
     printf("port %u\n", ntohs(proxy->listen_addr.sin_port));

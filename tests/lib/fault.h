@@ -8,13 +8,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define MAX_LINKS    512
-#define MAX_FAULTS   16
-#define MAX_QUEUE    64
-#define MAX_CONTROLS 8
-#define PIECE        4096u
-#define LINE_MAX_LEN 512u
-#define NEVER        UINT64_MAX
+#define MAX_LINKS     512
+#define MAX_FAULTS    16
+#define MAX_QUEUE     64
+#define MAX_CONTROLS  8
+#define MAX_UPSTREAMS 4
+#define PIECE         4096u
+#define LINE_MAX_LEN  512u
+#define NEVER         UINT64_MAX
 
 #define KINDS(X)                \
     X(LATENCY, "latency")       \
@@ -89,7 +90,8 @@ struct control {
 
 struct proxy {
     struct sockaddr_in listen_addr;
-    struct sockaddr_in upstream;
+    struct sockaddr_in upstreams[MAX_UPSTREAMS]; /* by turns */
+    size_t upstream_count;
     int listener; /* -1: down */
     int control_listener;
     bool is_ended;

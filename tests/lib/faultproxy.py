@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Fixture for the toxic TCP proxy (fault.c has the faults and their keys).
 
-    with Fault(server_port) as fault:
+    with Fault(server_port) as fault:       several ports: connections by turns
         connect to fault.port
         fault.add("late", "latency", "down", ms=200)
         fault.remove("late"); fault.down(); fault.up(); fault.reset()
@@ -24,8 +24,8 @@ def compile_into(directory, *flags):
 
 
 class Fault:
-    def __init__(self, upstream, host="127.0.0.1", seed=1, program=None):
-        self.upstream = f"{host}:{upstream}"
+    def __init__(self, *upstreams, host="127.0.0.1", seed=1, program=None):
+        self.upstreams = [f"{host}:{port}" for port in upstreams]
         self.seed = seed
         self.program = program
         self.scratch = None
@@ -41,7 +41,7 @@ class Fault:
 
     def __enter__(self):
         self.process = subprocess.Popen(
-            [self._program(), "--listen", "127.0.0.1:0", "--upstream", self.upstream, "--seed", str(self.seed)],
+            [self._program(), "--listen", "127.0.0.1:0", *(word for one in self.upstreams for word in ("--upstream", one)), "--seed", str(self.seed)],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         first = self.process.stdout.readline().split()
         if len(first) != 2:

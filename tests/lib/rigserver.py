@@ -316,10 +316,10 @@ class SqlServer(Process):
                          f"MASTER_PASSWORD='{password}', MASTER_USE_GTID=slave_pos, "
                          "MASTER_CONNECT_RETRY=1", "START SLAVE")
 
-    def drop_dump_threads(self):
+    def drop_dump_threads(self, user="%"):
         """A left-over dump thread would hold a primary's shutdown for ten seconds."""
         for r in self.rows("SELECT id FROM information_schema.processlist "
-                           "WHERE command LIKE 'Binlog Dump%%'"):
+                           f"WHERE command LIKE 'Binlog Dump%' AND user LIKE '{user}'"):
             try:
                 self.execute(f"KILL {next(iter(r.values()))}")
             except Exception:  # it ended by itself

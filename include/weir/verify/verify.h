@@ -89,6 +89,7 @@ struct verify_conf {
     bool is_marked;     /* on_ready gives the table srv another row on each server, 1: primary */
     bool is_abandoning; /* some clients go away in the middle of a statement */
     bool is_sharing;    /* who reads the same asks in the same words: a cache may answer */
+    bool is_by_row; /* reads name registers alone, not who answers: a cache may tell rows apart */
     struct verify_hooks hooks;
 };
 
