@@ -114,7 +114,9 @@ static bool may_cut(const struct sess *sess)
     if (sess->state != SESS_ST_RELAY || (cmd->bits & spared) != 0) {
         return false;
     }
-    return !cmd->may_write || (sess->tx_open && (cmd->bits & FACT(DML)) != 0);
+    /* a read by its text that may write by a name in it is one: nobody who sends it waits for a write */
+    return !cmd->may_write || (cmd->bits & FACT(READ)) != 0 ||
+           (sess->tx_open && (cmd->bits & FACT(DML)) != 0);
 }
 
 void sess_kill_own(struct sess *sess)
