@@ -483,10 +483,14 @@ void sess_classify(const struct sess *sess, struct span sql, struct facts *ret_f
 void sess_classify_env(const struct sess *sess, struct classify_env *ret_env);
 /* Facts into the command, then a server for it. False: an error was answered. */
 bool sess_decide(struct sess *sess, const struct facts *facts);
+/* Under which key it reads and writes: the statement's, in a transaction the last one's. */
+void sess_note_key(struct sess *sess, const struct facts *facts);
+/* What may be asked of another server: proven reads outside transactions. */
+bool sess_may_move(const struct sess *sess, uint64_t bits, enum route_target target);
 /* The same again after a server failed it. False: an error was answered. */
 bool sess_decide_again(struct sess *sess);
 void sess_route_fill(struct sess *sess, struct route_sess *ret_route, struct route_view *ret_view);
-/* packet: of the command, for its attributes. */
+/* EXPLAIN ROUTE (sess_explain.c). packet: of the command, for its attributes. */
 void sess_explain(struct sess *sess, struct span sql, struct span packet);
 /* Where the text begins in a COM_QUERY (or PREPARE); 0: what stands before it makes no sense. */
 size_t sess_attrs_text_at(const struct sess *sess, struct span packet);

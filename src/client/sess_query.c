@@ -230,8 +230,7 @@ static bool is_without_vars(const struct sess *sess, const struct facts *facts)
     return sess_is_known_read(sess) && !sess->asks_last;
 }
 
-/* Under which key it reads and writes: the statement's, in a transaction the last one's. */
-static void note_key(struct sess *sess, const struct facts *facts)
+void sess_note_key(struct sess *sess, const struct facts *facts)
 {
     if ((facts->hints & HINT_BIT(HINT_KEY)) != 0 && facts->hint[HINT_KEY].len != 0) {
         sess->key_slot = guard_key_slot(facts->hint[HINT_KEY]);
@@ -251,8 +250,7 @@ static void stay_behind(struct sess_cmd *cmd, int16_t primary)
     }
 }
 
-/* What may be asked of another server: proven reads outside transactions. */
-static bool may_move(const struct sess *sess, uint64_t bits, enum route_target target)
+bool sess_may_move(const struct sess *sess, uint64_t bits, enum route_target target)
 {
     return (bits & FACT(READ)) != 0 && !sess->tx_open && !sess->autocommit_off &&
            sess->ro_tx_server < 0 && sess->pins == 0 && target != ROUTE_TO_LAST;
@@ -290,7 +288,7 @@ static bool decide(struct sess *sess, const struct facts *facts)
     struct route_view view;
     struct route_decision decision;
 
-    note_key(sess, facts);
+    sess_note_key(sess, facts);
     sess_causal_hints(sess, facts);
     sess_route_fill(sess, &route, &view);
     route_decide(facts, &route, &view, &decision);
@@ -328,7 +326,7 @@ static bool decide(struct sess *sess, const struct facts *facts)
     }
     /* what may be asked of another server when this one fails: proven reads outside transactions,
      * whatever server was chosen for them */
-    cmd->is_read = may_move(sess, cmd->bits, cmd->target);
+    cmd->is_read = sess_may_move(sess, cmd->bits, cmd->target);
     note_names(sess, facts);
     cmd->no_vars = is_without_vars(sess, facts);
     if (sess->causal != NULL && cmd->is_read && cmd->com != COM_STMT_PREPARE) {
@@ -388,86 +386,6 @@ void sess_to_primary(struct sess *sess)
         sess->cmd.target = ROUTE_TO_REPLICA;
         sess->cmd.server = sess->ro_tx_server;
     }
-}
-
-/* --- EXPLAIN ROUTE --- */
-
-struct explain {
-    struct result *result;
-};
-
-static void explain_row(void *arg, const char *item, const char *text)
-{
-    struct explain *explain = arg;
-    struct span row[2] = {span_of(item), span_of(text)};
-
-    result_put_row(explain->result, row, 2);
-}
-
-/* What the decision leaves to be found out when the statement comes. */
-static void explain_fetch(const struct sess *sess, const struct facts *facts,
-                          const struct route_sess *route, const struct route_decision *decision,
-                          struct explain *explain)
-{
-    char text[256];
-    int16_t from = -1;
-
-    if (sess->causal != NULL && may_move(sess, facts->bits, decision->target)) {
-        from =
-            sess_causal_fetch_from(sess, facts, route, decision, route_decision_reason(decision));
-    }
-    if (from >= 0) {
-        (void)snprintf(
-            text, sizeof(text),
-            "%s is asked how far it is; a replica that is known to be as far then, or gets "
-            "there in time, runs it instead",
-            sess->env->topo->servers[from].name);
-        explain_row(explain, "first", text);
-    }
-}
-
-static void explain_cache(struct sess *sess, struct span sql, const struct facts *facts,
-                          const struct config_rule *rule, struct explain *explain)
-{
-    char text[256];
-    const struct sess_question question = {
-        .sql = sql, .facts = facts, .schema = svec_get(&sess->svec, SVEC_SCHEMA)};
-
-    sess_cache_explain(sess, &question, rule, text, sizeof(text));
-    explain_row(explain, "cache", text);
-}
-
-void sess_explain(struct sess *sess, struct span sql, struct span packet)
-{
-    static const struct result_column columns[2] = {
-        {.name = "item", .type = RESULT_TYPE_STRING, .length = 64},
-        {.name = "value", .type = RESULT_TYPE_STRING, .length = 1024},
-    };
-    struct facts facts;
-    struct route_sess route;
-    struct route_view view;
-    struct route_decision decision;
-    struct buf bytes = {0};
-    struct wire_out out;
-    struct result result;
-    struct explain explain = {.result = &result};
-
-    sess_classify(sess, sql, &facts);
-    sess_attrs_of_text(sess, packet, &facts);
-    note_key(sess, &facts);
-    sess_causal_hints(sess, &facts);
-    sess_route_fill(sess, &route, &view);
-    view.rule = sess_rule_of(sess, &facts, sql);
-    route_decide(&facts, &route, &view, &decision);
-    sess_buf_take(sess, &bytes);
-    wire_out_buf(&out, &bytes, SESS_ANSWER_MAX);
-    sess_result_init(sess, &out, &result);
-    result_put_columns(&result, columns, 2);
-    route_explain(&facts, &route, &view, &decision, explain_row, &explain);
-    explain_fetch(sess, &facts, &route, &decision, &explain);
-    explain_cache(sess, sql, &facts, view.rule, &explain);
-    result_put_end(&result, 0);
-    sess_answer(sess, &bytes);
 }
 
 /* --- COM_QUERY --- */

@@ -393,11 +393,6 @@ bool redis_pipe_is_ready(const struct redis_pipe *pipe, struct span key)
     return node != NULL && node_is_ready(node) && pipe->stats.in_flight < PIPE_OPS_MAX;
 }
 
-uint64_t redis_pipe_gap(const struct redis_pipe *pipe)
-{
-    return pipe->gap;
-}
-
 void redis_pipe_stats(const struct redis_pipe *pipe, struct redis_pipe_stats *ret_stats)
 {
     *ret_stats = pipe->stats;

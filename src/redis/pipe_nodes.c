@@ -96,7 +96,6 @@ static void on_down(void *arg, bool was_up, const char *why)
 
     node->was_tried = true;
     node->lost = 0;
-    pipe->gap += was_up ? 1 : 0;
     pipe->stats.malformed +=
         was_up && redis_link_last_error(node->link) == -WR_E_BAD_PACKET ? 1 : 0;
     if (has_lost) {
@@ -230,9 +229,6 @@ struct redis_node *node_named(struct redis_node *said_by, const struct slot_plac
 
 static void slot_set(struct redis_pipe *pipe, uint32_t slot, uint32_t node)
 {
-    if (pipe->slots[slot] != node && pipe->slots[slot] != NODE_NONE) {
-        pipe->gap++;
-    }
     pipe->slots[slot] = (uint8_t)node;
 }
 

@@ -81,7 +81,6 @@ struct redis_pipe {
     struct loop_task tell;
     struct loop_task sweep;
     uint64_t refreshed_us;
-    uint64_t gap;
     uint32_t next_node; /* whom to ask for the map */
     bool is_refreshing;
 };

@@ -110,9 +110,6 @@ WR_NODISCARD int redis_pipe_send(struct redis_pipe *pipe, struct span key, const
 void redis_op_cancel(struct redis_op *op);
 /* Would a command for this key be sent now? */
 bool redis_pipe_is_ready(const struct redis_pipe *pipe, struct span key);
-/* Goes up when a connection is lost, and when a slot goes to another server: what was read before may since have
- * been undone by a Redis that lost writes. */
-uint64_t redis_pipe_gap(const struct redis_pipe *pipe);
 void redis_pipe_stats(const struct redis_pipe *pipe, struct redis_pipe_stats *ret_stats);
 
 #endif
